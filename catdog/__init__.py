@@ -1,0 +1,1 @@
+"""catdog: train image classifiers as one repeatable pipeline."""

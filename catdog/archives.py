@@ -1,0 +1,251 @@
+"""Unpacking zip and tar archives that come from strangers."""
+
+import bz2
+import errno
+import gzip
+import lzma
+import shutil
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, Protocol, Self, cast
+
+from catdog.errors import SourceError
+
+MAX_RATIO = 100
+"""An archive may unpack to so many times its own size..."""
+MIN_LIMIT = 10_000_000
+"""...or to so many bytes: tiny archives of flat pictures shrink more than that."""
+BLOCK = 1 << 20
+SUPPORTED = "a zip or tar archive (plain, .gz, .bz2 or .xz)"
+_DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+}
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+)
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass
+class _Unpacking:
+    """One archive on its way into a folder, and how much it may still write there."""
+
+    archive: Path
+    folder: Path
+    name: str
+    limit: int
+    free: int
+    read: int = 0
+
+    @classmethod
+    def start(cls, archive: Path, folder: Path, name: str) -> Self:
+        limit = max(MIN_LIMIT, MAX_RATIO * archive.stat().st_size)
+        return cls(archive, folder, name, limit, shutil.disk_usage(folder).free)
+
+    def count(self, block: bytes) -> bytes:
+        """Add bytes that were really unpacked: a header may lie."""
+        self.read += len(block)
+        self.allow(self.read)
+        return block
+
+    def allow(self, size: int) -> None:
+        if size > self.limit:
+            raise SourceError(
+                f"{self.name} unpacks to more than {self.limit:,} bytes, "
+                f"which is absurd for an archive of {self.archive.stat().st_size:,}.",
+                "If you trust it, unpack it yourself and give the folder.",
+            )
+        if size > self.free:
+            raise SourceError(
+                f"{self.name} unpacks to {size:,} bytes or more, "
+                f"but the disk of {self.folder} has only {self.free:,} free.",
+                "Free some space, or set CATDOG_HOME to a larger disk.",
+            )
+
+    def refuse(self, member: str, problem: str) -> SourceError:
+        return SourceError(
+            f"{self.name}: its member {member!r} {problem}.",
+            "Unpack it yourself, look at what is in it, and give the folder.",
+        )
+
+    def target(self, member: str) -> Path | None:
+        """Where a member goes; None when it is a hidden file. Raises SourceError outside."""
+        plain = member.replace("\\", "/")
+        parts = [part for part in plain.split("/") if part not in ("", ".")]
+        climbs = any(".." in part and not part.strip(". ") for part in parts)
+        if plain.startswith("/") or climbs or PureWindowsPath("/".join(parts)).drive:
+            raise self.refuse(member, "leads out of the folder that it is unpacked to")
+        if not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
+            return None
+        return self.folder.joinpath(PurePosixPath(*parts))
+
+    def write(self, member: str, target: Path, source: _Readable) -> None:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file = target.open("xb")
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+                raise self.refuse(member, "has the name of another member") from error
+            if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
+                raise self.refuse(member, "has a name that this disk cannot store") from error
+            raise
+        with file:
+            while block := source.read(BLOCK):
+                file.write(block)
+
+
+@dataclass
+class _Counted:
+    """A stream whose bytes are counted as they are unpacked."""
+
+    stream: _Readable
+    job: _Unpacking
+
+    def read(self, size: int, /) -> bytes:
+        return self.job.count(self.stream.read(size))
+
+
+def extract(archive: Path, folder: Path, *, name: str | None = None) -> None:
+    """Unpack an archive into an existing folder, which should be a temporary one.
+
+    The kind is told by the content, not by the name. Hidden files and `__MACOSX` are left out.
+    name: what errors call the archive; its path when None.
+    Raises SourceError for anything that is not an archive, is damaged or encrypted, holds paths
+    that lead out of the folder, links or devices, or unpacks to an absurd size.
+    """
+    job = _Unpacking.start(archive, folder, name or str(archive))
+    with archive.open("rb") as file:
+        head = file.read(8)
+        file.seek(0)
+        if head.startswith(_ZIP):
+            with _damage_of(job):
+                _extract_zip(job, file)
+            return
+        for magic, decompress in _DECOMPRESSORS.items():
+            if head.startswith(magic):
+                with _damage_of(job), decompress(file) as stream:
+                    _extract_tar(job, _Counted(stream, job))
+                return
+        if not _begins_as_tar(file):
+            raise SourceError(
+                f"{job.name} is not {SUPPORTED}; it begins with {head!r}.",
+                "Give such an archive, or unpack it and give the folder.",
+            )
+        with _damage_of(job):
+            _extract_tar(job, _Counted(file, job))
+
+
+@contextmanager
+def _damage_of(job: _Unpacking) -> Iterator[None]:
+    problem = (f"{job.name} is damaged or incomplete", "Fetch or pack it again.")
+    try:
+        yield
+    except NotImplementedError as error:
+        raise SourceError(
+            f"{job.name} is packed in a way that catdog cannot read ({error}).",
+            "Unpack it yourself and give the folder.",
+        ) from error
+    except _DAMAGED as error:
+        raise SourceError(f"{problem[0]} ({error}).", problem[1]) from error
+    except OSError as error:
+        # The decompressors raise bare OSErrors; those of the operating system have a number.
+        if error.errno is None:
+            raise SourceError(f"{problem[0]} ({error}).", problem[1]) from error
+        raise
+
+
+def _extract_zip(job: _Unpacking, file: IO[bytes]) -> None:
+    with zipfile.ZipFile(file) as archive:
+        infos = archive.infolist()
+        job.allow(sum(info.file_size for info in infos))
+        for info in infos:
+            member = _zip_name(info)
+            target = job.target(member)
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise job.refuse(member, "is a link or a device")
+            if info.flag_bits & 1:
+                raise job.refuse(member, "is encrypted")
+            if target and not member.endswith(("/", "\\")):
+                with archive.open(info) as source:
+                    job.write(member, target, _Counted(source, job))
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """A member's name; many packers write UTF-8 without the flag that says so."""
+    if info.flag_bits & 0x800:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """`tarfile` takes a broken header, or a missing end, for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # typeshed lacks it
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
+def _begins_as_tar(file: IO[bytes]) -> bool:
+    try:
+        tarfile.open(fileobj=file, mode="r:", tarinfo=_StrictTarInfo).close()
+    except tarfile.TarError:
+        return False
+    finally:
+        file.seek(0)
+    return True
+
+
+def _extract_tar(job: _Unpacking, stream: _Counted) -> None:
+    declared = 0
+    # "r|" reads each byte once, so that every one passes through the count.
+    with tarfile.open(
+        fileobj=cast(IO[bytes], stream), mode="r|", tarinfo=_StrictTarInfo, encoding="utf-8"
+    ) as archive:
+        for info in archive:
+            member = _tar_name(info)
+            target = job.target(member)
+            declared += info.size
+            job.allow(declared)
+            if not (info.isreg() or info.isdir()):
+                raise job.refuse(member, "is a link or a device")
+            source = archive.extractfile(info)
+            if target and source:
+                job.write(member, target, source)
+    while stream.read(BLOCK):
+        pass  # The checksum of a compressed stream is checked at its end.
+
+
+def _tar_name(info: tarfile.TarInfo) -> str:
+    raw = info.name.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

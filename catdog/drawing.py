@@ -1,0 +1,112 @@
+"""A pen that draws smooth, furry shapes in coordinates that turn and scale with their part."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageDraw
+
+Colour = tuple[int, int, int]
+Points = Sequence[tuple[float, float]]
+
+CIRCLE = np.array([(math.cos(math.tau * i / 36), math.sin(math.tau * i / 36)) for i in range(36)])
+EDGE = np.arange(10)[:, None] / 10
+CURVE = np.arange(8)[None, :, None] / 8
+
+
+@dataclass(frozen=True)
+class Pen:
+    """Draws in a part's own coordinates (x to the right, y down, about -1 to 1)."""
+
+    canvas: ImageDraw.ImageDraw
+    rng: np.random.Generator
+    matrix: NDArray[np.float64]
+    """2 x 2: from the part's coordinates to pixels."""
+    origin: NDArray[np.float64]
+    """Pixels of the part's (0, 0)."""
+
+    def at(self, x: float, y: float, scale: float = 1.0, turn: float = 0.0) -> Self:
+        """A pen for a part at (x, y), scaled, and turned by so many radians."""
+        cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
+        matrix = self.matrix @ np.array([[cos, -sin], [sin, cos]])
+        origin = self.origin + self.matrix @ np.array([x, y])
+        return type(self)(self.canvas, self.rng, matrix, origin)
+
+    def blob(self, points: Points, colour: Colour, fuzz: float = 0.0) -> None:
+        """A filled smooth shape through these points, with a furry edge if fuzz > 0."""
+        self._fill(_smooth(np.asarray(points, float)), colour, fuzz)
+
+    def patch(self, points: Points, colour: Colour, fuzz: float = 0.0) -> None:
+        """A filled shape with sharp corners."""
+        corners = np.asarray(points, float)
+        following = np.roll(corners, -1, axis=0)
+        edges = [a + (b - a) * EDGE for a, b in zip(corners, following, strict=True)]
+        self._fill(np.concatenate(edges), colour, fuzz)
+
+    def oval(
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        colour: Colour,
+        *,
+        turn: float = 0.0,
+        fuzz: float = 0.0,
+    ) -> None:
+        """A filled ellipse around (x, y) with these half axes, turned by so many radians."""
+        cos, sin = np.cos(turn), np.sin(turn)
+        axes = np.array([[rx * cos, rx * sin], [-ry * sin, ry * cos]])
+        self._fill(CIRCLE @ axes + (x, y), colour, fuzz)
+
+    def stroke(self, points: Points, width: float, colour: Colour, tip: float = 1.0) -> None:
+        """A smooth line whose width goes from `width` to `width * tip`."""
+        line = _smooth(np.asarray(points, float), closed=False)
+        along = np.diff(line, axis=0, append=2 * line[-1:] - line[-2:-1])
+        across = along[:, ::-1] * (-1, 1) / np.linalg.norm(along, axis=1, keepdims=True)
+        half = across * (width / 2 * (1 + (tip - 1) * np.arange(len(line))[:, None] / len(line)))
+        ends = ((line[0], width), (line[-1], width * tip))
+        self._fill(np.concatenate([line + half, (line - half)[::-1]]), colour, 0)
+        for (x, y), thick in ends:
+            self.oval(x, y, thick / 2, thick / 2, colour)
+
+    def _fill(self, outline: NDArray[np.float64], colour: Colour, fuzz: float) -> None:
+        if fuzz:
+            centre = outline.mean(axis=0)
+            stretch = 1 + self.rng.normal(0, fuzz, (len(outline), 1))
+            outline = centre + (outline - centre) * stretch
+        self.canvas.polygon(self._place(outline).ravel().tolist(), fill=colour)
+
+    def _place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        placed: NDArray[np.float64] = points @ self.matrix.T + self.origin
+        return placed
+
+
+def _smooth(points: NDArray[np.float64], closed: bool = True) -> NDArray[np.float64]:
+    """A Catmull-Rom spline through the points, eight steps a segment."""
+    if closed:
+        around = np.concatenate([points[-1:], points, points[:2]])
+    else:
+        around = np.concatenate([points[:1], points, points[-1:]])
+    p0, p1, p2, p3 = (around[i : len(around) - 3 + i, None] for i in range(4))
+    t = CURVE
+    curve = p1 + 0.5 * t * (
+        p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0))
+    )
+    curve = curve.reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, points[-1:]])
+
+
+def shade(colour: Colour, factor: float) -> Colour:
+    """A colour made darker (factor < 1) or brighter."""
+    red, green, blue = (min(255, round(value * factor)) for value in colour)
+    return red, green, blue
+
+
+def mix(first: Colour, second: Colour, share: float) -> Colour:
+    """A colour that has this share (0 to 1) of the second."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue

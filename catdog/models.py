@@ -1,0 +1,136 @@
+"""The models that catdog trains. A new one is one builder and one line in `MODELS`.
+
+Layers, sizes and order are those of the notebook that catdog replaces; all are compiled alike.
+Nothing here imports TensorFlow until a model is built.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from catdog.errors import TrainingError
+
+Base = Any
+"""A Keras model that turns photos scaled to -1..1 into feature maps."""
+Builder = Callable[[int, int, Base | None], Any]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known of a model before it is built."""
+
+    name: str
+    title: str
+    build: Builder
+    parameters: int
+    """For two classes at 160 x 160, as `trainable_parameters`; a test builds and counts."""
+    trainable_parameters: int
+    cost: float
+    """Training seconds relative to `baseline`, measured on 2 cores: the longest starts first."""
+    pretrained: bool = False
+
+
+def model_spec(name: str) -> ModelSpec:
+    """The model of this name. Raises TrainingError that names the choices."""
+    if name not in MODELS:
+        raise TrainingError(f"There is no model '{name}'.", f"Choose from {', '.join(MODELS)}.")
+    return MODELS[name]
+
+
+def build_model(name: str, *, classes: int, image_size: int, base: Base | None = None) -> Any:
+    """Build and compile a Keras model: (n, size, size, 3) float32 in 0..255 to (n, classes).
+
+    base: the feature extractor of a pretrained model. Its weights stay as they are.
+    """
+    import keras
+
+    spec = model_spec(name)
+    model = spec.build(classes, image_size, base)
+    model.compile(
+        optimizer=keras.optimizers.Adam(),
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model
+
+
+def _sequential(name: str, image_size: int, layers: list[Any]) -> Any:
+    import keras
+
+    return keras.Sequential([keras.Input((image_size, image_size, 3)), *layers], name=name)
+
+
+def _augmentation() -> list[Any]:
+    from keras import layers
+
+    return [layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)]
+
+
+def _scaling() -> list[Any]:
+    from keras import layers
+
+    return [layers.Rescaling(1 / 127.5, offset=-1)]
+
+
+def _convolutions(filters: int) -> list[Any]:
+    from keras import layers
+
+    return [
+        layers.Conv2D(filters, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(filters, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+    ]
+
+
+def _head(classes: int, dense: int | None = None) -> list[Any]:
+    from keras import layers
+
+    hidden = [layers.Dense(dense, activation="relu")] if dense else []
+    return [*hidden, layers.Dropout(0.2), layers.Dense(classes, activation="softmax")]
+
+
+def _baseline(classes: int, image_size: int, base: Base | None) -> Any:
+    return _sequential("baseline", image_size, [*_convolutions(16), *_head(classes, dense=32)])
+
+
+def _augmented(classes: int, image_size: int, base: Base | None) -> Any:
+    layers = [*_augmentation(), *_convolutions(32), *_head(classes, dense=64)]
+    return _sequential("augmented", image_size, layers)
+
+
+def _preprocessed(classes: int, image_size: int, base: Base | None) -> Any:
+    layers = [*_scaling(), *_augmentation(), *_convolutions(32), *_head(classes)]
+    return _sequential("preprocessed", image_size, layers)
+
+
+def _transfer(classes: int, image_size: int, base: Base | None) -> Any:
+    from keras import layers
+
+    if base is None:
+        raise TrainingError("'transfer' needs a base model.", "See catdog.weights.load_base.")
+    base.trainable = False
+    stack = [*_scaling(), *_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]
+    return _sequential("transfer", image_size, stack)
+
+
+MODELS = {
+    spec.name: spec
+    for spec in (
+        ModelSpec("baseline", "small CNN", _baseline, 742_194, 742_194, cost=1.0),
+        ModelSpec("augmented", "CNN + augmentation", _augmented, 2_967_650, 2_967_650, cost=3.5),
+        ModelSpec(
+            "preprocessed",
+            "CNN + augmentation + scaling",
+            _preprocessed,
+            102_562,
+            102_562,
+            cost=3.3,
+        ),
+        ModelSpec(
+            "transfer", "frozen MobileNetV2", _transfer, 2_260_546, 2_562, cost=1.5, pretrained=True
+        ),
+    )
+}

@@ -1,0 +1,216 @@
+"""Read one photo: whole, upright, in RGB; and resize it as Keras does."""
+
+import hashlib
+import io
+import os
+import struct
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from catdog.errors import PhotosError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""What cameras and the web make; Pillow's rarer decoders (PostScript, ...) only add risk."""
+MAX_PIXELS = 2**28 // 3
+"""256 MiB as RGB: above every common camera, and where Pillow too suspects an attack."""
+CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\f\r"))
+"""Bytes that text does not have, and the head of a picture does."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+Floats = npt.NDArray[np.float32]
+
+
+class UnreadablePhotoError(PhotosError):
+    """One file that is no photo, or is not a whole one; `reason` is short enough for a table."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} cannot be read as a photo: {reason}.", "Replace or remove it.")
+        self.name = name
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What a photo is like before it is resized."""
+
+    width: int
+    """Pixels, when upright."""
+    height: int
+    mode: str
+    """Pillow's name of the kind of pixels in the file, such as "RGB", "CMYK" or "I;16"."""
+    brightness: float
+    """Mean luma (ITU-R BT.601) of the decoded photo, 0 to 255, to one decimal."""
+
+
+def read_photo(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """A photo as an upright RGB image, decoded to its last row.
+
+    EXIF orientation is applied; CMYK, grey, palette and 16-bit pixels are converted, transparent
+    ones laid over white; of an animation it is the first frame. Colour profiles are ignored, as
+    TensorFlow's decoders do.
+
+    source: a file, or a file's bytes. name: what errors call it; the path when None.
+    Raises UnreadablePhotoError when it cannot be decoded whole or has more than MAX_PIXELS.
+    """
+    return _read(source, name)[0]
+
+
+def read_photo_and_facts(
+    source: Path | bytes, name: str | None = None
+) -> tuple[Image.Image, PhotoFacts]:
+    """As `read_photo`, with the facts that the manifest keeps."""
+    photo, mode = _read(source, name)
+    brightness = round(float(np.asarray(photo.convert("L")).mean()), 1)
+    return photo, PhotoFacts(photo.width, photo.height, mode, brightness)
+
+
+def read_verified(path: Path, sha256: str) -> bytes:
+    """The bytes of a photo file, which must still be those that the inventory saw.
+
+    Raises PhotosError when the file has changed since, is gone or may not be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PhotosError(
+            f"{path} cannot be read any more ({error.strerror}).",
+            "Check that the photos are still there, and run again.",
+        ) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PhotosError(
+            f"{path} has changed since the photos were listed.",
+            "Leave the photos alone while catdog reads them, and run again.",
+        )
+    return data
+
+
+def in_threads(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Apply a function to each item, in order; decoders free the GIL, so threads are enough."""
+    with ThreadPoolExecutor(os.cpu_count(), "photos") as pool:
+        return list(pool.map(function, items))
+
+
+def resize(photo: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """The photo as uint8, size x size x 3, its sides stretched to fit.
+
+    Bilinear with half-pixel centres and without antialiasing, then rounded: what Keras's
+    `image_dataset_from_directory` does through `tf.image.resize`. Source of the formula:
+    TensorFlow, compute_interpolation_weights with HalfPixelScaler (image_resizer_state.h).
+    """
+    pixels = np.asarray(photo)
+    top, bottom, down = _neighbours(pixels.shape[0], size)
+    left, right, across = _neighbours(pixels.shape[1], size)
+
+    def line(rows: npt.NDArray[np.intp]) -> Floats:
+        lines = pixels.take(rows, axis=0)
+        return _blend(lines.take(left, axis=1), lines.take(right, axis=1), across[None, :, None])
+
+    return np.rint(_blend(line(top), line(bottom), down[:, None, None])).astype(np.uint8)
+
+
+def _neighbours(
+    length: int, size: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+    """Indices of the two source pixels around each target pixel, and the second one's weight."""
+    scale = np.float32(length) / np.float32(size)
+    position = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
+    floor = np.floor(position)
+    first = np.maximum(floor, 0).astype(np.intp)
+    second = np.minimum(np.ceil(position), length - 1).astype(np.intp)
+    return first, second, position - floor
+
+
+def _blend(a: npt.NDArray[Any], b: npt.NDArray[Any], weight: Floats) -> Floats:
+    """Go from a to b by this weight; in place, because most of the time goes into memory."""
+    first, second = a.astype(np.float32), b.astype(np.float32)
+    second -= first
+    second *= weight
+    first += second
+    return first
+
+
+def _read(source: Path | bytes, name: str | None) -> tuple[Image.Image, str]:
+    shown = name or ("photo" if isinstance(source, bytes) else str(source))
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise UnreadablePhotoError(shown, (error.strerror or str(error)).lower()) from error
+    image = _open(data, shown)
+    mode = image.mode
+    try:
+        image.load()
+    except Exception as error:  # decoders raise all kinds; the file is to blame
+        truncated = "truncated" in str(error).lower()
+        reason = f"{'truncated' if truncated else 'damaged'} {image.format}"
+        raise UnreadablePhotoError(shown, reason) from error
+    _turn_upright(image)
+    return _rgb(image, shown), mode
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    if not data:
+        raise UnreadablePhotoError(name, "empty file")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise UnreadablePhotoError(name, _too_large(_size_in_header(data))) from error
+    except UnidentifiedImageError as error:
+        text = not any(byte in CONTROL_BYTES for byte in data[:1024])
+        reason = "not an image (text?)" if text else f"not a whole {' or '.join(FORMATS)} file"
+        raise UnreadablePhotoError(name, reason) from error
+    except Exception as error:  # decoders raise all kinds; the file is to blame
+        raise UnreadablePhotoError(name, "damaged or truncated image") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadablePhotoError(name, _too_large(image.size))
+    return image
+
+
+def _size_in_header(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture that `Image.open` refuses without telling them."""
+    for kind in FORMATS:
+        try:
+            return Image.OPEN[kind][0](io.BytesIO(data), "").size
+        except SyntaxError:  # Pillow's way to say: another format
+            continue
+    raise AssertionError("Pillow opened the file, so one format fits")
+
+
+def _too_large(size: tuple[int, int]) -> str:
+    return f"{size[0]:,} x {size[1]:,} pixels is more than {MAX_PIXELS:,} in all"
+
+
+def _turn_upright(image: Image.Image) -> None:
+    with suppress(OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        # Damaged EXIF data, which raises these, says nothing about the picture itself.
+        ImageOps.exif_transpose(image, in_place=True)
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "F":  # 0 to 1, 0 to 255, or a measurement
+        raise UnreadablePhotoError(name, "floating-point pixels have no certain meaning in RGB")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _from_16_bits(image, name)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        image = Image.alpha_composite(white, rgba)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _from_16_bits(image: Image.Image, name: str) -> Image.Image:
+    """Grey of 0 to 65,535 as 0 to 255; Pillow's own conversion would clip it."""
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65_535:
+        raise UnreadablePhotoError(
+            name, "grey values beyond 16 bits have no certain meaning in RGB"
+        )
+    return Image.fromarray(np.rint(values / 257).astype(np.uint8))

@@ -1,0 +1,72 @@
+"""Input pipelines: photos from memory-mapped arrays to batches, in an order fixed by the seed.
+
+The shuffle is a permutation of row numbers, so memory does not grow with the number of photos;
+each epoch's permutation depends on the seed and the epoch alone, so every model sees the same
+order, and a training that resumes sees the order that it would have seen.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
+
+READ_AHEAD = 2
+"""Batches: one is made while another is trained on; more only cost memory."""
+
+
+def steps_per_epoch(photos: int, batch_size: int) -> int:
+    """Batches an epoch; the last may be smaller, none is dropped."""
+    return -(-photos // batch_size)
+
+
+def epoch_order(photos: int, *, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The row numbers 0 to photos - 1 in the order of this epoch (from 0)."""
+    return np.random.default_rng([seed, epoch]).permutation(photos)
+
+
+def training_batches(
+    images: Images, labels: Labels, *, batch_size: int, seed: int, epochs: range
+) -> Any:
+    """All batches of these epochs, one after the other, as one tf.data.Dataset.
+
+    Each element is (float32 batch x size x size x 3 in 0..255, int32 batch).
+    """
+
+    def rows() -> Iterator[npt.NDArray[np.int64]]:
+        for epoch in epochs:
+            order = epoch_order(len(labels), seed=seed, epoch=epoch)
+            for start in range(0, len(order), batch_size):
+                yield order[start : start + batch_size]
+
+    steps = len(epochs) * steps_per_epoch(len(labels), batch_size)
+    return _batches(images, labels, rows, steps)
+
+
+def ordered_batches(images: Images, labels: Labels, *, batch_size: int) -> Any:
+    """The photos in their stored order, as a tf.data.Dataset of batches."""
+
+    def rows() -> Iterator[npt.NDArray[np.int64]]:
+        for start in range(0, len(labels), batch_size):
+            yield np.arange(start, min(start + batch_size, len(labels)))
+
+    return _batches(images, labels, rows, steps_per_epoch(len(labels), batch_size))
+
+
+def _batches(images: Images, labels: Labels, rows: Any, steps: int) -> Any:
+    import tensorflow as tf
+
+    def read() -> Iterator[tuple[Images, Labels]]:
+        for chosen in rows():
+            yield images[chosen], labels[chosen]
+
+    signature = (
+        tf.TensorSpec((None, *images.shape[1:]), tf.uint8),
+        tf.TensorSpec((None,), tf.int32),
+    )
+    dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.map(lambda x, y: (tf.cast(x, tf.float32), y)).prefetch(READ_AHEAD)

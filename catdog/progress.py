@@ -1,0 +1,63 @@
+"""How far a run is: written by the processes that work, read by whoever shows it."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from catdog.store import write_text
+
+STAGE = "stage.txt"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One model's state. Losses and accuracies are those of the running or last epoch."""
+
+    name: str
+    seed: int
+    epoch: int
+    """The epoch that runs, from 1; after the last step of an epoch, the one that has ended."""
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds_left: float | None
+    finished_epochs: int
+
+    @property
+    def done(self) -> bool:
+        """Whether the last epoch has ended."""
+        return self.finished_epochs >= self.epochs
+
+
+def progress_folder(home: Path) -> Path:
+    """Where the run of this process publishes its progress."""
+    return home / "work" / "progress" / str(os.getpid())
+
+
+def write_stage(folder: Path, text: str) -> None:
+    """Publish what the run does before and after training, in a few words."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / STAGE, text)
+
+
+def read_stage(folder: Path) -> str:
+    """What the run does, or nothing when it has not begun."""
+    path = folder / STAGE
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    """Publish a model's progress; a reader never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / f"{progress.name}-{progress.seed}.json", json.dumps(asdict(progress)))
+
+
+def read_progress(folder: Path) -> dict[tuple[str, int], Progress]:
+    """The progress of every model that has begun, by name and seed."""
+    found = (Progress(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json")))
+    return {(progress.name, progress.seed): progress for progress in found}

@@ -1,0 +1,319 @@
+"""Train one model on stored arrays: repeatable, resumable, and with its whole history kept."""
+
+import json
+import logging
+import math
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from catdog.arrays import load_images, load_labels
+from catdog.artifacts import Arrays, TrainedModel
+from catdog.checkpoints import Checkpoints, Row, best_row
+from catdog.digest import make_key
+from catdog.errors import TrainingError
+from catdog.models import build_model, model_spec
+from catdog.pipeline import ordered_batches, steps_per_epoch, training_batches
+from catdog.progress import Progress
+from catdog.seeding import seed_epoch, seed_weights
+from catdog.store import Store, write_json
+from catdog.weights import Weights, load_base
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[[Progress], None]
+
+PROGRESS_SECONDS = 0.5
+"""Between two reports within an epoch: often enough to look alive, too rare to cost time."""
+AUGMENTED_PHOTOS = 2
+AUGMENTED_VERSIONS = 5
+
+
+def model_key(
+    name: str,
+    arrays: Arrays,
+    *,
+    epochs: int,
+    seed: int,
+    batch_size: int,
+    weights: Weights | None,
+) -> str:
+    """The key of a trained model. The number of threads and processes does not count."""
+    return make_key(
+        code=("catdog.training",),
+        libraries=("tensorflow", "keras", "numpy"),
+        name=name,
+        arrays=arrays.content,
+        epochs=epochs,
+        seed=seed,
+        batch_size=batch_size,
+        weights=weights.sha256 if weights and model_spec(name).pretrained else None,
+    )
+
+
+def train(
+    name: str,
+    arrays: Arrays,
+    *,
+    epochs: int,
+    seed: int,
+    batch_size: int,
+    weights: Weights | None,
+    store: Store,
+    on_progress: OnProgress = lambda progress: None,
+) -> TrainedModel:
+    """Train a model, or go on from its last finished epoch, and store the best epoch's weights.
+
+    Raises TrainingError for an unknown model and when the loss is no longer a number.
+    """
+    key = model_key(name, arrays, epochs=epochs, seed=seed, batch_size=batch_size, weights=weights)
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        job = _Training(name, arrays, epochs, seed, batch_size, weights, on_progress)
+        work = store.work(f"training/{key}")
+        record = job.run(Checkpoints(work), folder)
+        shutil.rmtree(work, ignore_errors=True)
+        return record
+
+    return store.obtain(TrainedModel, key, make)
+
+
+class _Training:
+    def __init__(
+        self,
+        name: str,
+        arrays: Arrays,
+        epochs: int,
+        seed: int,
+        batch_size: int,
+        weights: Weights | None,
+        on_progress: OnProgress,
+    ) -> None:
+        self.name = name
+        self.arrays = arrays
+        self.epochs = epochs
+        self.seed = seed
+        self.batch_size = batch_size
+        self.weights = weights if model_spec(name).pretrained else None
+        self.on_progress = on_progress
+
+    def run(self, checkpoints: Checkpoints, folder: Path) -> Mapping[str, Any]:
+        model = self._build()
+        checkpoints.restore(model)
+        first = len(checkpoints.history)
+        if first:
+            log.info("%s goes on after epoch %d of %d", self.name, first, self.epochs)
+        if first < self.epochs:
+            self._fit(model, checkpoints, first)
+        checkpoints.load_best(model)
+        return self._write(model, checkpoints.history, folder)
+
+    def _build(self) -> Any:
+        seed_weights(self.seed)
+        base = load_base(self.weights, self.arrays.image_size) if self.weights else None
+        return build_model(
+            self.name,
+            classes=len(self.arrays.classes),
+            image_size=self.arrays.image_size,
+            base=base,
+        )
+
+    def _fit(self, model: Any, checkpoints: Checkpoints, first: int) -> None:
+        photos = self.arrays.counts["train"]
+        batches = training_batches(
+            load_images(self.arrays, "train"),
+            load_labels(self.arrays, "train"),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            epochs=range(first, self.epochs),
+        )
+        validation = ordered_batches(
+            load_images(self.arrays, "validation"),
+            load_labels(self.arrays, "validation"),
+            batch_size=self.batch_size,
+        )
+        steps = steps_per_epoch(photos, self.batch_size)
+        model.fit(
+            batches,
+            epochs=self.epochs,
+            initial_epoch=first,
+            steps_per_epoch=steps,
+            shuffle=False,
+            validation_data=validation,
+            callbacks=[_epoch_callback(self, checkpoints, steps)],
+            verbose=0,
+        )
+
+    def _write(self, model: Any, history: list[Row], folder: Path) -> Mapping[str, Any]:
+        import pandas as pd
+
+        path = folder / "model.keras"
+        model.save(path)
+        pd.DataFrame(history).astype({"epoch": int}).to_csv(folder / "history.csv", index=False)
+        lines: list[str] = []
+        model.summary(print_fn=lambda line, line_break=True: lines.append(line), line_length=88)
+        (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if (examples := _augmented_examples(model, self.arrays)) is not None:
+            np.save(folder / "augmented.npy", examples)
+        best = best_row(history)
+        seconds = round(sum(row["seconds"] for row in history), 3)
+        write_json(folder / "model.json", self._facts(history, best, seconds))
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "classes": self.arrays.classes,
+            "image_size": self.arrays.image_size,
+            "epochs": self.epochs,
+            "best_epoch": int(best["epoch"]),
+            "parameters": model.count_params(),
+            "trainable_parameters": sum(
+                math.prod(weight.shape) for weight in model.trainable_weights
+            ),
+            "seconds": seconds,
+            "file_bytes": path.stat().st_size,
+            "peak_memory_bytes": _peak_memory_bytes(),
+        }
+
+    def _facts(self, history: list[Row], best: Row, seconds: float) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "classes": list(self.arrays.classes),
+            "image_size": self.arrays.image_size,
+            "data_digest": self.arrays.content,
+            "weights": _described(self.weights),
+            "versions": _versions(),
+            "machine": _machine(),
+            "seconds": seconds,
+            "best_epoch": int(best["epoch"]),
+            "last_epoch": len(history),
+            "best": best,
+            "last": history[-1],
+        }
+
+
+def _epoch_callback(job: _Training, checkpoints: Checkpoints, steps: int) -> Any:
+    import keras
+
+    class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
+        """Reports progress, stops on NaN, and keeps the state after each epoch."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.began = time.perf_counter()
+            self.reported = 0.0
+            self.steps_done = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            seed_epoch(self.model, seed=job.seed, epoch=epoch)
+            self.epoch_began = time.perf_counter()
+
+        def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
+            self.steps_done += 1
+            if not math.isfinite(logs["loss"]):
+                raise TrainingError(
+                    f"The loss of '{job.name}' is not a number in epoch "
+                    f"{len(checkpoints.history) + 1}, step {batch + 1}.",
+                    "Look at the photos and the model, or try another seed.",
+                )
+            if time.perf_counter() - self.reported > PROGRESS_SECONDS:
+                self.report(batch + 1, logs)
+
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+            row = {"epoch": epoch + 1} | {
+                name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+            }
+            row["seconds"] = round(time.perf_counter() - self.epoch_began, 3)
+            checkpoints.save(self.model, row)
+            self.report(steps, row)
+
+        def report(self, step: int, logs: Mapping[str, float]) -> None:
+            self.reported = time.perf_counter()
+            last: Mapping[str, float] = checkpoints.history[-1] if checkpoints.history else {}
+            finished = len(checkpoints.history)
+            left = (job.epochs - finished) * steps - (step if step < steps else 0)
+            pace = (self.reported - self.began) / self.steps_done
+            job.on_progress(
+                Progress(
+                    name=job.name,
+                    seed=job.seed,
+                    epoch=finished if "val_loss" in logs else finished + 1,
+                    epochs=job.epochs,
+                    step=step,
+                    steps=steps,
+                    loss=float(logs["loss"]),
+                    accuracy=float(logs["accuracy"]),
+                    val_loss=last.get("val_loss"),
+                    val_accuracy=last.get("val_accuracy"),
+                    seconds_left=round(left * pace, 1),
+                    finished_epochs=finished,
+                )
+            )
+
+    return EpochCallback()
+
+
+def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:
+    layers = [layer for layer in model.layers if layer.name.startswith("random_")]
+    if not layers:
+        return None
+    images = load_images(arrays, "train")[:AUGMENTED_PHOTOS]
+    seed_epoch(model, seed=0, epoch=0)
+    versions = [images]
+    for _ in range(AUGMENTED_VERSIONS):
+        changed = images.astype("float32")
+        for layer in layers:
+            changed = layer(changed, training=True)
+        versions.append(np.clip(np.rint(changed), 0, 255).astype("uint8"))
+    return np.stack(versions, axis=1)
+
+
+def _described(weights: Weights | None) -> dict[str, str] | None:
+    if weights is None:
+        return None
+    return {"source": weights.source, "sha256": weights.sha256, "note": weights.note}
+
+
+def _versions() -> dict[str, str]:
+    names = ("tensorflow", "keras", "numpy", "catdog")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def _machine() -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+    }
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def load_history(model: TrainedModel) -> Any:
+    """The history of a trained model as a DataFrame, one row an epoch."""
+    import pandas as pd
+
+    return pd.read_csv(model.file("history.csv"))
+
+
+def load_facts(model: TrainedModel) -> dict[str, Any]:
+    """The `model.json` of a trained model."""
+    facts: dict[str, Any] = json.loads(model.file("model.json").read_text(encoding="utf-8"))
+    return facts

@@ -1,0 +1,54 @@
+"""Numbers as people read them, the same in the report, the terminal and the Prefect UI."""
+
+from collections.abc import Iterable
+
+
+def percent(share: float) -> str:
+    """A share as a percentage: "97.9 %"; never rounded up to 100 or down to 0."""
+    value = round(100 * share, 1)
+    if value == 100 and share < 1:
+        return "> 99.9 %"
+    if value == 0 and share > 0:
+        return "< 0.1 %"
+    return f"{value:g} %" if value in (0, 100) else f"{value:.1f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    value = round(100 * difference, 1)
+    return f"{value:+.1f}" if value else "0.0"
+
+
+def span(low: float, high: float) -> str:
+    """An interval of shares: "94.8 to 99.2 %"."""
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def p_text(p: float) -> str:
+    """A p value as it is usually printed."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "4.2 s", "6 min 12 s" or "2 h 05 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units: "9.8 MB"."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+def listing(names: Iterable[str]) -> str:
+    """Names as a list in a sentence: "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

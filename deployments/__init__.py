@@ -1,0 +1,1 @@
+"""How the flow runs for others."""

@@ -1,0 +1,1 @@
+"""The wiring: the flow `catdog` and the command line that starts it."""

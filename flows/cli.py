@@ -1,0 +1,190 @@
+"""The command line `catdog`. Heavy imports wait until a command needs them."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from catdog.errors import CatdogError
+from catdog.settings import Settings
+
+HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
+
+Every setting can also be given in the environment, as CATDOG_NAME. With --debug, an error shows
+its whole traceback and Prefect's own log is printed.
+"""
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended, as shells expect it."""
+
+app = App(name="catdog", help=HELP, version=lambda: f"catdog {version('catdog')}")
+cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
+app.command(cache_app)
+
+out = Console()
+err = Console(stderr=True)
+
+
+def setting(name: str) -> Parameter:
+    """A flag that stands for a setting: its text and default come from there."""
+    field = Settings.model_fields[name]
+    default = field.default_factory() if field.default_factory else field.default  # type: ignore[call-arg]
+    text = ",".join(default) if isinstance(default, tuple) else default
+    shown = f" [default: {text}]" if text is not None else ""
+    return Parameter(help=f"{field.description}{shown}", show_default=False)
+
+
+Home = Annotated[Path | None, setting("home")]
+
+
+@app.command
+def run(
+    *,
+    source: Annotated[str | None, setting("source")] = None,
+    models: Annotated[str | None, setting("models")] = None,
+    epochs: Annotated[int | None, setting("epochs")] = None,
+    seed: Annotated[int | None, setting("seed")] = None,
+    repeats: Annotated[int | None, setting("repeats")] = None,
+    parallel: Annotated[int | None, setting("parallel")] = None,
+    batch_size: Annotated[int | None, setting("batch_size")] = None,
+    image_size: Annotated[int | None, setting("image_size")] = None,
+    validation_share: Annotated[float | None, setting("validation_share")] = None,
+    test_share: Annotated[float | None, setting("test_share")] = None,
+    duplicates: Annotated[str | None, setting("duplicates")] = None,
+    weights: Annotated[str | None, setting("weights")] = None,
+    home: Home = None,
+) -> None:
+    """Run the whole pipeline: photos in, models trained in parallel, a comparison out.
+
+    Ctrl-C ends it at once; the same command goes on from the last finished epoch of each model.
+    """
+    settings = use(**locals())
+    from flows.launch import run_flow
+
+    run_flow(settings, out)
+
+
+@app.command
+def predict(
+    photos: list[Path],
+    /,
+    *,
+    model: str | None = None,
+    json: bool = False,
+    csv: Path | None = None,
+    home: Home = None,
+) -> int:
+    """Tell the class of photos, and how sure the model is.
+
+    Parameters
+    ----------
+    photos
+        Photos, or folders of photos.
+    model
+        A model of the newest run that has it. [default: the newest run's best on validation]
+    json
+        Print JSON instead of a table.
+    csv
+        Write the table to this file.
+    """
+    from flows.predicting import predict_photos
+
+    home_folder = use(home=home).home
+    return predict_photos(photos, model=model, as_json=json, csv=csv, home=home_folder)
+
+
+@app.command
+def models() -> None:
+    """List the models with their parameters."""
+    from flows.listing import print_models
+
+    print_models(out)
+
+
+@app.command
+def runs(*, home: Home = None) -> None:
+    """List past runs with their scores."""
+    from flows.listing import print_runs
+
+    print_runs(use(home=home).home, out)
+
+
+@cache_app.command(name="list")
+def cache_list(*, home: Home = None) -> None:
+    """List the stored artifacts with their sizes."""
+    from flows.listing import print_artifacts
+
+    print_artifacts(use(home=home).home, out)
+
+
+@cache_app.command(name="size")
+def cache_size(*, home: Home = None) -> None:
+    """Print how much space the artifacts take, by kind."""
+    from flows.listing import print_sizes
+
+    print_sizes(use(home=home).home, out)
+
+
+@cache_app.command(name="prune")
+def cache_prune(*, days: float = 0, dry_run: bool = False, home: Home = None) -> None:
+    """Remove artifacts and interrupted work; past runs keep their reports.
+
+    Parameters
+    ----------
+    days
+        Keep what was made in the last so many days.
+    dry_run
+        Only say what would be removed.
+    """
+    from flows.listing import prune
+
+    prune(use(home=home).home, out, days=days, dry_run=dry_run)
+
+
+@cache_app.command(name="verify")
+def cache_verify(*, home: Home = None) -> int:
+    """Check every artifact against its digests; a damaged one is made again when needed."""
+    from flows.listing import verify
+
+    return verify(use(home=home).home, out)
+
+
+def use(**given: Any) -> Settings:
+    """Load the settings, and let this process and its children find the same home."""
+    settings = Settings.load(**given)
+    os.environ["CATDOG_HOME"] = str(settings.home)
+    return settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a problem of the user's is one line on standard error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    if debug:
+        words.remove("--debug")
+    else:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    try:
+        sys.exit(app(words, exit_on_error=True))
+    except CatdogError as error:
+        if debug:
+            raise
+        err.print(f"[bold red]Error:[/] {_escaped(error)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        sys.exit(INTERRUPTED)
+
+
+def _escaped(error: CatdogError) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Start the flow from the command line, with a server to report to and a view to watch."""
+
+import os
+import shutil
+from contextlib import ExitStack
+
+from rich.console import Console
+from rich.table import Table
+
+from catdog.progress import progress_folder, write_stage
+from catdog.runs import Run
+from catdog.settings import Settings
+from catdog.store import writing
+from flows.live import duration, live_view
+from flows.server import prefect_server
+
+PREFECT_ENVIRONMENT = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "catdog",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+}
+"""No call home, our own log in the UI, and no pickle written."""
+
+
+def run_flow(settings: Settings, console: Console) -> None:
+    """Run the flow `catdog`, show its progress, and print the comparison.
+
+    Raises the flow's own error when it fails; a run in which only some models failed is printed
+    first.
+    """
+    for name, value in PREFECT_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    folder = progress_folder(settings.home)
+    with writing(settings.home):
+        write_stage(folder, "Starting the Prefect server")
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(live_view(folder, console))
+            stack.enter_context(prefect_server(settings.home))
+            run = _call(settings)
+    except Exception as error:
+        if isinstance(failed := getattr(error, "run", None), Run):
+            print_run(failed, console)
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print_run(run, console)
+
+
+def _call(settings: Settings) -> Run:
+    from flows.catdog import catdog
+
+    run: Run = catdog(**settings.model_dump(exclude={"home"}))
+    return run
+
+
+def print_run(run: Run, console: Console) -> None:
+    """Print a run's comparison table, what was reused, and where its report is."""
+    table = Table(title=f"Comparison on {run.settings['source']}", title_justify="left")
+    table.add_column("model")
+    for heading in ("validation", "test", "training"):
+        table.add_column(heading, justify="right")
+    for score in run.scores:
+        if score.error:
+            table.add_row(score.name, "failed", "", "", style="red")
+        else:
+            table.add_row(
+                score.name,
+                f"{score.validation_accuracy:.1%}",
+                f"{score.test_accuracy:.1%}",
+                duration(score.seconds),
+            )
+    console.print(table)
+    if run.reused:
+        console.print(f"Reused: {', '.join(run.reused)}.", highlight=False)
+    console.print(f"Took {duration((run.ended - run.began).total_seconds())}.", highlight=False)
+    console.print(f"Report: {run.folder / 'report.html'}", highlight=False, soft_wrap=True)

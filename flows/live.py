@@ -1,0 +1,118 @@
+"""What a run shows in the terminal while it works: a live table, or plain lines without one."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+
+from catdog.progress import Progress, read_progress, read_stage
+
+REFRESHES_PER_SECOND = 4
+POLL_SECONDS = 0.5
+
+
+@contextmanager
+def live_view(folder: Path, console: Console) -> Iterator[None]:
+    """Show the progress that is published in a folder while the body runs."""
+    if console.is_terminal:
+        with _table_view(folder, console):
+            yield
+    else:
+        with _line_view(folder, console):
+            yield
+
+
+@contextmanager
+def _table_view(folder: Path, console: Console) -> Iterator[None]:
+    spinner = Spinner("dots")
+
+    def render() -> RenderableType:
+        spinner.update(text=read_stage(folder) or "Starting")
+        progress = read_progress(folder)
+        return Group(spinner, progress_table(progress)) if progress else Group(spinner)
+
+    with Live(
+        get_renderable=render,
+        console=console,
+        refresh_per_second=REFRESHES_PER_SECOND,
+        transient=True,
+    ):
+        yield
+
+
+def progress_table(progress: dict[tuple[str, int], Progress]) -> Table:
+    """One line a model: epoch, loss, accuracy, time left."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model")
+    for heading in ("epoch", "", "loss", "accuracy", "validation", "left"):
+        table.add_column(heading, justify="right")
+    several_seeds = len({seed for _, seed in progress}) > 1
+    for (name, seed), state in progress.items():
+        within = state.step / state.steps if state.finished_epochs < state.epoch else 0
+        table.add_row(
+            f"{name} seed {seed}" if several_seeds else name,
+            f"{state.epoch}/{state.epochs}",
+            ProgressBar(total=state.epochs, completed=state.finished_epochs + within, width=20),
+            f"{state.loss:.4f}",
+            f"{state.accuracy:.1%}",
+            "" if state.val_accuracy is None else f"{state.val_accuracy:.1%}",
+            "done" if state.done else duration(state.seconds_left),
+        )
+    return table
+
+
+@contextmanager
+def _line_view(folder: Path, console: Console) -> Iterator[None]:
+    ended = threading.Event()
+    lines = _Lines(folder, console)
+
+    def poll() -> None:
+        while not ended.wait(POLL_SECONDS):
+            lines.print_news()
+
+    thread = threading.Thread(target=poll, daemon=True, name="live-view")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        lines.print_news()
+
+
+class _Lines:
+    def __init__(self, folder: Path, console: Console) -> None:
+        self.folder = folder
+        self.console = console
+        self.stage = ""
+        self.epochs: dict[tuple[str, int], int] = {}
+
+    def print_news(self) -> None:
+        stage = read_stage(self.folder)
+        if stage.split(":")[0] != self.stage.split(":")[0]:
+            self.console.print(stage, highlight=False, soft_wrap=True)
+        self.stage = stage
+        for model, state in read_progress(self.folder).items():
+            if state.finished_epochs > self.epochs.get(model, 0):
+                self.epochs[model] = state.finished_epochs
+                self.console.print(_line(state), highlight=False, soft_wrap=True)
+
+
+def _line(state: Progress) -> str:
+    return (
+        f"{state.name:<14} seed {state.seed}  epoch {state.finished_epochs}/{state.epochs}  "
+        f"loss {state.loss:.4f}  accuracy {state.accuracy:.1%}  "
+        f"validation {state.val_accuracy or 0:.1%}  left {duration(state.seconds_left)}"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as h:mm:ss, or nothing when they are not known."""
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,175 @@
+"""Train and evaluate models in parallel: one isolated process a model, at most so many at once.
+
+A process that dies takes down its own model only: its task run is marked Crashed and the model is
+tried once more, which goes on from its last finished epoch.
+"""
+
+import contextvars
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Crashed
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from catdog.artifacts import Arrays, Predictions, TrainedModel
+from catdog.comparison import ModelResult
+from catdog.errors import TrainingError
+from catdog.evaluation import predictions_key
+from catdog.models import model_spec
+from catdog.store import Store
+from catdog.training import model_key
+from catdog.weights import Weights
+from flows.processes import Plan, end_with_parent, tensorflow_environment
+from tasks.evaluate import evaluate
+from tasks.train import train
+
+log = logging.getLogger("catdog.train")
+
+ATTEMPTS = 2
+"""A crash may be bad luck (memory was short for a moment); twice is a fact."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train with one seed."""
+
+    name: str
+    seed: int
+    arrays: Arrays
+    epochs: int
+    batch_size: int
+    weights: Weights | None
+
+    def training(self) -> dict[str, Any]:
+        """What the training of this model depends on, by the name of the parameter."""
+        return {
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "weights": self.weights if model_spec(self.name).pretrained else None,
+        }
+
+
+def train_and_evaluate(
+    jobs: Sequence[Job], plan: Plan, *, store: Store, progress_folder: Path
+) -> list[ModelResult]:
+    """Run all jobs, the longest first; results in the order of the jobs, failures included."""
+    team = _Team(plan, store, progress_folder)
+    longest_first = sorted(range(len(jobs)), key=lambda i: -model_spec(jobs[i].name).cost)
+    with ThreadPoolExecutor(plan.processes, thread_name_prefix="model") as threads:
+        try:
+            futures = {
+                i: threads.submit(contextvars.copy_context().run, team.result, jobs[i])
+                for i in longest_first
+            }
+            return [futures[i].result() for i in range(len(jobs))]
+        except BaseException:
+            team.stop()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Team:
+    def __init__(self, plan: Plan, store: Store, progress_folder: Path) -> None:
+        self.plan = plan
+        self.store = store
+        self.progress_folder = progress_folder
+        self.stopping = False
+
+    def stop(self) -> None:
+        """End all training processes now; what they finished is kept."""
+        self.stopping = True
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+    def result(self, job: Job) -> ModelResult:
+        """Train and evaluate one model; a failure of its own becomes part of the result."""
+        try:
+            model, predictions = self._cached(job) or self._in_process(job)
+        except Exception as error:  # noqa: BLE001  one model must not take down the others
+            log.error("%s failed: %s", job.name, error)
+            return ModelResult(
+                name=job.name, seed=job.seed, model=None, predictions=None, error=str(error)
+            )
+        return ModelResult(
+            name=job.name, seed=job.seed, model=model, predictions=predictions, error=None
+        )
+
+    def _cached(self, job: Job) -> tuple[TrainedModel, Predictions] | None:
+        """Answer from the store where all is there: starting a process takes seconds."""
+        key = model_key(job.name, job.arrays, **job.training())
+        model = self.store.find(TrainedModel, key)
+        if model is None:
+            return None
+        if self.store.find(Predictions, predictions_key(model, job.arrays)) is None:
+            return None
+        model = train(job.name, job.arrays, **job.training(), progress_folder=self.progress_folder)
+        return model, evaluate(model, job.arrays)
+
+    def _in_process(self, job: Job) -> tuple[TrainedModel, Predictions]:
+        for attempt in range(1, ATTEMPTS + 1):
+            future: PrefectFuture[Any] | None = None
+            runner = ProcessPoolTaskRunner(
+                max_workers=1,
+                initializer=_start_child,
+                initargs=(
+                    os.getpid(),
+                    tensorflow_environment(self.plan.threads),
+                    self.store.work("logs") / f"{job.name}-{job.seed}.log",
+                ),
+            )
+            try:
+                with runner:
+                    parameters = {
+                        "name": job.name,
+                        "arrays": job.arrays,
+                        "progress_folder": self.progress_folder,
+                    }
+                    future = runner.submit(train, parameters | job.training())
+                    model = future.result()
+                    future = runner.submit(evaluate, {"model": model, "arrays": job.arrays})
+                    return model, future.result()
+            except BrokenProcessPool:
+                if self.stopping:
+                    raise
+                log.error("%s: its process died (attempt %d of %d)", job.name, attempt, ATTEMPTS)
+                _mark_crashed(future)
+        raise TrainingError(
+            f"The process that trained '{job.name}' died {ATTEMPTS} times.",
+            "It was killed or out of memory: try a smaller --parallel.",
+        )
+
+
+def _start_child(parent: int, environment: dict[str, str], native_log: Path) -> None:
+    end_with_parent(parent)
+    _divert_stderr(native_log)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.environ.update(environment)
+    logging.getLogger("catdog").setLevel(logging.INFO)
+
+
+def _divert_stderr(path: Path) -> None:
+    """Send what native code prints while it starts to a file: TensorFlow cannot be silenced."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(descriptor, sys.stderr.fileno())
+    os.close(descriptor)
+
+
+def _mark_crashed(future: PrefectFuture[Any] | None) -> None:
+    if future is None:
+        return
+    with get_client(sync_client=True) as client:
+        state: State[Any] = Crashed(message="The training process died: killed, or out of memory.")
+        client.set_task_run_state(future.task_run_id, state, force=True)

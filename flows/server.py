@@ -1,0 +1,154 @@
+"""The Prefect server that a run reports to: the configured one, else a private one."""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from catdog.errors import CatdogError
+
+HOST = "127.0.0.1"
+START_SECONDS = 120
+"""A new database takes 16 s on 2 free cores; a busy machine takes longer."""
+
+
+class ServerError(CatdogError):
+    """A Prefect server cannot be reached or started."""
+
+
+@contextmanager
+def prefect_server(home: Path) -> Iterator[str]:
+    """The API URL of the server for this run; a private server ends with the run.
+
+    The private one keeps its history in `home/prefect`, listens on loopback only, and ends with
+    this process however that ends. Raises ServerError.
+    """
+    if url := _configured_url():
+        _require_health(url)
+        yield url
+        return
+    port = free_port()
+    process = start_server(home, port)
+    try:
+        url = wait_until_ready(process, port, log_file(home))
+        _report_to(url)
+        yield url
+    finally:
+        process.terminate()
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int) -> None:
+    """Raise ServerError when something listens on this port of loopback already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ServerError(
+                f"Port {port} of {HOST} is already in use ({error.strerror}).",
+                "Stop what uses it, or choose another one with --port.",
+            ) from error
+
+
+def log_file(home: Path) -> Path:
+    """Where the private server writes what it has to say."""
+    return home / "prefect" / "server.log"
+
+
+def start_server(home: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start a private server in a session of its own, so that Ctrl-C does not reach it first."""
+    folder = home / "prefect"
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui"),
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
+    }
+    with log_file(home).open("ab") as log:
+        return subprocess.Popen(  # noqa: S603  our own module
+            [sys.executable, "-m", "flows.server", "--port", str(port)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> str:
+    """Wait for the server's health check and give its API URL."""
+    url = f"http://{HOST}:{port}/api"
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        if _healthy(url):
+            return url
+        time.sleep(0.1)
+    process.terminate()
+    raise ServerError("The private Prefect server did not start.", f"See {log}.")
+
+
+def _configured_url() -> str | None:
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    return str(url) if url else None
+
+
+def _report_to(url: str) -> None:
+    """Point every thread of this process, and the processes that it starts, at a server."""
+    from prefect.context import refresh_global_settings_context
+
+    os.environ["PREFECT_API_URL"] = url
+    refresh_global_settings_context()
+
+
+def _require_health(url: str) -> None:
+    if not _healthy(url):
+        raise ServerError(
+            f"The Prefect server at {url} does not answer.",
+            "Start it ('prefect server start'), or unset PREFECT_API_URL to use a private one.",
+        )
+
+
+def _healthy(url: str) -> bool:
+    import httpx
+
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def main() -> None:
+    """Serve on loopback until the parent process has gone."""
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    from flows.processes import end_with_parent
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    end_with_parent(os.getppid())
+    port = parser.parse_args().port
+    uvicorn.run(create_app(), host=HOST, port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The thin typed edges between Prefect and catdog: what is cached, named and logged."""

@@ -1,0 +1,39 @@
+"""Compare the models and write the report."""
+
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+import catdog.report as reports
+from catdog.artifacts import Arrays, Manifest, Photos, Report
+from catdog.comparison import ModelResult
+from catdog.render import comparison_table
+from tasks.caching import store, stored_by
+
+
+@task(name="report", **stored_by(reports.report_key))
+def report(
+    photos: Photos,
+    manifest: Manifest,
+    arrays: Arrays,
+    results: list[ModelResult],
+    *,
+    settings: dict[str, Any],
+) -> Report:
+    """Compare the models on the same photos and write the report's files."""
+    return reports.write_report(photos, manifest, arrays, results, settings=settings, store=store())
+
+
+def publish(report: Report) -> None:
+    """Show a report in the Prefect UI: the comparison as a table, and all of it with pictures."""
+    create_table_artifact(
+        comparison_table(reports.load_comparison(report)),
+        key="comparison",
+        description="The models compared on the same test photos.",
+    )
+    create_markdown_artifact(
+        report.file("report.md").read_text(encoding="utf-8"),
+        key="report",
+        description="The comparison report.",
+    )

@@ -1,0 +1,29 @@
+"""Check every photo and divide them into training, validation and test."""
+
+from typing import Literal
+
+from prefect import task
+
+from catdog import manifest
+from catdog.artifacts import Manifest, Photos
+from tasks.caching import store, stored_by
+
+
+@task(name="split", **stored_by(manifest.split_key))
+def split(
+    photos: Photos,
+    *,
+    seed: int,
+    validation_share: float,
+    test_share: float,
+    duplicates: Literal["drop", "keep"],
+) -> Manifest:
+    """Check every photo and divide them into training, validation and test."""
+    return manifest.split(
+        photos,
+        seed=seed,
+        validation_share=validation_share,
+        test_share=test_share,
+        duplicates=duplicates,
+        store=store(),
+    )

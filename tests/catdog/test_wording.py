@@ -1,0 +1,35 @@
+import pytest
+
+from catdog.wording import duration, listing, p_text, percent, points, size
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (1, "100 %"), (0.979, "97.9 %"), (0.9999, "> 99.9 %"), (0.0001, "< 0.1 %")],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.96, "1 min 00 s"), (372, "6 min 12 s"), (7_500, "2 h 05 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(12, "12 B"), (9_400_000, "9.4 MB"), (2_345_000_000, "2.35 GB")]
+)
+def test_sizes(count: float, text: str) -> None:
+    assert size(count) == text
+
+
+def test_small_things() -> None:
+    assert listing(["a"]) == "a"
+    assert listing(("a", "b", "c")) == "a, b and c"
+    assert points(0.0001) == "0.0"
+    assert points(-0.042) == "-4.2"
+    assert p_text(0.0001) == "p < 0.001"
+    assert p_text(1) == "p = 1"
