@@ -138,15 +138,15 @@ def _attention(c: Comparison, results: list[ModelResult], album: Album) -> list[
         for r in results
         if r.predictions and r.name == c.winner.name and r.seed == c.winner.seed
     )
-    judged = {photo.path: photo for photo in c.worst}
+    lit = attention(predictions, album)
     found = []
-    for path, lit in attention(predictions, album):
-        if photo := judged.get(path):
+    for photo in c.worst:
+        if photo.path in lit:
             text = f"{photo.label}, said {photo.predicted}"
-            found.append(Picture(album.image(path), text, f"{path}: {text}"))
-            alt = f"{path}: bright where it spoke for {photo.predicted}"
-            found.append(Picture(lit, f"looked here for {photo.predicted}", alt))
-    return found[: 2 * SHOWN]
+            found.append(Picture(album.image(photo.path), text, f"{photo.path}: {text}"))
+            alt = f"{photo.path}: bright where it spoke for {photo.predicted}"
+            found.append(Picture(lit[photo.path], f"looked here for {photo.predicted}", alt))
+    return found
 
 
 def _examples(c: Comparison, album: Album) -> list[Picture]:

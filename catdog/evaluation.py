@@ -16,6 +16,8 @@ from catdog.artifacts import Arrays, Predictions, TrainedModel
 from catdog.attention import grad_cam
 from catdog.digest import make_key
 from catdog.errors import TrainingError
+from catdog.frozen_base import accelerate
+from catdog.machine import threads
 from catdog.pipeline import ordered_batches
 from catdog.store import Store
 
@@ -78,11 +80,12 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
     import pandas as pd
 
     network = load_model(model.file("model.keras"))
-    network.predict(load_images(arrays, "test")[:1].astype("float32"), verbose=0)
+    twin = accelerate(network, threads=threads())
+    twin.predict(load_images(arrays, "test")[:1].astype("float32"), verbose=0)
     tables, seconds = [], 0.0
     for split in SPLITS:
         began = time.perf_counter()
-        probabilities = _predict(network, arrays, split)
+        probabilities = _predict(twin, arrays, split)
         seconds += time.perf_counter() - began
         tables.append(_table(model, arrays, split, probabilities))
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)

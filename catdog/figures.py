@@ -70,11 +70,11 @@ def confusion_matrices(models: tuple[ScoredModel, ...], *, narrow: bool = False)
     """True against predicted classes on test: photos, and their share of the true class."""
     with look():
         classes = [scores.label for scores in models[0].test.classes]
-        few = len(classes) <= 3
-        columns = (2 if few else 1) if narrow else (4 if few else 2)
+        columns = {2: 4, 3: 3}.get(len(classes), 2) // (2 if narrow else 1)
         width = page_width(narrow)
-        side = width / min(columns, max(len(models), 2)) * 0.92
-        figure, grid = panels(len(models), columns=columns, width=width, height=side)
+        figure, grid = panels(
+            len(models), columns=columns, width=width, height=0.92 * width / columns
+        )
         for axes, model in zip(grid, models, strict=True):
             _matrix(axes, model.test, classes)
             axes.set_title(model.name)
@@ -111,9 +111,13 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
     with look():
         columns = 2 if narrow else 4
         width = page_width(narrow)
-        side = width / min(columns, max(len(models), 2)) * 1.02
         figure, grid = panels(
-            len(models), columns=columns, width=width, height=side, sharex=True, sharey=True
+            len(models),
+            columns=columns,
+            width=width,
+            height=1.02 * width / columns,
+            sharex=True,
+            sharey=True,
         )
         for axes, model in zip(grid, models, strict=True):
             bins = model.test.reliability
@@ -136,7 +140,7 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
 
 
 def repeated_accuracies(repeats: Repeats, *, narrow: bool = False) -> "Figure":
-    """Test accuracy of each seed, with the mean as a line."""
+    """Test accuracy: a dot a seed, a line the mean."""
     with look():
         models = repeats.models
         height = 0.9 + 0.45 * len(models)
@@ -148,7 +152,7 @@ def repeated_accuracies(repeats: Repeats, *, narrow: bool = False) -> "Figure":
         axes.set_yticks(range(len(models)), [m.name for m in models], color=INK, fontweight="bold")
         axes.set_ylim(len(models) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("test photos named rightly, %: a dot a seed, a line the mean")
+        axes.set_xlabel("test photos named rightly, %")
     return figure
 
 
@@ -201,13 +205,13 @@ def _guessing_line(axes: "Axes", comparison: Comparison) -> None:
 def _curves(
     history: "pd.DataFrame", models: tuple[ScoredModel, ...], measure: str, *, narrow: bool
 ) -> "Figure":
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     scale = 100 if measure == "accuracy" else 1
     with look():
         figure, grid = panels(
             len(models),
-            columns=2 if narrow else 4,
+            columns=min(2 if narrow else 4, len(models)),
             width=page_width(narrow),
             height=1.9 if narrow else 2.5,
             sharex=True,
@@ -225,8 +229,9 @@ def _curves(
             axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         if measure == "loss":
             grid[0].set_yscale("log")
+            grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             grid[0].yaxis.set_major_formatter("{x:g}")
-            grid[0].yaxis.set_minor_formatter("{x:g}")
+            grid[0].yaxis.set_minor_locator(NullLocator())
         grid[0].set_ylabel("accuracy, %" if scale == 100 else "loss (log scale)")
         figure.supxlabel("epoch", fontsize=9, color=MUTED)
         grid[0].plot([], [], color=VERMILLION, label="training photos")

@@ -51,14 +51,14 @@ class Album:
         return [np.asarray(self._images["train"][row], dtype=np.uint8) for row in rows]
 
 
-def attention(predictions: Predictions, album: Album) -> list[tuple[str, Image]]:
-    """Photos that a model got wrong, lit where it looked: (path, photo under its Grad-CAM)."""
+def attention(predictions: Predictions, album: Album) -> dict[str, Image]:
+    """Photos that a model got wrong, lit where it looked (Grad-CAM), by path."""
     file = predictions.file("attention.npz")
     if not file.is_file():
-        return []
+        return {}
     with np.load(file, allow_pickle=False) as stored:
         found = list(zip(stored["paths"].tolist(), stored["maps"], strict=True))
-    return [(path, overlay(album.image(path), heat)) for path, heat in found]
+    return {path: overlay(album.image(path), heat) for path, heat in found}
 
 
 def overlay(image: Image, heat: npt.NDArray[np.float32]) -> Image:

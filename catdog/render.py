@@ -156,6 +156,6 @@ def _interval_text(interval: Any) -> str:
 def _cell(text: Any) -> str:
     """Text that cannot break a Markdown table or be taken for markup."""
     clean = " ".join(str(text).split())
-    for mark in "\\|*_`<[":
+    for mark in "\\|*_`<[]":
         clean = clean.replace(mark, f"\\{mark}")
     return clean

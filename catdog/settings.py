@@ -1,7 +1,7 @@
 """Every setting of catdog, its default and its reason, in one typed home.
 
 A value comes from a keyword (a command-line flag or a flow parameter), else from the environment
-as `CATDOG_NAME`, else from the default here.
+as `CATDOG_NAME` unless that is empty, else from the default here.
 """
 
 import difflib
@@ -154,7 +154,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     found = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and value
     }
     for name in found.keys() - Settings.model_fields.keys():
         known = [PREFIX + field.upper() for field in Settings.model_fields]

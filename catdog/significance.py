@@ -179,6 +179,11 @@ def sentence(test: PairTest) -> str:
             f"{test.first} is better than {test.second}: {numbers}; "
             f"the difference is not chance ({p})."
         )
+    if test.p_value < ALPHA:
+        return (
+            f"{test.first} leads {test.second} ({numbers}), but with so many pairs tested that "
+            f"may be chance ({p})."
+        )
     return (
         f"{test.first} and {test.second} cannot be told apart on {test.table.n:,} photos "
         f"({numbers}; {p})."

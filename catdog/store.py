@@ -87,7 +87,7 @@ class Store:
             return None
         try:
             return cls.model_validate({"key": key, "path": path, **read_entry(path)["record"]})
-        except (ValidationError, StoreError, KeyError) as error:
+        except (ValidationError, StoreError, KeyError, TypeError) as error:
             log.warning(
                 "%s %s is damaged and will be made again (%s)", cls.kind, key, _first(error)
             )
@@ -184,17 +184,19 @@ def read_entry(path: Path) -> dict[str, Any]:
 def damage(path: Path) -> str | None:
     """What is wrong with an artifact's files, or None when each is there with its SHA-256."""
     try:
-        files = read_entry(path)["files"]
-    except (StoreError, KeyError) as error:
-        return str(error)
-    for name, expected in files.items():
-        file = path / name
+        recorded = [
+            (path / name, expected["bytes"], expected["sha256"])
+            for name, expected in read_entry(path)["files"].items()
+        ]
+    except (StoreError, KeyError, TypeError, AttributeError) as error:
+        return f"{path / ENTRY} is not a whole record ({error})"
+    for file, bytes_, sha256 in recorded:
         if not file.is_file():
             return f"{file} is missing"
         size = file.stat().st_size
-        if size != expected["bytes"]:
-            return f"{file} has {size:,} bytes instead of {expected['bytes']:,}"
-        if digest_once(file) != expected["sha256"]:
+        if size != bytes_:
+            return f"{file} has {size:,} bytes instead of {bytes_}"
+        if digest_once(file) != sha256:
             return f"{file} does not have its recorded SHA-256"
     return None
 
@@ -235,8 +237,7 @@ def writing(home: Path) -> Iterator[None]:
                 f"No space left while writing to {home}.",
                 "Free some space ('catdog cache prune'), or set CATDOG_HOME to a larger disk.",
             ) from error
-        ours = error.filename is None or Path(str(error.filename)).is_relative_to(home)
-        if ours and error.errno in (
+        if _concerns(home, error.filename) and error.errno in (
             errno.EACCES,
             errno.EPERM,
             errno.EROFS,
@@ -248,6 +249,12 @@ def writing(home: Path) -> Iterator[None]:
                 "Set CATDOG_HOME, or --home, to a folder that you may write to.",
             ) from error
         raise
+
+
+def _concerns(home: Path, filename: str | None) -> bool:
+    """Whether a failed write was meant for the home folder, or for one above it on the way."""
+    path = Path(filename) if filename else home
+    return path.is_relative_to(home) or home.is_relative_to(path)
 
 
 def _first(error: Exception) -> str:

@@ -5,6 +5,7 @@ Colours: Okabe & Ito, "Color Universal Design" (2008), which colour-blind reader
 
 import base64
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -80,17 +81,21 @@ def look(salt: str = "catdog") -> Iterator[None]:
     """
     from matplotlib import rc_context
 
-    with rc_context({**_STYLE, "svg.hashsalt": salt}):
+    with rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+        # In SVG the reader's own fonts have the sign; in PNG an empty box is all there is.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         yield
 
 
 def panels(
     count: int, *, columns: int, width: float, height: float, **options: Any
 ) -> "tuple[Figure, list[Axes]]":
-    """A figure with so many axes in rows of `columns`, each row `height` inches high."""
+    """A figure with so many axes in rows of `columns`, each row `height` inches high.
+
+    Fewer axes than columns leave the rest of the row empty.
+    """
     from matplotlib.figure import Figure
 
-    columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(width, height * rows))
     grid = figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()

@@ -3,14 +3,9 @@
 import json
 import logging
 import math
-import os
-import platform
-import resource
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +16,8 @@ from catdog.artifacts import Arrays, TrainedModel
 from catdog.checkpoints import Checkpoints, Row, best_row
 from catdog.digest import make_key
 from catdog.errors import TrainingError
+from catdog.frozen_base import accelerate, without_base
+from catdog.machine import machine, peak_memory_bytes, threads, versions
 from catdog.models import build_model, model_spec
 from catdog.pipeline import ordered_batches, steps_per_epoch, training_batches
 from catdog.progress import Progress
@@ -108,12 +105,13 @@ class _Training:
 
     def run(self, checkpoints: Checkpoints, folder: Path) -> Mapping[str, Any]:
         model = self._build()
+        twin = accelerate(model, threads=threads())
         checkpoints.restore(model)
         first = len(checkpoints.history)
         if first:
             log.info("%s goes on after epoch %d of %d", self.name, first, self.epochs)
         if first < self.epochs:
-            self._fit(model, checkpoints, first)
+            self._fit(model, twin, checkpoints, first)
         checkpoints.load_best(model)
         return self._write(model, checkpoints.history, folder)
 
@@ -127,7 +125,7 @@ class _Training:
             base=base,
         )
 
-    def _fit(self, model: Any, checkpoints: Checkpoints, first: int) -> None:
+    def _fit(self, model: Any, twin: Any, checkpoints: Checkpoints, first: int) -> None:
         photos = self.arrays.counts["train"]
         batches = training_batches(
             load_images(self.arrays, "train"),
@@ -142,14 +140,14 @@ class _Training:
             batch_size=self.batch_size,
         )
         steps = steps_per_epoch(photos, self.batch_size)
-        model.fit(
+        twin.fit(
             batches,
             epochs=self.epochs,
             initial_epoch=first,
             steps_per_epoch=steps,
             shuffle=False,
-            validation_data=validation,
-            callbacks=[_epoch_callback(self, checkpoints, steps)],
+            validation_data=without_base(twin, validation),
+            callbacks=[_epoch_callback(self, model, checkpoints, steps)],
             verbose=0,
         )
 
@@ -180,7 +178,7 @@ class _Training:
             ),
             "seconds": seconds,
             "file_bytes": path.stat().st_size,
-            "peak_memory_bytes": _peak_memory_bytes(),
+            "peak_memory_bytes": peak_memory_bytes(),
         }
 
     def _facts(self, history: list[Row], best: Row, seconds: float) -> dict[str, Any]:
@@ -193,8 +191,8 @@ class _Training:
             "image_size": self.arrays.image_size,
             "data_digest": self.arrays.content,
             "weights": _described(self.weights),
-            "versions": _versions(),
-            "machine": _machine(),
+            "versions": versions(),
+            "machine": machine(),
             "seconds": seconds,
             "best_epoch": int(best["epoch"]),
             "last_epoch": len(history),
@@ -203,7 +201,7 @@ class _Training:
         }
 
 
-def _epoch_callback(job: _Training, checkpoints: Checkpoints, steps: int) -> Any:
+def _epoch_callback(job: _Training, model: Any, checkpoints: Checkpoints, steps: int) -> Any:
     import keras
 
     class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -215,7 +213,7 @@ def _epoch_callback(job: _Training, checkpoints: Checkpoints, steps: int) -> Any
             self.steps_done = 0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            seed_epoch(self.model, seed=job.seed, epoch=epoch)
+            seed_epoch(model, seed=job.seed, epoch=epoch)
             self.epoch_began = time.perf_counter()
 
         def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
@@ -234,7 +232,7 @@ def _epoch_callback(job: _Training, checkpoints: Checkpoints, steps: int) -> Any
                 name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             }
             row["seconds"] = round(time.perf_counter() - self.epoch_began, 3)
-            checkpoints.save(self.model, row)
+            checkpoints.save(model, row)
             self.report(steps, row)
 
         def report(self, step: int, logs: Mapping[str, float]) -> None:
@@ -282,28 +280,6 @@ def _described(weights: Weights | None) -> dict[str, str] | None:
     if weights is None:
         return None
     return {"source": weights.source, "sha256": weights.sha256, "note": weights.note}
-
-
-def _versions() -> dict[str, str]:
-    names = ("tensorflow", "keras", "numpy", "catdog")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
-
-
-def _machine() -> dict[str, Any]:
-    import tensorflow as tf
-
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
-        "gpus": len(tf.config.list_physical_devices("GPU")),
-    }
-
-
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def load_history(model: TrainedModel) -> Any:

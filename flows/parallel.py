@@ -9,7 +9,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -31,7 +30,7 @@ from catdog.models import model_spec
 from catdog.store import Store
 from catdog.training import model_key
 from catdog.weights import Weights
-from flows.processes import Plan, end_with_parent, tensorflow_environment
+from flows.processes import Plan, divert_stderr, end_with_parent, tensorflow_environment
 from tasks.evaluate import evaluate
 from tasks.train import train
 
@@ -154,17 +153,10 @@ class _Team:
 
 def _start_child(parent: int, environment: dict[str, str], native_log: Path) -> None:
     end_with_parent(parent)
-    _divert_stderr(native_log)
+    divert_stderr(native_log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.environ.update(environment)
     logging.getLogger("catdog").setLevel(logging.INFO)
-
-
-def _divert_stderr(path: Path) -> None:
-    """Send what native code prints while it starts to a file: TensorFlow cannot be silenced."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(descriptor, sys.stderr.fileno())
-    os.close(descriptor)
 
 
 def _mark_crashed(future: PrefectFuture[Any] | None) -> None:

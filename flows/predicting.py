@@ -15,7 +15,7 @@ from catdog.errors import StoreError
 from catdog.prediction import Prediction, find_photos, predict
 from catdog.runs import Run, load_runs
 from catdog.store import Store
-from flows.processes import available_cores, tensorflow_environment
+from flows.processes import available_cores, divert_stderr, tensorflow_environment
 
 
 def predict_photos(
@@ -23,8 +23,10 @@ def predict_photos(
 ) -> int:
     """Print or write the predictions; the exit code is 1 when a photo could not be read."""
     files = find_photos(photos)
-    trained = choose_model(Store(home), model)
+    store = Store(home)
+    trained = choose_model(store, model)
     os.environ.update(tensorflow_environment(available_cores()))
+    divert_stderr(store.work("logs") / "predict.log")
     predictions = list(predict(trained, files))
     if csv:
         _write_csv(predictions, trained.classes, csv)

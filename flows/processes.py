@@ -2,9 +2,11 @@
 
 import os
 import platform
+import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 PARENT_CHECK_SECONDS = 0.5
 
@@ -60,3 +62,16 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+def divert_stderr(path: Path) -> None:
+    """Send what native code writes to standard error to a file from now on.
+
+    TensorFlow writes some lines before any setting of its own can silence them. Python's own
+    `sys.stderr` still reaches the terminal.
+    """
+    terminal = os.dup(2)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    sys.stderr = os.fdopen(terminal, "w", buffering=1)

@@ -52,7 +52,7 @@ def texts(figure: Figure) -> str:
         ("confusion-matrices", ["true class", "predicted class", "cats", "98 %"]),
         ("ranking-curves", ["false positive rate", "recall", "area under the curve"]),
         ("reliability", ["certainty of the model, %", "off by"]),
-        ("repeats", ["a dot a seed"]),
+        ("repeats", ["test photos named rightly, %"]),
         ("class-counts", ["train: 40 photos", "test: 192 photos", "96"]),
         ("spreads", ["width", "px", "file size", "kB", "brightness"]),
     ],

@@ -7,6 +7,7 @@ from catdog.significance import (
     Table,
     compare_pairs,
     holm,
+    judge,
     mcnemar,
     paired_interval,
     smallest_difference,
@@ -93,6 +94,14 @@ def test_a_pair_is_told_in_one_sentence_with_the_better_model_first() -> None:
     assert not twins.significant
     assert "strong and twin cannot be told apart on 192 photos" in twins.sentence
     assert twins.p_value == 1
+
+
+def test_a_lead_that_only_many_pairs_put_in_doubt_is_not_called_equality() -> None:
+    pairs = [("a", "b"), ("a", "c"), ("b", "c")]
+    doubtful = judge(pairs, [table(50, 11, 2, 37), table(60, 5, 4, 31), table(50, 9, 8, 33)])[0]
+    assert doubtful.p_value < 0.05 < doubtful.p_adjusted
+    assert doubtful.sentence.startswith("a leads b (+9.0 points")
+    assert "may be chance" in doubtful.sentence
 
 
 @settings(deadline=None, max_examples=60)
