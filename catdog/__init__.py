@@ -1,1 +1,35 @@
-"""catdog: train image classifiers as one repeatable pipeline."""
+"""catdog: train image classifiers as one repeatable pipeline.
+
+The functions that a notebook needs are here; each is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catdog import figures
+    from catdog.errors import CatdogError
+    from catdog.library import compare, download, evaluate, prefetch, split, train
+
+_FUNCTIONS = ("compare", "download", "evaluate", "prefetch", "split", "train")
+
+__all__ = [
+    "CatdogError",
+    "compare",
+    "download",
+    "evaluate",
+    "figures",
+    "prefetch",
+    "split",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        return getattr(import_module("catdog.library"), name)
+    if name == "CatdogError":
+        return import_module("catdog.errors").CatdogError
+    if name == "figures":
+        return import_module("catdog.figures")
+    raise AttributeError(f"module 'catdog' has no attribute '{name}'")

@@ -249,9 +249,10 @@ def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
             text = f"{cell}\n{100 * shares[i][j]:.0f} %" if len(classes) <= 6 else f"{cell}"
             colour = "#ffffff" if shares[i][j] > 0.55 else "#000000"
             axes.text(j, i, text, ha="center", va="center", color=colour)
-    ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=0 if len(classes) <= 3 else 60)
-    axes.set_yticks(ticks, classes, rotation=90 if len(classes) <= 3 else 0, va="center")
+    ticks, roomy = range(len(classes)), len(classes) <= 3 and max(map(len, classes)) <= 10
+    names = [name if len(name) <= 14 else f"{name[:13]}…" for name in classes]
+    axes.set_xticks(ticks, names, rotation=0 if roomy else 45, ha="center" if roomy else "right")
+    axes.set_yticks(ticks, names, rotation=90 if roomy else 0, va="center")
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

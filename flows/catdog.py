@@ -13,6 +13,7 @@ from catdog.artifacts import Arrays, Manifest, Photos, Report
 from catdog.comparison import ModelResult
 from catdog.errors import TrainingError
 from catdog.evaluation import accuracy
+from catdog.machine import available_cores
 from catdog.models import model_spec
 from catdog.progress import progress_folder, write_stage
 from catdog.runs import Run, Score, run_id, runs_folder, save_run
@@ -33,7 +34,7 @@ from catdog.settings import (
 )
 from catdog.store import Artifact, Store
 from flows.parallel import Job, train_and_evaluate
-from flows.processes import available_cores, plan
+from flows.processes import plan
 from tasks.download import download
 from tasks.prefetch import prefetch
 from tasks.report import publish, report

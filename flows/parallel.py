@@ -26,11 +26,12 @@ from catdog.artifacts import Arrays, Predictions, TrainedModel
 from catdog.comparison import ModelResult
 from catdog.errors import TrainingError
 from catdog.evaluation import predictions_key
+from catdog.machine import tensorflow_environment
 from catdog.models import model_spec
 from catdog.store import Store
 from catdog.training import model_key
 from catdog.weights import Weights
-from flows.processes import Plan, divert_stderr, end_with_parent, tensorflow_environment
+from flows.processes import Plan, divert_stderr, end_with_parent
 from tasks.evaluate import evaluate
 from tasks.train import train
 

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from catdog.artifacts import TrainedModel
 from catdog.errors import StoreError
+from catdog.machine import available_cores, tensorflow_environment
 from catdog.prediction import Prediction, find_photos, predict
 from catdog.runs import Run, load_runs
 from catdog.store import Store
-from flows.processes import available_cores, divert_stderr, tensorflow_environment
+from flows.processes import divert_stderr
 
 
 def predict_photos(

@@ -1,7 +1,6 @@
 """How the machine's cores are shared, and how processes end with the run that started them."""
 
 import os
-import platform
 import sys
 import threading
 import time
@@ -27,30 +26,6 @@ def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
     wanted = parallel or gpus or cores
     processes = max(1, min(jobs, wanted, cores))
     return Plan(processes=processes, threads=max(1, cores // processes))
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def tensorflow_environment(threads: int) -> dict[str, str]:
-    """What TensorFlow must find in the environment before it is imported.
-
-    oneDNN is off by default on CPUs without AVX-512 and more than doubles the speed with AVX2;
-    what the user has set stays. GPU memory is taken as needed, not all at once.
-    """
-    one_dnn = "1" if platform.machine() in ("x86_64", "AMD64") else "0"
-    return {
-        "TF_NUM_INTRAOP_THREADS": str(threads),
-        "TF_NUM_INTEROP_THREADS": str(threads),
-        "OMP_NUM_THREADS": str(threads),
-        "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", one_dnn),
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    }
 
 
 def end_with_parent(parent: int) -> None:
