@@ -14,6 +14,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 
 EPOCHS ?= 4
 SOURCE ?= official
+DATA ?= sample
 
 .PHONY: help run full test test-slow lint types lock bench clean
 
@@ -44,8 +45,8 @@ lock: $(READY) ## Renew the locked versions from pyproject.toml
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
-bench: $(READY) ## Measure speed and accuracy against the notebook's own way
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure against the notebook's own way: make bench DATA=FOLDER or ARCHIVE
+	$(BIN)/python -m benchmarks --data "$(DATA)"
 
 clean: ## Remove the environment and caches; stored artifacts (.catdog) stay
 	rm -rf .venv build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
@@ -54,11 +55,14 @@ clean: ## Remove the environment and caches; stored artifacts (.catdog) stay
 
 run full bench: export CATDOG_HOME ?= $(CURDIR)/.catdog
 
+# Without resolving again: the lock is complete, which 'pip check' confirms, and older pips
+# stumble over its extras.
 $(READY): requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed;" \
 		"name yours: make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "Installing the locked packages into .venv (once; 2 GB on disk)"
+	@echo "Installing the locked packages into .venv (once; 3 GB on disk)"
 	@$(PYTHON) -m venv .venv
-	@$(PIP) --require-hashes --requirement requirements-dev.txt
+	@$(PIP) --no-deps --require-hashes --requirement requirements-dev.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check
 	@touch $@

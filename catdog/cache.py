@@ -30,7 +30,7 @@ def stored_items(store: Store) -> list[Item]:
 
 
 def interrupted_items(store: Store) -> list[Item]:
-    """What runs that ended early left to go on from: part downloads and unfinished trainings."""
+    """What runs that ended early left: part downloads, unfinished trainings, half an artifact."""
     work = store.home / "work"
     trainings = [
         _item("unfinished", path, f"model-{path.name}") for path in work.glob("training/*")
@@ -39,7 +39,8 @@ def interrupted_items(store: Store) -> list[Item]:
         _item("unfinished", path, path.name.replace("fetch", "archive"))
         for path in work.glob("fetch-*")
     ]
-    return sorted([*trainings, *downloads], key=lambda item: item.created)
+    half_made = [_item("unfinished", path, path.name) for path in work.glob("making/[!.]*")]
+    return sorted([*trainings, *downloads, *half_made], key=lambda item: item.created)
 
 
 def prune(store: Store, *, keep_days: float, dry_run: bool) -> Iterator[Item]:

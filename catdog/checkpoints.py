@@ -1,12 +1,15 @@
 """What a training leaves behind after each epoch, so that a later try goes on from there."""
 
 import json
+import logging
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catdog.store import discard, write_json
+from catdog.store import ENTRY, damage, describe_files, discard, write_json
+
+log = logging.getLogger(__name__)
 
 STATE = "state.weights.h5"
 BEST = "best.weights.h5"
@@ -24,6 +27,10 @@ class Checkpoints:
     history: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        for folder in self.folder.glob("epoch-*"):
+            if problem := damage(folder):
+                log.warning("What was kept after an epoch is lost: %s", problem)
+                discard(folder)
         if newest := self._newest():
             self.history = json.loads((newest / HISTORY).read_text(encoding="utf-8"))
 
@@ -43,6 +50,7 @@ class Checkpoints:
         best_so_far = making if best_row(history) is row else self._newest() or making
         shutil.copyfile(best_so_far / (STATE if best_so_far == making else BEST), making / BEST)
         write_json(making / HISTORY, history)
+        write_json(making / ENTRY, {"files": describe_files(making)})
         previous = self._newest()
         making.rename(self.folder / f"epoch-{len(history):05d}")
         self.history = history

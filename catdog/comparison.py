@@ -115,7 +115,7 @@ class Comparison(Record):
     uncertain: tuple[JudgedPhoto, ...]
     """The winner's least certain photos of test."""
     good: tuple[str, ...]
-    """The models that the doubted labels rest on."""
+    """The models that the doubted labels rest on; none where no model is good enough."""
     doubted: tuple[DoubtedLabel, ...]
     quality: DataQuality
     published: tuple[Published, ...]

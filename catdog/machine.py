@@ -33,7 +33,10 @@ def threads() -> int:
     """The threads that TensorFlow uses within an operation."""
     import tensorflow as tf
 
-    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
+    # TensorFlow itself reads the variable late and does not tell what it found there.
+    from_environment = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    set_in_code = int(tf.config.threading.get_intra_op_parallelism_threads())
+    return set_in_code or from_environment or os.cpu_count() or 1
 
 
 def peak_memory_bytes() -> int:

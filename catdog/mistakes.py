@@ -14,8 +14,8 @@ SHOWN = 12
 """Photos of each kind that a report shows."""
 CONFIDENT = 0.9
 """A label is doubted where every good model gives another class at least this probability."""
-GOOD_WITHIN = 0.05
-"""A good model's validation accuracy is at most this far below the best one's."""
+GOOD_ACCURACY, GOOD_WITHIN = 0.9, 0.05
+"""A good model has this accuracy on validation, and is at most this far below the best one."""
 
 
 class JudgedPhoto(Record):
@@ -57,9 +57,9 @@ def least_certain(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
 
 
 def good_models(validation_accuracy: dict[str, float]) -> tuple[str, ...]:
-    """The models whose contradiction of a label is worth a look."""
-    best = max(validation_accuracy.values())
-    return tuple(n for n, a in validation_accuracy.items() if a >= best - GOOD_WITHIN)
+    """The models whose contradiction of a label is worth a look; there may be none."""
+    least = max(GOOD_ACCURACY, max(validation_accuracy.values()) - GOOD_WITHIN)
+    return tuple(name for name, accuracy in validation_accuracy.items() if accuracy >= least)
 
 
 def doubted_labels(tables: "list[pd.DataFrame]") -> tuple[DoubtedLabel, ...]:
@@ -67,6 +67,8 @@ def doubted_labels(tables: "list[pd.DataFrame]") -> tuple[DoubtedLabel, ...]:
 
     Most doubtful first.
     """
+    if not tables:
+        return ()
     classes = class_names(tables[0])
     truth = indices(tables[0]["label"], classes)
     p = np.stack([probabilities(table, classes) for table in tables])

@@ -35,7 +35,11 @@ def find_photos(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in PHOTO_SUFFIXES]
+            inside = [
+                file
+                for file in sorted(path.rglob("*"))
+                if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file()
+            ]
             if not inside:
                 raise PhotosError(f"{path} holds no photos.", "Name photos, or a folder of them.")
             found.extend(inside)

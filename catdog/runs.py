@@ -1,9 +1,11 @@
 """The record of past runs: one folder a run, with its settings, its scores and its report."""
 
+import logging
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from catdog.artifacts import Report
 from catdog.errors import StoreError
-from catdog.store import Store, write_text, writing
+from catdog.store import Store, discard, write_text, writing
+
+log = logging.getLogger(__name__)
 
 RECORD = "run.json"
 
@@ -44,6 +48,10 @@ class Run(BaseModel):
     """The key of each artifact of the run by what it is: "photos", "arrays", "model transfer 1"."""
     reused: tuple[str, ...] = ()
     """What was there already, by the same names."""
+    changes: str = ""
+    """What became of the photos since the last run on this source; empty when it was the first."""
+    unchanged_since: str | None = None
+    """An earlier run with the same photos, settings and code, which made the same artifacts."""
     folder: Path
     """Holds this record, and the report's files unless every model failed."""
 
@@ -60,7 +68,10 @@ def run_id(source: str, began: datetime) -> str:
 
 
 def save_run(run: Run, report: Report | None, store: Store) -> None:
-    """Write a run's folder: its record and a copy of its report; it appears whole or not at all."""
+    """Write a run's folder, or write it anew: its record and a copy of its report.
+
+    It appears whole or not at all.
+    """
     with writing(store.home):
         run.folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=".making-", dir=run.folder.parent))
@@ -69,6 +80,7 @@ def save_run(run: Run, report: Report | None, store: Store) -> None:
                 ignored = shutil.ignore_patterns("entry.json")
                 shutil.copytree(report.path, making, dirs_exist_ok=True, ignore=ignored)
             write_text(making / RECORD, run.model_dump_json(indent=2) + "\n")
+            discard(run.folder)
             making.rename(run.folder)
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
@@ -81,9 +93,25 @@ def runs_folder(store: Store) -> Path:
 
 
 def load_runs(store: Store) -> list[Run]:
-    """All runs, the newest last."""
+    """All runs, the newest last; a record that cannot be read is left out, and said so."""
     records = sorted(runs_folder(store).glob(f"[!.]*/{RECORD}"))
-    return [Run.model_validate_json(record.read_text(encoding="utf-8")) for record in records]
+    return [run for record in records if (run := _read(record))]
+
+
+def _read(record: Path) -> Run | None:
+    try:
+        return Run.model_validate_json(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be read (%s)", record, str(error).splitlines()[0])
+        return None
+
+
+def same_run(artifacts: Mapping[str, str], store: Store) -> str | None:
+    """The newest run that ended with these very artifacts, by name and key; None without one."""
+    for run in reversed(load_runs(store)):
+        if run.artifacts == artifacts and not run.failed:
+            return run.id
+    return None
 
 
 def load_run(name: str, store: Store) -> Run:

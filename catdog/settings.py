@@ -89,6 +89,13 @@ Parallel = Annotated[
     int | None,
     Field(ge=1, le=256, description="Models trained at a time. Default: one a core."),
 ]
+Promote = Annotated[
+    bool, Field(description="Let the best model challenge the champion that 'predict' uses.")
+]
+ClassMargin = Annotated[
+    float,
+    Field(ge=0, le=1, description="A new champion may be worse on a class by at most this share."),
+]
 Home = Annotated[
     Path, AfterValidator(_absolute), Field(description="The folder that keeps all artifacts.")
 ]
@@ -119,6 +126,9 @@ class Settings(BaseModel):
     """A test photo that was trained on would flatter the score."""
     weights: WeightsChoice = "auto"
     parallel: Parallel = None
+    promote: Promote = True
+    class_margin: ClassMargin = 0.05
+    """Four of 96 test photos; one model must lead by six before that is more than chance."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -133,13 +143,17 @@ class Settings(BaseModel):
             raise SettingsError(_explain(error), "See 'catdog run --help'.") from error
 
     def asked(self) -> dict[str, Any]:
-        """What decides the outcome, as JSON values: all but where and how fast."""
-        return self.model_dump(mode="json", exclude={"home", "parallel"})
+        """What decides the results, as JSON values: not where, how fast, and what then."""
+        return self.model_dump(mode="json", exclude={"home", "parallel", "promote", "class_margin"})
+
+    def described(self) -> dict[str, Any]:
+        """What a report says of how to repeat it: the command, then every setting."""
+        return {"command": self.command()} | self.asked()
 
     def command(self) -> str:
         """The command line that repeats this run, without what is as by default."""
         flags = [
-            f"--{name.replace('_', '-')} {shlex.quote(_flag(value))}"
+            f"--{name.replace('_', '-')}{_flag(value)}"
             for name, value in self.asked().items()
             if getattr(self, name) != type(self).model_fields[name].default
         ]
@@ -147,7 +161,9 @@ class Settings(BaseModel):
 
 
 def _flag(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list) else str(value)
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    separator = "=" if text.startswith("-") else " "  # else it would be read as the next flag
+    return separator + shlex.quote(text)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

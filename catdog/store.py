@@ -26,6 +26,15 @@ from catdog.errors import StoreError
 log = logging.getLogger(__name__)
 
 ENTRY = "entry.json"
+UNWRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
 
 
 class Artifact(BaseModel):
@@ -132,7 +141,9 @@ class Store:
         final = self.folder(cls.kind, key)
         with writing(self.home):
             final.parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f"{cls.kind}-", dir=self.work("making")))
+            folder = self.work("making") / f"{cls.kind}-{key}"
+            discard(folder)  # what a kill left half made
+            folder.mkdir()
             try:
                 record = dict(make(folder))
                 files = describe_files(folder)
@@ -237,13 +248,7 @@ def writing(home: Path) -> Iterator[None]:
                 f"No space left while writing to {home}.",
                 "Free some space ('catdog cache prune'), or set CATDOG_HOME to a larger disk.",
             ) from error
-        if _concerns(home, error.filename) and error.errno in (
-            errno.EACCES,
-            errno.EPERM,
-            errno.EROFS,
-            errno.ENOTDIR,
-            errno.EEXIST,
-        ):
+        if _concerns(home, error.filename) and (error.errno in UNWRITABLE or not home.exists()):
             raise StoreError(
                 f"{home} cannot be written ({error.strerror}).",
                 "Set CATDOG_HOME, or --home, to a folder that you may write to.",

@@ -218,12 +218,7 @@ def _epoch_callback(job: _Training, model: Any, checkpoints: Checkpoints, steps:
 
         def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
             self.steps_done += 1
-            if not math.isfinite(logs["loss"]):
-                raise TrainingError(
-                    f"The loss of '{job.name}' is not a number in epoch "
-                    f"{len(checkpoints.history) + 1}, step {batch + 1}.",
-                    "Look at the photos and the model, or try another seed.",
-                )
+            self.check(logs["loss"], f"step {batch + 1}")
             if time.perf_counter() - self.reported > PROGRESS_SECONDS:
                 self.report(batch + 1, logs)
 
@@ -231,9 +226,18 @@ def _epoch_callback(job: _Training, model: Any, checkpoints: Checkpoints, steps:
             row = {"epoch": epoch + 1} | {
                 name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             }
+            self.check(row["val_loss"], "on the validation photos")
             row["seconds"] = round(time.perf_counter() - self.epoch_began, 3)
             checkpoints.save(model, row)
             self.report(steps, row)
+
+        def check(self, loss: float, where: str) -> None:
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"The loss of '{job.name}' is not a number in epoch "
+                    f"{len(checkpoints.history) + 1}, {where}.",
+                    "Look at the photos and the model, or try another seed.",
+                )
 
         def report(self, step: int, logs: Mapping[str, float]) -> None:
             self.reported = time.perf_counter()

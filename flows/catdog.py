@@ -16,14 +16,16 @@ from catdog.evaluation import accuracy
 from catdog.machine import available_cores
 from catdog.models import model_spec
 from catdog.progress import progress_folder, write_stage
-from catdog.runs import Run, Score, run_id, runs_folder, save_run
+from catdog.runs import Run, Score, run_id, runs_folder, same_run, save_run
 from catdog.settings import (
     BatchSize,
+    ClassMargin,
     Duplicates,
     Epochs,
     ImageSize,
     Models,
     Parallel,
+    Promote,
     Repeats,
     Seed,
     Settings,
@@ -35,6 +37,7 @@ from catdog.settings import (
 from catdog.store import Artifact, Store
 from flows.parallel import Job, train_and_evaluate
 from flows.processes import plan
+from flows.retraining import challenge, note_changes
 from tasks.download import download
 from tasks.prefetch import prefetch
 from tasks.report import publish, report
@@ -76,6 +79,8 @@ def catdog(
     duplicates: Duplicates = DEFAULT.duplicates,
     weights: WeightsChoice = DEFAULT.weights,
     parallel: Parallel = DEFAULT.parallel,
+    promote: Promote = DEFAULT.promote,
+    class_margin: ClassMargin = DEFAULT.class_margin,
 ) -> Run:
     """Train image classifiers on labelled photos and compare them on photos unseen until then.
 
@@ -97,6 +102,7 @@ def catdog(
         duplicates=settings.duplicates,
     )
     log.info("%s", _describe(photos, manifest))
+    changes = note_changes(manifest, settings.source, store)
     stage("Decoding and resizing the photos")
     arrays = prefetch(photos, manifest, image_size=settings.image_size)
     stage("Training")
@@ -108,9 +114,13 @@ def catdog(
     )
     stage("Writing the report")
     finished = _report(photos, manifest, arrays, results, settings)
-    run = _record(settings, store, began, [photos, manifest, arrays], results)
+    run = _record(settings, store, began, [photos, manifest, arrays], results, changes)
     save_run(run, finished, store)
     log.info("The report is in %s", run.folder)
+    if run.unchanged_since:
+        log.info("Nothing changed since run %s", run.unchanged_since)
+    if finished and settings.promote:
+        challenge(run, finished, manifest, results, class_margin=settings.class_margin)
     if run.failed:
         raise ModelsFailedError(run)
     return run
@@ -158,8 +168,7 @@ def _report(
 ) -> Report | None:
     if not any(result.predictions for result in results):
         return None
-    asked = {"command": settings.command()} | settings.asked()
-    finished = report(photos, manifest, arrays, results, settings=asked)
+    finished = report(photos, manifest, arrays, results, settings=settings.described())
     publish(finished)
     return finished
 
@@ -170,6 +179,7 @@ def _record(
     began: datetime,
     data: Sequence[Artifact],
     results: Sequence[ModelResult],
+    changes: str,
 ) -> Run:
     made: dict[str, Artifact] = {artifact.kind: artifact for artifact in data}
     for result in results:
@@ -177,13 +187,16 @@ def _record(
             if artifact:
                 made[f"{artifact.kind} {result.name} {result.seed}"] = artifact
     name = run_id(settings.source, began)
+    keys = {label: artifact.key for label, artifact in made.items()}
     return Run(
         id=name,
         began=began,
         ended=datetime.now(UTC),
         settings=settings.asked(),
         scores=tuple(_score(result) for result in results),
-        artifacts={label: artifact.key for label, artifact in made.items()},
+        artifacts=keys,
+        changes=changes,
+        unchanged_since=same_run(keys, store),
         reused=tuple(label for label, artifact in made.items() if artifact.created < began),
         folder=runs_folder(store) / name,
     )

@@ -21,9 +21,19 @@ its whole traceback and Prefect's own log is printed.
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
 
-app = App(name="catdog", help=HELP, version=lambda: f"catdog {version('catdog')}")
+app = App(
+    name="catdog",
+    help=HELP,
+    version=lambda: f"catdog {version('catdog')}",
+    suppress_keyboard_interrupt=False,
+)
 cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
 app.command(cache_app)
+app.command(
+    "flows.champion_commands:champion_app",
+    name="champion",
+    help="Show, choose or take back the model that 'predict' uses.",
+)
 
 out = Console()
 err = Console(stderr=True)
@@ -56,6 +66,8 @@ def run(
     test_share: Annotated[float | None, setting("test_share")] = None,
     duplicates: Annotated[str | None, setting("duplicates")] = None,
     weights: Annotated[str | None, setting("weights")] = None,
+    promote: Annotated[bool | None, setting("promote")] = None,
+    class_margin: Annotated[float | None, setting("class_margin")] = None,
     home: Home = None,
 ) -> None:
     """Run the whole pipeline: photos in, models trained in parallel, a comparison out.
@@ -85,7 +97,7 @@ def predict(
     photos
         Photos, or folders of photos.
     model
-        A model of the newest run that has it. [default: the newest run's best on validation]
+        A model of the newest run that has it. [default: the champion]
     json
         Print JSON instead of a table.
     csv
@@ -111,6 +123,44 @@ def runs(*, home: Home = None) -> None:
     from flows.listing import print_runs
 
     print_runs(use(home=home).home, out)
+
+
+@app.command
+def report(
+    name: str = "latest",
+    /,
+    *,
+    show: Annotated[
+        bool, Parameter(name="--open", negative="", help="Open it in the browser.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Write a past run's report again from what is stored, without training.
+
+    Parameters
+    ----------
+    name
+        A run of 'catdog runs', or 'latest'.
+    """
+    from flows.reporting import render_report
+
+    render_report(name, use(home=home).home, out, show=show)
+
+
+@app.command
+def compare(first: str, second: str, /, *, home: Home = None) -> None:
+    """Compare two past runs on the same test photos, or say why they cannot be paired.
+
+    Parameters
+    ----------
+    first
+        A run of 'catdog runs'.
+    second
+        Another one, or 'latest'.
+    """
+    from flows.reporting import print_comparison
+
+    print_comparison(first, second, use(home=home).home, out)
 
 
 @cache_app.command(name="list")

@@ -11,6 +11,7 @@ from catdog.progress import progress_folder, write_stage
 from catdog.runs import Run
 from catdog.settings import Settings
 from catdog.store import writing
+from flows.champion_commands import print_decision
 from flows.live import duration, live_view
 from flows.server import prefect_server
 
@@ -42,10 +43,12 @@ def run_flow(settings: Settings, console: Console) -> None:
     except Exception as error:
         if isinstance(failed := getattr(error, "run", None), Run):
             print_run(failed, console)
+            print_decision(failed, settings.home)
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print_run(run, console)
+    print_decision(run, settings.home)
 
 
 def _call(settings: Settings) -> Run:
@@ -72,6 +75,10 @@ def print_run(run: Run, console: Console) -> None:
                 duration(score.seconds),
             )
     console.print(table)
+    if run.changes:
+        console.print(run.changes, highlight=False)
+    if run.unchanged_since:
+        console.print(f"Nothing changed since run {run.unchanged_since}.", highlight=False)
     if run.reused:
         console.print(f"Reused: {', '.join(run.reused)}.", highlight=False)
     console.print(f"Took {duration((run.ended - run.began).total_seconds())}.", highlight=False)

@@ -14,6 +14,7 @@ from catdog.artifacts import TrainedModel
 from catdog.errors import StoreError
 from catdog.machine import available_cores, tensorflow_environment
 from catdog.prediction import Prediction, find_photos, predict
+from catdog.registry import Registry
 from catdog.runs import Run, load_runs
 from catdog.store import Store
 from flows.processes import divert_stderr
@@ -42,11 +43,13 @@ def predict_photos(
 
 
 def choose_model(store: Store, name: str | None) -> TrainedModel:
-    """The model of this name in the newest run that has it, else the newest run's best.
+    """The model of this name in the newest run that has it; without a name, the champion.
 
-    The best is the best on validation: the test photos are for judging, not for choosing.
-    Raises StoreError when there is none.
+    Where there is no champion, the newest run's best on validation: the test photos are for
+    judging, not for choosing. Raises StoreError when there is none.
     """
+    if name is None and (champion := Registry(store.home).champion_model()):
+        return champion
     for run in reversed(load_runs(store)):
         scores = [score for score in run.scores if not score.error and name in (None, score.name)]
         for score in sorted(scores, key=lambda score: -(score.validation_accuracy or 0)):

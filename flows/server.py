@@ -28,7 +28,7 @@ def prefect_server(home: Path) -> Iterator[str]:
     The private one keeps its history in `home/prefect`, listens on loopback only, and ends with
     this process however that ends. Raises ServerError.
     """
-    if url := _configured_url():
+    if url := configured_url():
         _require_health(url)
         yield url
         return
@@ -104,7 +104,8 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> 
     raise ServerError("The private Prefect server did not start.", f"See {log}.")
 
 
-def _configured_url() -> str | None:
+def configured_url() -> str | None:
+    """The API URL that Prefect's own settings name: environment, profile or file."""
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url

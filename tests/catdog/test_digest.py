@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import catdog
@@ -25,6 +25,7 @@ JSON = st.recursive(
     max_leaves=6,
 )  # fmt: skip
 
+many = settings(deadline=None, max_examples=50)
 Write = Callable[..., str]
 
 MAKER = '"""Make it."""\n\nfrom catdog.probe_helper import double\n\n\ndef make(n):\n    {}\n'
@@ -99,17 +100,20 @@ def test_a_module_without_source_is_an_error() -> None:
         code_digest("catdog.no_such_module")
 
 
+@many
 @given(JSON)
 def test_a_value_has_one_digest_however_it_is_spelt(value: object) -> None:
     respelt = json.loads(json.dumps(value, indent=3, ensure_ascii=False))
     assert value_digest(respelt) == value_digest(value)
 
 
+@many
 @given(st.dictionaries(st.text(), st.integers(), min_size=2))
 def test_the_order_of_names_does_not_matter(value: dict[str, int]) -> None:
     assert value_digest(dict(reversed(value.items()))) == value_digest(value)
 
 
+@many
 @given(JSON, JSON)
 def test_different_values_have_different_digests(one: object, other: object) -> None:
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -56,3 +56,8 @@ def test_a_label_is_doubted_when_all_good_models_contradict_it_surely() -> None:
 def test_models_far_behind_the_best_have_no_say() -> None:
     accuracies = {"baseline": 0.6, "transfer": 0.97, "other": 0.93}
     assert good_models(accuracies) == ("transfer", "other")
+
+
+def test_where_all_models_are_poor_no_label_is_doubted() -> None:
+    assert good_models({"baseline": 0.6, "other": 0.71}) == ()
+    assert doubted_labels([]) == ()

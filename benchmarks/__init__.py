@@ -1,0 +1,1 @@
+"""Our speed and accuracy against the notebook's own way, repeatable by anyone."""

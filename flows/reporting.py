@@ -1,0 +1,90 @@
+"""The commands `catdog report` and `catdog compare`: past runs, without training anything."""
+
+import webbrowser
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from catdog.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
+from catdog.comparison import ModelResult
+from catdog.errors import StoreError
+from catdog.pairing import RunComparison, compare_runs
+from catdog.report import write_report
+from catdog.runs import Run, Score, load_run, save_run
+from catdog.settings import Settings
+from catdog.store import Artifact, Store
+
+A = TypeVar("A", bound=Artifact)
+
+
+def render_report(name: str, home: Path, console: Console, *, show: bool) -> None:
+    """Write a run's report again from what is stored, and open it when asked.
+
+    Raises StoreError when there is no such run, or an artifact of it was pruned.
+    """
+    store = Store(home)
+    run = load_run(name, store)
+    report = write_report(
+        _stored(Photos, run, "photos", store),
+        _stored(Manifest, run, "manifest", store),
+        _stored(Arrays, run, "arrays", store),
+        [_result(score, run, store) for score in run.scores],
+        settings=Settings.model_validate(run.settings).described(),
+        store=store,
+    )
+    save_run(run, report, store)
+    page = run.folder / "report.html"
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    if show:
+        webbrowser.open(page.as_uri())
+
+
+def print_comparison(first: str, second: str, home: Path, console: Console) -> None:
+    """Compare two runs on the same test photos, or raise PhotosError that says why not."""
+    store = Store(home)
+    runs = [load_run(name, store) for name in (first, second)]
+    tables = [run.folder / "predictions.csv" for run in runs]
+    for run, table in zip(runs, tables, strict=True):
+        if not table.is_file():
+            raise StoreError(f"Run {run.id} has no predictions: every model failed.", "")
+    compared = compare_runs(tables[0], tables[1], names=(runs[0].id, runs[1].id))
+    _print(compared, console)
+
+
+def _print(compared: RunComparison, console: Console) -> None:
+    table = Table(title=f"Accuracy on the same {compared.photos} test photos", title_justify="left")
+    for heading in ("run", "model"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("test", "95 % interval"):
+        table.add_column(heading, justify="right")
+    for score in compared.scores:
+        low, high = score.interval.low, score.interval.high
+        table.add_row(score.run, score.model, f"{score.accuracy:.1%}", f"{low:.1%} to {high:.1%}")
+    console.print(table)
+    for pair in compared.pairs:
+        console.print(pair.sentence, highlight=False)
+    for missing in (*compared.only_first, *compared.only_second):
+        console.print(f"{missing} is in one run only and was not compared.", highlight=False)
+
+
+def _stored(cls: type[A], run: Run, label: str, store: Store) -> A:
+    if found := store.find(cls, run.artifacts[label]):
+        return found
+    raise StoreError(
+        f"The {label} of run {run.id} is no longer stored.",
+        f"Its first report is still in {run.folder}; the same 'catdog run' makes all again.",
+    )
+
+
+def _result(score: Score, run: Run, store: Store) -> ModelResult:
+    if score.error:
+        return ModelResult(name=score.name, seed=score.seed, error=score.error)
+    label = f"{score.name} {score.seed}"
+    return ModelResult(
+        name=score.name,
+        seed=score.seed,
+        model=_stored(TrainedModel, run, f"model {label}", store),
+        predictions=_stored(Predictions, run, f"predictions {label}", store),
+    )

@@ -1,0 +1,55 @@
+"""What a run does beside the first one: note what changed, and challenge the champion."""
+
+import logging
+from collections.abc import Sequence
+
+from catdog.artifacts import Manifest, Report
+from catdog.changes import compare_manifests
+from catdog.comparison import ModelResult
+from catdog.report import load_comparison
+from catdog.runs import Run, load_runs
+from catdog.store import Store
+from tasks.changes import publish_changes
+from tasks.promote import promote
+
+log = logging.getLogger("catdog.run")
+
+
+def note_changes(manifest: Manifest, source: str, store: Store) -> str:
+    """What became of the photos since the last run on this source: in the log and the UI.
+
+    Empty when there was no such run, or its manifest is gone.
+    """
+    for run in reversed(load_runs(store)):
+        if run.settings["source"] != source:
+            continue
+        if before := store.find(Manifest, run.artifacts["manifest"]):
+            changes = compare_manifests(before, manifest)
+            log.info("Since run %s: %s", run.id, changes.sentence)
+            if changes.any:
+                publish_changes(changes)
+            return changes.sentence
+    return ""
+
+
+def challenge(
+    run: Run,
+    report: Report,
+    manifest: Manifest,
+    results: Sequence[ModelResult],
+    *,
+    class_margin: float,
+) -> None:
+    """Let the winner of the report, which was chosen on validation, challenge the champion."""
+    winner = load_comparison(report).verdict.winner
+    for result in results:
+        if result.name == winner and result.model and result.predictions:
+            promote(
+                result.model,
+                result.predictions,
+                manifest,
+                run=run.id,
+                origin=str(run.settings["source"]),
+                class_margin=class_margin,
+            )
+            return

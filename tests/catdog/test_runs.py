@@ -1,0 +1,124 @@
+"""The record of past runs: found again, the newest last, whole or not at all."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from catdog import runs as module
+from catdog.artifacts import Report
+from catdog.errors import StoreError
+from catdog.runs import Run, Score, load_run, load_runs, run_id, runs_folder, save_run
+from catdog.store import Store
+
+BEGAN = datetime(2026, 5, 4, 12, 30, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def report(store: Store) -> Report:
+    def make(folder: Path) -> dict[str, str]:
+        (folder / "report.html").write_text("<html>")
+        (folder / "pictures").mkdir()
+        (folder / "pictures" / "a.png").write_bytes(b"png")
+        return {}
+
+    return store.obtain(Report, "report", make)
+
+
+def made(store: Store, *, hours: int = 0, source: str = "sample", failed: bool = False) -> Run:
+    began = BEGAN + timedelta(hours=hours)
+    name = run_id(source, began)
+    good = Score(name="baseline", seed=1, validation_accuracy=0.6, test_accuracy=0.55, seconds=9.5)
+    bad = Score(name="transfer", seed=1, error="It was killed.")
+    return Run(
+        id=name,
+        began=began,
+        ended=began + timedelta(minutes=1),
+        settings={"source": source, "epochs": 2},
+        scores=(good, bad) if failed else (good,),
+        artifacts={"photos": "1", "model baseline 1": "2"},
+        folder=runs_folder(store) / name,
+    )
+
+
+def test_a_run_is_read_as_it_was_saved_with_its_report(store: Store, report: Report) -> None:
+    run = made(store)
+    save_run(run, report, store)
+    assert load_runs(store) == [run]
+    assert (run.folder / "report.html").read_text() == "<html>"
+    assert (run.folder / "pictures" / "a.png").read_bytes() == b"png"
+    assert not (run.folder / "entry.json").exists()
+
+
+def test_a_run_whose_models_all_failed_has_no_report(store: Store) -> None:
+    run = made(store, failed=True)
+    save_run(run, None, store)
+    assert [path.name for path in run.folder.iterdir()] == ["run.json"]
+    assert [score.name for score in load_runs(store)[0].failed] == ["transfer"]
+
+
+def test_runs_are_in_the_order_of_time_whatever_their_source(store: Store) -> None:
+    saved = [made(store, hours=h, source=s) for h, s in ((2, "a"), (0, "z"), (1, "sample"))]
+    for run in saved:
+        save_run(run, None, store)
+    assert [run.settings["source"] for run in load_runs(store)] == ["z", "sample", "a"]
+    assert load_run("latest", store) == saved[0]
+    assert load_run(saved[1].id, store) == saved[1]
+
+
+def test_an_interrupted_save_leaves_nothing(
+    store: Store, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_text", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save_run(made(store), report, store)
+    assert list(runs_folder(store).iterdir()) == []
+    assert load_runs(store) == []
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"id": "half', '{"id": 1, "unknown": 2}'])
+def test_a_damaged_record_hides_no_other_run(store: Store, text: str) -> None:
+    good, bad = made(store), made(store, hours=1)
+    save_run(good, None, store)
+    save_run(bad, None, store)
+    (bad.folder / "run.json").write_text(text)
+    assert load_runs(store) == [good]
+
+
+def test_an_unknown_run_is_an_error_that_names_the_newest(store: Store) -> None:
+    run = made(store)
+    save_run(run, None, store)
+    with pytest.raises(StoreError, match=f"no run 'yesterday'.*{run.id}"):
+        load_run("yesterday", store)
+
+
+def test_no_run_at_all_is_an_error_that_tells_how_to_start_one(store: Store) -> None:
+    assert load_runs(store) == []
+    with pytest.raises(StoreError, match="no runs in .*catdog run"):
+        load_run("latest", store)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("sample", "sample"),
+        ("/home/me/My photos/", "my-photos"),
+        ("https://example.org/a/cats.zip?key=1#sha256=ab", "cats"),
+        ("../..", "photos"),
+        ("Katzen & Hünde (neu).zip", "katzen-hünde-neu"),
+        ("x" * 300, "x" * 32),
+    ],
+)
+def test_a_runs_name_sorts_by_time_and_tells_its_source(source: str, words: str) -> None:
+    name = run_id(source, BEGAN)
+    assert name.startswith(f"20260504-123015-{words}-")
+    assert "/" not in name
+    assert name < run_id("a", BEGAN + timedelta(seconds=1))

@@ -1,0 +1,157 @@
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from catdog.errors import SettingsError
+from catdog.models import MODELS
+from catdog.settings import PREFIX, Settings
+from flows.cli import app
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+PLAUSIBLE = st.fixed_dictionaries(
+    {},
+    optional={
+        "source": WORDS,
+        "models": st.lists(st.sampled_from(list(MODELS)), min_size=1),
+        "epochs": st.integers(1, 10_000),
+        "seed": st.integers(0, 2**31 - 1),
+        "repeats": st.integers(1, 100),
+        "batch_size": st.integers(1, 4096),
+        "image_size": st.integers(32, 1024),
+        "validation_share": st.floats(0, 1, exclude_min=True, exclude_max=True),
+        "test_share": st.floats(0, 1, exclude_min=True, exclude_max=True),
+        "duplicates": st.sampled_from(["drop", "keep"]),
+        "weights": WORDS,
+    },
+)
+
+many = hypothesis_settings(deadline=None, max_examples=50)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment in which no setting is made."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_the_defaults_are_the_notebooks() -> None:
+    settings = Settings.load()
+    assert settings.source == "official"
+    assert settings.models == ("baseline", "augmented", "preprocessed", "transfer")
+    assert (settings.epochs, settings.batch_size, settings.image_size) == (20, 32, 160)
+    assert settings.home.is_absolute()
+
+
+def test_a_keyword_wins_over_the_environment_and_that_over_the_default(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("CATDOG_EPOCHS", "7")
+    environment.setenv("CATDOG_MODELS", "transfer, baseline")
+    assert Settings.load().epochs == 7
+    assert Settings.load(epochs=3).epochs == 3
+    assert Settings.load(epochs=None).epochs == 7, "None means not given"
+    assert Settings.load().models == ("transfer", "baseline")
+    assert Settings.load().seed == 1
+
+
+def test_an_empty_variable_is_as_good_as_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CATDOG_EPOCHS", "")
+    environment.setenv("CATDOG_HOME", "")
+    assert Settings.load().epochs == 20
+    assert Settings.load().home != Path.cwd()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CATDOG_EPOCH", "Did you mean CATDOG_EPOCHS?"),
+        ("CATDOG_modles", "Did you mean CATDOG_MODELS?"),
+        ("CATDOG_QQQQQQQQ", "Choose from CATDOG_HOME, CATDOG_SOURCE, CATDOG_MODELS"),
+    ],
+)
+def test_an_unknown_variable_is_an_error_that_helps(
+    environment: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    environment.setenv(name, "5")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert name.upper() in caught.value.problem
+    assert hint in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({"models": "resnet"}, ["models", "resnet", "baseline, augmented, preprocessed, transfer"]),
+        ({"models": "baseline,"}, ["models", "unknown model ''", "transfer"]),
+        ({"models": []}, ["models"]),
+        ({"epochs": 0}, ["epochs", "greater than or equal to 1", "got 0"]),
+        ({"epochs": -1}, ["epochs", "got -1"]),
+        ({"epochs": "many"}, ["epochs", "integer", "'many'"]),
+        ({"seed": 2**31}, ["seed", "less than 2147483648"]),
+        ({"validation_share": 1}, ["validation_share", "less than 1"]),
+        ({"test_share": float("nan")}, ["test_share"]),
+        ({"duplicates": "burn"}, ["duplicates", "'drop' or 'keep'", "'burn'"]),
+        ({"parallel": 0}, ["parallel", "got 0"]),
+        ({"source": ""}, ["source"]),
+        ({"batch": 3}, ["batch", "not permitted"]),
+        ({"epochs": 0, "seed": -1}, ["epochs", "seed"]),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_setting_and_the_choices(
+    given: dict[str, Any], parts: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(**given)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in [*parts, "catdog run --help"]:
+        assert part in message
+
+
+def test_a_wrong_value_in_the_environment_is_an_error_too(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CATDOG_EPOCHS", "soon")
+    with pytest.raises(SettingsError, match=r"epochs: .*'soon'"):
+        Settings.load()
+
+
+def test_a_model_named_twice_is_trained_once_in_the_first_place() -> None:
+    assert Settings.load(models="transfer,baseline,transfer").models == ("transfer", "baseline")
+
+
+def test_the_home_is_made_absolute(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.chdir(tmp_path)
+    environment.setenv("HOME", str(tmp_path / "me"))
+    assert Settings.load(home="cats").home == tmp_path / "cats"
+    assert Settings.load(home="~/cats").home == tmp_path / "me" / "cats"
+
+
+def test_the_command_names_only_what_is_not_as_by_default() -> None:
+    assert Settings.load().command() == "catdog run"
+    settings = Settings.load(source="my photos", epochs=3, parallel=2, home="/elsewhere")
+    assert settings.command() == "catdog run --source 'my photos' --epochs 3"
+
+
+@many
+@example({"source": "--epochs", "weights": "-"})
+@given(PLAUSIBLE)
+def test_the_command_repeats_the_run(given: dict[str, Any]) -> None:
+    settings = Settings.load(**given)
+    words = shlex.split(settings.command())
+    _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
+    assert Settings.load(**bound.arguments) == settings
+
+
+@many
+@given(PLAUSIBLE)
+def test_what_was_asked_is_plain_json_and_can_be_loaded_again(given: dict[str, Any]) -> None:
+    asked = Settings.load(**given).asked()
+    assert Settings.load(**asked).asked() == asked

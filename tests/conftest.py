@@ -1,0 +1,107 @@
+"""What every test finds: an environment of its own, a tiny data set, and one trained model."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# Read at import time by TensorFlow, Prefect and `tasks.caching`, so it must stand above all.
+HOME = Path(tempfile.mkdtemp(prefix="catdog-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+for name in [name for name in os.environ if name.startswith(("CATDOG_", "PREFECT_"))]:
+    del os.environ[name]
+os.environ |= {
+    "CATDOG_HOME": str(HOME / "home"),
+    "PREFECT_HOME": str(HOME / "prefect"),
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+import csv
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from catdog.artifacts import Arrays, Predictions, TrainedModel
+from catdog.store import Store
+
+TINY_SIZE = 32
+TINY_COUNTS = {"train": 40, "validation": 24, "test": 12}
+TINY_CLASSES = ("cats", "dogs")
+TINY_BATCH = 16
+"""Two whole batches and half of one make an epoch."""
+TINY_TRAINING: Mapping[str, Any] = {
+    "epochs": 2,
+    "seed": 1,
+    "batch_size": TINY_BATCH,
+    "weights": None,
+}
+
+
+def tiny_arrays(store: Store, *, image_size: int = TINY_SIZE, seed: int = 0) -> Arrays:
+    """Noise in which cats are a little brighter above and dogs below: learnable, not trivial."""
+    rng = np.random.default_rng(seed)
+
+    def make(folder: Path) -> dict[str, Any]:
+        for split, count in TINY_COUNTS.items():
+            labels = np.arange(count, dtype=np.int32) % len(TINY_CLASSES)
+            images = rng.integers(0, 200, (count, image_size, image_size, 3), dtype=np.uint8)
+            images[labels == 0, : image_size // 2] += 30
+            images[labels == 1, image_size // 2 :] += 30
+            np.save(folder / f"{split}_images.npy", images)
+            np.save(folder / f"{split}_labels.npy", labels)
+            with (folder / f"{split}_photos.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(("path", "label"))
+                for number, label in enumerate(labels):
+                    writer.writerow((f"{split}/{number:03}.jpg", TINY_CLASSES[label]))
+        return {"classes": TINY_CLASSES, "image_size": image_size, "counts": TINY_COUNTS}
+
+    return store.obtain(Arrays, f"tiny-{image_size}-{seed}", make)
+
+
+@pytest.fixture(scope="session")
+def store_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One store for what is made once; leave what is in it as it is."""
+    return Store(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def make_tiny_arrays() -> Callable[..., Arrays]:
+    """A maker of tiny arrays in a store of the test's own."""
+    return tiny_arrays
+
+
+@pytest.fixture(scope="session")
+def arrays(store_of_tests: Store) -> Arrays:
+    """40 + 24 + 12 photos of two classes, 32 x 32."""
+    return tiny_arrays(store_of_tests)
+
+
+@pytest.fixture(scope="session")
+def training() -> dict[str, Any]:
+    """The arguments of the training that made `trained`."""
+    return dict(TINY_TRAINING)
+
+
+@pytest.fixture(scope="session")
+def trained(arrays: Arrays, training: dict[str, Any], store_of_tests: Store) -> TrainedModel:
+    """`baseline` after two epochs on the tiny arrays."""
+    from catdog.training import train
+
+    return train("baseline", arrays, **training, store=store_of_tests)
+
+
+@pytest.fixture(scope="session")
+def predictions(trained: TrainedModel, arrays: Arrays, store_of_tests: Store) -> Predictions:
+    """What `trained` says of the tiny validation and test photos."""
+    from catdog.evaluation import evaluate
+
+    return evaluate(trained, arrays, store=store_of_tests)

@@ -1,0 +1,118 @@
+"""One Prefect server, one tiny source, and the runs of the flow that several tests look at."""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from catdog.errors import CatdogError
+from catdog.runs import Run, load_runs
+from catdog.store import Store
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a user and Prefect see of one run of the flow."""
+
+    printed: str
+    error: CatdogError | None
+    run: Run | None
+    flow_run: Any
+    tasks: dict[str, list[str]]
+    """The names of the states that ended each task run, by the task run's name."""
+
+
+@pytest.fixture(scope="session")
+def home() -> Path:
+    """The home folder of this test session: the tasks read it when they are imported."""
+    return Path(os.environ["CATDOG_HOME"])
+
+
+@pytest.fixture(scope="session")
+def flow_store(home: Path) -> Store:
+    return Store(home)
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[str]:
+    """A private Prefect server for all tests that need one; `catdog run` finds it too."""
+    from flows.server import prefect_server
+
+    with prefect_server(home) as url:
+        yield url
+    os.environ.pop("PREFECT_API_URL", None)
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 training and 40 held-out drawings of cats and dogs."""
+    from catdog.sample import draw
+
+    folder = tmp_path_factory.mktemp("photos")
+    draw(folder, train=40, validation=40, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_tiny(server: str, tiny_source: Path, flow_store: Store) -> Callable[..., Outcome]:
+    """Runs the flow as `catdog run` does, on the tiny source with two models and one epoch."""
+
+    def run(**changes: Any) -> Outcome:
+        from catdog.settings import Settings
+        from flows.launch import run_flow
+
+        options: dict[str, Any] = {
+            "source": str(tiny_source),
+            "models": ("baseline", "transfer"),
+            "epochs": 1,
+            "image_size": 64,
+            "weights": "embedded",
+            "parallel": 2,
+        }
+        before = {past.id for past in load_runs(flow_store)}
+        console = Console(file=io.StringIO(), width=120)
+        error = None
+        try:
+            run_flow(Settings.load(**options | changes), console)
+        except CatdogError as raised:
+            error = raised
+        new = [past for past in load_runs(flow_store) if past.id not in before]
+        flow_run, tasks = newest_flow_run()
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        return Outcome(printed, error, new[0] if new else None, flow_run, tasks)
+
+    return run
+
+
+def newest_flow_run() -> tuple[Any, dict[str, list[str]]]:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+
+    with get_client(sync_client=True) as client:
+        (flow_run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        found = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])),
+            sort=TaskRunSort.EXPECTED_START_TIME_DESC,
+        )
+    tasks: dict[str, list[str]] = {}
+    for task_run in reversed(found):
+        tasks.setdefault(task_run.name, []).append(task_run.state_name or "")
+    return flow_run, tasks
+
+
+@pytest.fixture(scope="session")
+def first(run_tiny: Callable[..., Outcome]) -> Outcome:
+    """The first run: everything is made."""
+    return run_tiny()
+
+
+@pytest.fixture(scope="session")
+def second(first: Outcome, run_tiny: Callable[..., Outcome]) -> Outcome:
+    """The same run again."""
+    return run_tiny()

@@ -1,0 +1,102 @@
+"""The wheel: what is in it, and that it works where nothing else of the project is."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LIBRARY_USE = """
+import sys
+from pathlib import Path
+
+import catdog
+from catdog.digest import code_digest
+from catdog.weights import find_weights
+
+print(catdog.__file__)
+print(find_weights("embedded", home=Path("home")).file)
+print(code_digest("catdog.training"))
+assert "tensorflow" not in sys.modules
+"""
+
+
+def python(*arguments: str | Path, cwd: Path, path: Path | None = None) -> str:
+    """What a Python process prints; it fails the test when the process fails."""
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    if path:
+        environment["PYTHONPATH"] = str(path)
+    done = subprocess.run(  # noqa: S603  our own interpreter
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    python("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, cwd=ROOT)
+    (wheel,) = folder.glob("catdog-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
+    options = ("--quiet", "--no-deps", "--no-index", "--no-compile", "--target")
+    python("-m", "pip", "install", *options, folder, wheel, cwd=folder)
+    return folder
+
+
+def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("catdog", "tasks", "flows", "deployments")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    inside = {name for name in names if ".dist-info/" not in name}
+    assert inside == expected
+    assert {
+        "catdog/data/mobilenet_v2_imagenet_no_top.weights.h5",
+        "catdog/data/NOTICE",
+        "catdog/templates/report.html.jinja",
+        "flows/cli.py",
+        "tasks/train.py",
+        "deployments/__init__.py",
+    } <= inside
+
+
+def test_the_licence_and_the_notice_of_the_weights_travel_with_it(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    notices = [name for name in names if ".dist-info/licenses/" in name]
+    assert {Path(name).name for name in notices} == {"LICENSE", "NOTICE"}
+
+
+def test_the_installed_wheel_works_from_elsewhere(installed: Path, tmp_path: Path) -> None:
+    listed = python("-m", "flows.cli", "models", cwd=tmp_path, path=installed)
+    for name in ("baseline", "augmented", "preprocessed", "transfer", "2,260,546"):
+        assert name in listed
+    assert "Usage" in python("-m", "flows.cli", "--help", cwd=tmp_path, path=installed)
+    assert (installed / "bin" / "catdog").exists()
+
+
+def test_the_library_is_light_to_import_and_finds_its_own_files(
+    installed: Path, tmp_path: Path
+) -> None:
+    place, weights, digest = python("-c", LIBRARY_USE, cwd=tmp_path, path=installed).splitlines()
+    assert Path(place).is_relative_to(installed)
+    assert Path(weights).is_relative_to(installed)
+    assert len(digest) == 64
