@@ -12,7 +12,8 @@ from typing import Any
 
 # What these modules decide reaches a key by value, or cannot change an artifact's content.
 PLUMBING = frozenset(
-    f"catdog.{name}" for name in ("artifacts", "digest", "errors", "settings", "store")
+    f"catdog.{name}"
+    for name in ("artifacts", "digest", "errors", "machine", "progress", "settings", "store")
 )
 KEY_LENGTH = 24
 

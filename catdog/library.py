@@ -15,12 +15,12 @@ from catdog import sources as _sources
 from catdog import training as _training
 from catdog.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
 from catdog.comparison import Comparison, ModelResult
+from catdog.epochs import OnProgress
 from catdog.machine import available_cores, tensorflow_environment
 from catdog.models import model_spec
 from catdog.progress import Progress
 from catdog.settings import Settings
 from catdog.store import Store
-from catdog.training import OnProgress
 from catdog.weights import find_weights
 
 

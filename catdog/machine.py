@@ -8,6 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
+"""Where NVIDIA's driver on Linux lists the GPUs."""
+
 
 def versions() -> dict[str, str]:
     """The versions that decide a training's numbers."""
@@ -50,6 +53,14 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The NVIDIA GPUs that this process may use, as CUDA names them; asks no framework."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return tuple(name.strip() for name in named.split(",") if name.strip() not in ("", "-1"))
+    return tuple(str(number) for number, _ in enumerate(GPU_FOLDER.glob("*")))
 
 
 def tensorflow_environment(threads: int) -> dict[str, str]:

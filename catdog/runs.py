@@ -63,7 +63,7 @@ class Run(BaseModel):
 
 def run_id(source: str, began: datetime) -> str:
     """A name for a run that sorts by time and tells what it was made from."""
-    words = re.sub(r"[^\w]+", "-", Path(source.rstrip("/")).stem or "photos").strip("-").lower()
+    words = re.sub(r"[^\w]+", "-", Path(source.rstrip("/")).stem).strip("-").lower() or "photos"
     return f"{began:%Y%m%d-%H%M%S}-{words[:32]}-{os.getpid()}"
 
 

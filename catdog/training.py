@@ -4,8 +4,7 @@ import json
 import logging
 import math
 import shutil
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,17 @@ from catdog.arrays import load_images, load_labels
 from catdog.artifacts import Arrays, TrainedModel
 from catdog.checkpoints import Checkpoints, Row, best_row
 from catdog.digest import make_key
-from catdog.errors import TrainingError
+from catdog.epochs import EpochKeeper, OnProgress
 from catdog.frozen_base import accelerate, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
 from catdog.models import build_model, model_spec
 from catdog.pipeline import ordered_batches, steps_per_epoch, training_batches
-from catdog.progress import Progress
 from catdog.seeding import seed_epoch, seed_weights
 from catdog.store import Store, write_json
 from catdog.weights import Weights, load_base
 
 log = logging.getLogger(__name__)
 
-OnProgress = Callable[[Progress], None]
-
-PROGRESS_SECONDS = 0.5
-"""Between two reports within an epoch: often enough to look alive, too rare to cost time."""
 AUGMENTED_PHOTOS = 2
 AUGMENTED_VERSIONS = 5
 
@@ -126,7 +120,6 @@ class _Training:
         )
 
     def _fit(self, model: Any, twin: Any, checkpoints: Checkpoints, first: int) -> None:
-        photos = self.arrays.counts["train"]
         batches = training_batches(
             load_images(self.arrays, "train"),
             load_labels(self.arrays, "train"),
@@ -139,7 +132,10 @@ class _Training:
             load_labels(self.arrays, "validation"),
             batch_size=self.batch_size,
         )
-        steps = steps_per_epoch(photos, self.batch_size)
+        steps = steps_per_epoch(self.arrays.counts["train"], self.batch_size)
+        keeper = EpochKeeper(
+            self.name, self.seed, self.epochs, steps, model, checkpoints, self.on_progress
+        )
         twin.fit(
             batches,
             epochs=self.epochs,
@@ -147,7 +143,7 @@ class _Training:
             steps_per_epoch=steps,
             shuffle=False,
             validation_data=without_base(twin, validation),
-            callbacks=[_epoch_callback(self, model, checkpoints, steps)],
+            callbacks=[keeper.callback()],
             verbose=0,
         )
 
@@ -199,70 +195,6 @@ class _Training:
             "best": best,
             "last": history[-1],
         }
-
-
-def _epoch_callback(job: _Training, model: Any, checkpoints: Checkpoints, steps: int) -> Any:
-    import keras
-
-    class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
-        """Reports progress, stops on NaN, and keeps the state after each epoch."""
-
-        def on_train_begin(self, logs: Any = None) -> None:
-            self.began = time.perf_counter()
-            self.reported = 0.0
-            self.steps_done = 0
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            seed_epoch(model, seed=job.seed, epoch=epoch)
-            self.epoch_began = time.perf_counter()
-
-        def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
-            self.steps_done += 1
-            self.check(logs["loss"], f"step {batch + 1}")
-            if time.perf_counter() - self.reported > PROGRESS_SECONDS:
-                self.report(batch + 1, logs)
-
-        def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-            row = {"epoch": epoch + 1} | {
-                name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")
-            }
-            self.check(row["val_loss"], "on the validation photos")
-            row["seconds"] = round(time.perf_counter() - self.epoch_began, 3)
-            checkpoints.save(model, row)
-            self.report(steps, row)
-
-        def check(self, loss: float, where: str) -> None:
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"The loss of '{job.name}' is not a number in epoch "
-                    f"{len(checkpoints.history) + 1}, {where}.",
-                    "Look at the photos and the model, or try another seed.",
-                )
-
-        def report(self, step: int, logs: Mapping[str, float]) -> None:
-            self.reported = time.perf_counter()
-            last: Mapping[str, float] = checkpoints.history[-1] if checkpoints.history else {}
-            finished = len(checkpoints.history)
-            left = (job.epochs - finished) * steps - (step if step < steps else 0)
-            pace = (self.reported - self.began) / self.steps_done
-            job.on_progress(
-                Progress(
-                    name=job.name,
-                    seed=job.seed,
-                    epoch=finished if "val_loss" in logs else finished + 1,
-                    epochs=job.epochs,
-                    step=step,
-                    steps=steps,
-                    loss=float(logs["loss"]),
-                    accuracy=float(logs["accuracy"]),
-                    val_loss=last.get("val_loss"),
-                    val_accuracy=last.get("val_accuracy"),
-                    seconds_left=round(left * pace, 1),
-                    finished_epochs=finished,
-                )
-            )
-
-    return EpochCallback()
 
 
 def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from catdog.artifacts import Arrays, Manifest, Photos, Report
 from catdog.comparison import ModelResult
 from catdog.errors import TrainingError
 from catdog.evaluation import accuracy
-from catdog.machine import available_cores
+from catdog.machine import available_cores, visible_gpus
 from catdog.models import model_spec
 from catdog.progress import progress_folder, write_stage
 from catdog.runs import Run, Score, run_id, runs_folder, same_run, save_run
@@ -39,6 +39,7 @@ from flows.parallel import Job, train_and_evaluate
 from flows.processes import plan
 from flows.retraining import challenge, note_changes
 from tasks.download import download
+from tasks.live_table import live_table
 from tasks.prefetch import prefetch
 from tasks.report import publish, report
 from tasks.split import split
@@ -87,6 +88,7 @@ def catdog(
     The parameters are flat because that makes the best run form in the UI.
     """
     settings = Settings.load(**locals())
+    logging.getLogger("catdog").setLevel(logging.INFO)  # Prefect gives its handlers, not a level
     store = Store(settings.home)
     began = datetime.now(UTC).replace(microsecond=0)
     stage = partial(write_stage, progress_folder(store.home))
@@ -106,12 +108,18 @@ def catdog(
     stage("Decoding and resizing the photos")
     arrays = prefetch(photos, manifest, image_size=settings.image_size)
     stage("Training")
-    results = train_and_evaluate(
-        _jobs(settings, arrays),
-        plan(_count(settings), parallel=settings.parallel, cores=available_cores()),
-        store=store,
-        progress_folder=progress_folder(store.home),
-    )
+    with live_table(progress_folder(store.home)):
+        results = train_and_evaluate(
+            _jobs(settings, arrays),
+            plan(
+                _count(settings),
+                parallel=settings.parallel,
+                cores=available_cores(),
+                gpus=len(visible_gpus()),
+            ),
+            store=store,
+            progress_folder=progress_folder(store.home),
+        )
     stage("Writing the report")
     finished = _report(photos, manifest, arrays, results, settings)
     run = _record(settings, store, began, [photos, manifest, arrays], results, changes)

@@ -46,17 +46,10 @@ def show(*, json: bool = False, home: Home = None) -> None:
 @champion_app.command
 def history(*, home: Home = None) -> None:
     """List all decisions, the newest last."""
-    from rich.table import Table
-
-    table = Table(title="Decisions", title_justify="left")
-    for heading in ("", "when (UTC)", "outcome", "champion", "why"):
-        table.add_column(heading, overflow="fold")
     for decision in _decisions(use(home=home).home):
         when = f"{decision.at:%Y-%m-%d %H:%M}"
-        outcome = f"{decision.outcome}: {decision.reason}"
-        champion = f"{decision.champion.name} of {decision.champion.run}"
-        table.add_row(str(decision.number), when, outcome, champion, decision.sentence)
-    out.print(table)
+        _say(f"{decision.number:>3}  {when} UTC  {decision.outcome}: {decision.reason}")
+        _say(f"     {decision.sentence}")
 
 
 @champion_app.command

@@ -21,14 +21,28 @@ its whole traceback and Prefect's own log is printed.
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
 
+
+def one_line(error: Exception) -> str:
+    """What the user is told: the same shape for a wrong flag as for any other problem."""
+    from rich.markup import escape
+
+    return f"[bold red]Error:[/] {escape(str(error))}"
+
+
 app = App(
     name="catdog",
     help=HELP,
     version=lambda: f"catdog {version('catdog')}",
+    error_formatter=one_line,
     suppress_keyboard_interrupt=False,
 )
 cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
 app.command(cache_app)
+app.command(
+    "deployments.serving:serve",
+    name="serve",
+    help="Start a Prefect server with its UI, and run the deployments when due.",
+)
 app.command(
     "flows.champion_commands:champion_app",
     name="champion",
@@ -223,17 +237,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CatdogError as error:
         if debug:
             raise
-        err.print(f"[bold red]Error:[/] {_escaped(error)}", highlight=False, soft_wrap=True)
+        err.print(one_line(error), highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("Interrupted.")
         sys.exit(INTERRUPTED)
-
-
-def _escaped(error: CatdogError) -> str:
-    from rich.markup import escape
-
-    return escape(str(error))
 
 
 if __name__ == "__main__":

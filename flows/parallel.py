@@ -9,11 +9,13 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -26,7 +28,7 @@ from catdog.artifacts import Arrays, Predictions, TrainedModel
 from catdog.comparison import ModelResult
 from catdog.errors import TrainingError
 from catdog.evaluation import predictions_key
-from catdog.machine import tensorflow_environment
+from catdog.machine import tensorflow_environment, visible_gpus
 from catdog.models import model_spec
 from catdog.store import Store
 from catdog.training import model_key
@@ -87,6 +89,9 @@ class _Team:
         self.store = store
         self.progress_folder = progress_folder
         self.stopping = False
+        self.gpus: SimpleQueue[str] = SimpleQueue()
+        for gpu in visible_gpus():
+            self.gpus.put(gpu)
 
     def stop(self) -> None:
         """End all training processes now; what they finished is kept."""
@@ -119,6 +124,23 @@ class _Team:
         return model, evaluate(model, job.arrays)
 
     def _in_process(self, job: Job) -> tuple[TrainedModel, Predictions]:
+        with self._environment() as environment:
+            return self._try(job, environment)
+
+    @contextmanager
+    def _environment(self) -> Iterator[dict[str, str]]:
+        """What the next process finds in its environment: threads, and a GPU that is free."""
+        environment = tensorflow_environment(self.plan.threads)
+        if not visible_gpus():
+            yield environment
+            return
+        gpu = self.gpus.get()
+        try:
+            yield environment | {"CUDA_VISIBLE_DEVICES": gpu}
+        finally:
+            self.gpus.put(gpu)
+
+    def _try(self, job: Job, environment: dict[str, str]) -> tuple[TrainedModel, Predictions]:
         for attempt in range(1, ATTEMPTS + 1):
             future: PrefectFuture[Any] | None = None
             runner = ProcessPoolTaskRunner(
@@ -126,7 +148,7 @@ class _Team:
                 initializer=_start_child,
                 initargs=(
                     os.getpid(),
-                    tensorflow_environment(self.plan.threads),
+                    environment,
                     self.store.work("logs") / f"{job.name}-{job.seed}.log",
                 ),
             )

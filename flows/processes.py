@@ -21,10 +21,10 @@ class Plan:
 def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
     """Share the cores among the jobs.
 
-    parallel: the most jobs at a time; without it one a core, or one a GPU where there are any.
+    parallel: the most jobs at a time; without it one a core. On GPUs one a GPU at most: two that
+    share one take as long as one after the other.
     """
-    wanted = parallel or gpus or cores
-    processes = max(1, min(jobs, wanted, cores))
+    processes = max(1, min(jobs, parallel or cores, gpus or cores, cores))
     return Plan(processes=processes, threads=max(1, cores // processes))
 
 

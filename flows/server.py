@@ -13,6 +13,8 @@ from pathlib import Path
 from catdog.errors import CatdogError
 
 HOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
+DELIVERY_SECONDS = 10
 START_SECONDS = 120
 """A new database takes 16 s on 2 free cores; a busy machine takes longer."""
 
@@ -32,12 +34,19 @@ def prefect_server(home: Path) -> Iterator[str]:
         _require_health(url)
         yield url
         return
-    port = free_port()
-    process = start_server(home, port)
+    with running_server(home, free_port()) as url:
+        yield url
+
+
+@contextmanager
+def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
+    """A private server of this process, which reports to it, by its API URL. Raises ServerError."""
+    process = start_server(home, port, host)
     try:
-        url = wait_until_ready(process, port, log_file(home))
+        url = wait_until_ready(process, port, log_file(home), host)
         _report_to(url)
         yield url
+        _deliver()
     finally:
         process.terminate()
 
@@ -49,15 +58,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def require_free(port: int) -> None:
-    """Raise ServerError when something listens on this port of loopback already."""
+def require_free(port: int, host: str = HOST) -> None:
+    """Raise ServerError when something listens on this port already, or nothing may."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             raise ServerError(
-                f"Port {port} of {HOST} is already in use ({error.strerror}).",
+                f"Port {port} of {host} cannot be used ({error.strerror}).",
                 "Stop what uses it, or choose another one with --port.",
             ) from error
 
@@ -67,21 +76,21 @@ def log_file(home: Path) -> Path:
     return home / "prefect" / "server.log"
 
 
-def start_server(home: Path, port: int) -> subprocess.Popen[bytes]:
+def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[bytes]:
     """Start a private server in a session of its own, so that Ctrl-C does not reach it first."""
     folder = home / "prefect"
     folder.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui"),
-        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_HOST": host,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_UI_API_URL": "/api",
     }
     with log_file(home).open("ab") as log:
         return subprocess.Popen(  # noqa: S603  our own module
-            [sys.executable, "-m", "flows.server", "--port", str(port)],
+            [sys.executable, "-m", "flows.server", "--host", host, "--port", str(port)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -90,9 +99,11 @@ def start_server(home: Path, port: int) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> str:
+def wait_until_ready(
+    process: subprocess.Popen[bytes], port: int, log: Path, host: str = HOST
+) -> str:
     """Wait for the server's health check and give its API URL."""
-    url = f"http://{HOST}:{port}/api"
+    url = f"http://{HOST if host == EVERYWHERE else host}:{port}/api"
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -120,6 +131,15 @@ def _report_to(url: str) -> None:
     refresh_global_settings_context()
 
 
+def _deliver() -> None:
+    """Wait until the server has the last log lines and events of this process."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DELIVERY_SECONDS, at_exit=False)
+
+
 def _require_health(url: str) -> None:
     if not _healthy(url):
         raise ServerError(
@@ -138,17 +158,18 @@ def _healthy(url: str) -> bool:
 
 
 def main() -> None:
-    """Serve on loopback until the parent process has gone."""
+    """Serve until the parent process has gone."""
     import uvicorn
     from prefect.server.api.server import create_app
 
     from flows.processes import end_with_parent
 
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, required=True)
     end_with_parent(os.getppid())
-    port = parser.parse_args().port
-    uvicorn.run(create_app(), host=HOST, port=port, log_level="warning")
+    given = parser.parse_args()
+    uvicorn.run(create_app(), host=given.host, port=given.port, log_level="warning")
 
 
 if __name__ == "__main__":

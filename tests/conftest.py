@@ -1,3 +1,4 @@
+# ruff: noqa: E402  the environment must be set before what reads it is imported
 """What every test finds: an environment of its own, a tiny data set, and one trained model."""
 
 import atexit

@@ -67,7 +67,7 @@ def test_a_rotation_is_a_fifth_of_a_full_turn_either_way() -> None:
 
 
 def test_an_unknown_model_is_an_error_that_names_the_choices() -> None:
-    with pytest.raises(TrainingError, match="no model 'resnet'.*baseline, augmented"):
+    with pytest.raises(TrainingError, match=r"no model 'resnet'.*baseline, augmented"):
         model_spec("resnet")
 
 

@@ -102,7 +102,7 @@ def test_an_unknown_run_is_an_error_that_names_the_newest(store: Store) -> None:
 
 def test_no_run_at_all_is_an_error_that_tells_how_to_start_one(store: Store) -> None:
     assert load_runs(store) == []
-    with pytest.raises(StoreError, match="no runs in .*catdog run"):
+    with pytest.raises(StoreError, match=r"no runs in .*catdog run"):
         load_run("latest", store)
 
 

@@ -51,6 +51,8 @@ def test_every_random_layer_gets_numbers_of_its_own(model: Any) -> None:
     states = [
         tuple(generator.state.numpy())
         for layer in model.layers
-        if (generator := getattr(layer, "seed_generator", None) or getattr(layer, "generator", None))
+        if (
+            generator := getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
+        )
     ]
     assert len(states) == len(set(states)) == 3

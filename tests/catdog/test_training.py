@@ -38,14 +38,14 @@ def assert_same(one: TrainedModel, other: TrainedModel) -> None:
     assert load_history(one)[columns].equals(load_history(other)[columns])
 
 
-class Interruption(Exception):
+class InterruptionError(Exception):
     """Stands for Ctrl-C or a kill."""
 
 
 def interrupt_after(epoch: int) -> Callable[[Progress], None]:
     def on_progress(progress: Progress) -> None:
         if progress.finished_epochs == epoch:
-            raise Interruption
+            raise InterruptionError
 
     return on_progress
 
@@ -71,7 +71,7 @@ def test_an_interrupted_training_ends_as_if_it_never_was(
     options = training | {"weights": weights}
     whole = train(name, arrays, **options, store=Store(tmp_path / "whole"))
     resumed = Store(tmp_path / "resumed")
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         train(name, arrays, **options, store=resumed, on_progress=interrupt_after(1))
     seen: list[Progress] = []
     last = train(name, arrays, **options, store=resumed, on_progress=seen.append)
@@ -83,7 +83,7 @@ def test_an_interrupted_training_ends_as_if_it_never_was(
 def test_nothing_of_an_interrupted_training_is_taken_for_a_model(
     arrays: Arrays, training: dict[str, Any], store: Store
 ) -> None:
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         train("baseline", arrays, **training, store=store, on_progress=interrupt_after(1))
     assert store.find(TrainedModel, model_key("baseline", arrays, **training)) is None
     train("baseline", arrays, **training, store=store)
@@ -226,7 +226,11 @@ def test_pretrained_weights_are_named_and_stay_as_they_are(
     said = {"source": "embedded", "sha256": weights.sha256, "note": weights.note}
     assert load_facts(model)["weights"] == said
     assert model.trainable_parameters == 2_562
-    (kept,) = [layer for layer in load_model(model.file("model.keras")).layers if layer.count_params() > 10**6]
+    (kept,) = [
+        layer
+        for layer in load_model(model.file("model.keras")).layers
+        if layer.count_params() > 10**6
+    ]
     for original, after in zip(
         load_base(weights, arrays.image_size).get_weights(), kept.get_weights(), strict=True
     ):
@@ -256,7 +260,7 @@ def test_a_damaged_checkpoint_is_not_the_end(
     store: Store,
     name: str,
 ) -> None:
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         train("baseline", arrays, **training, store=store, on_progress=interrupt_after(1))
     (file,) = (store.home / "work" / "training").rglob(name)
     file.write_bytes(file.read_bytes()[:100])

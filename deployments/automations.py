@@ -1,0 +1,167 @@
+"""What the server watches by itself: failed runs, a new champion, a long silence, zombie runs.
+
+Each automation writes a log line and emits an event when it fires. To be told by mail, chat or
+webhook, give the name of a Prefect notification block:
+
+    python -m deployments.automations --notify slack-webhook/catdog
+"""
+
+import argparse
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import cast
+
+from prefect.automations import Automation
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, SendNotification
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+
+SILENCE_DAYS = 8
+"""The schedule is weekly: after one more day without a success something is wrong."""
+ZOMBIE_MINUTES = 10
+"""Prefect's runs send a heartbeat every 3 minutes: three missed ones are no delay any more.
+Keep it above PREFECT_FLOWS_HEARTBEAT_FREQUENCY, or runs that live are marked as crashed."""
+
+FLOW_RUNS = ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]})
+OF_CATDOG = ResourceSpecification(
+    {"prefect.resource.role": "flow", "prefect.resource.name": "catdog"}
+)
+HEARTBEAT = "prefect.flow-run.heartbeat"
+ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+
+
+def create_automations(
+    *, silence_days: float = SILENCE_DAYS, notify: str | None = None, replace: bool = False
+) -> None:
+    """Create the automations on the configured server; those that are there stay as they are.
+
+    notify: a notification block as TYPE/NAME, such as "slack-webhook/catdog".
+    replace: create those that are there anew.
+    Raises prefect.exceptions.ObjectNotFound when there is no such block.
+    """
+    for automation in automations(silence_days=silence_days, tell=_tell(notify)):
+        existing = _existing(automation.name)
+        if existing and not replace:
+            continue
+        if existing:
+            existing.delete()
+        automation.create()
+
+
+def automations(*, silence_days: float, tell: Sequence[ActionTypes]) -> list[Automation]:
+    """The automations; tell: what to do beside the log line and the event."""
+    return [
+        _failed(list(tell)),
+        _champion_changed(list(tell)),
+        _silent(timedelta(days=silence_days), list(tell)),
+        _zombie(list(tell)),
+    ]
+
+
+def _failed(tell: list[ActionTypes]) -> Automation:
+    return Automation(
+        name="catdog: a run failed",
+        description="A run of the flow catdog failed or crashed.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            match=FLOW_RUNS,
+            match_related=OF_CATDOG,
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=tell,
+    )
+
+
+def _champion_changed(tell: list[ActionTypes]) -> Automation:
+    return Automation(
+        name="catdog: champion changed",
+        description="Another model is champion: promoted, or rolled back to.",
+        trigger=EventTrigger(
+            expect={"catdog.champion.promoted", "catdog.champion.rolled-back"},
+            match=ResourceSpecification({"prefect.resource.id": "catdog.champion"}),
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=tell,
+    )
+
+
+def _silent(within: timedelta, tell: list[ActionTypes]) -> Automation:
+    return Automation(
+        name="catdog: no successful run",
+        description=f"No run of the flow catdog has completed for {within.days} days.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Completed"},
+            match=FLOW_RUNS,
+            match_related=OF_CATDOG,
+            posture=Posture.Proactive,
+            threshold=1,
+            within=within,
+        ),
+        actions=tell,
+    )
+
+
+def _zombie(tell: list[ActionTypes]) -> Automation:
+    crash = ChangeFlowRunState(
+        name=None,
+        state=StateType.CRASHED,
+        message="No sign of life: its process has died.",
+        force=False,
+    )
+    return Automation(
+        name="catdog: zombie run",
+        description="A run that no longer sends heartbeats is marked as crashed.",
+        trigger=EventTrigger(
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *ENDED},
+            match=FLOW_RUNS,
+            match_related=OF_CATDOG,
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(minutes=ZOMBIE_MINUTES),
+        ),
+        actions=[crash, *tell],
+    )
+
+
+def _tell(notify: str | None) -> list[ActionTypes]:
+    if notify is None:
+        return [DoNothing()]
+    type_, _, name = notify.partition("/")
+    with get_client(sync_client=True) as client:
+        block = client.read_block_document_by_name(name, block_type_slug=type_)
+    return [
+        SendNotification(
+            block_document_id=block.id,
+            subject="{{ automation.name }}",
+            body="{{ automation.description }}\n{{ event.event }}: {{ event.resource.name }}",
+        )
+    ]
+
+
+def _existing(name: str) -> Automation | None:
+    try:
+        return cast("Automation", Automation.read(name=name))
+    except ValueError:
+        return None
+
+
+def main() -> None:
+    """Create the automations anew on the server that PREFECT_API_URL names."""
+    parser = argparse.ArgumentParser(description="Create catdog's automations.")
+    parser.add_argument("--silence-days", type=float, default=SILENCE_DAYS)
+    parser.add_argument("--notify", help="a notification block as TYPE/NAME")
+    given = parser.parse_args()
+    create_automations(silence_days=given.silence_days, notify=given.notify, replace=True)
+
+
+if __name__ == "__main__":
+    main()

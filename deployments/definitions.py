@@ -1,0 +1,60 @@
+"""The deployments of `prefect.yaml`, for a process that serves them itself."""
+
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron, Schedule
+from prefect.types.entrypoint import EntrypointType
+
+from flows.catdog import catdog
+
+
+def definitions() -> list[dict[str, Any]]:
+    """The deployments as they stand in `prefect.yaml`."""
+    text = (files("deployments") / "prefect.yaml").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = yaml.safe_load(text)["deployments"]
+    return found
+
+
+def served_deployments() -> list[RunnerDeployment]:
+    """The same without their work pool, each run being a process of whoever serves them."""
+    return [_deployment(definition) for definition in definitions()]
+
+
+def schedules(definition: dict[str, Any]) -> list[Schedule]:
+    """The schedules of a definition."""
+    return [
+        Cron(given["cron"], timezone=given["timezone"], active=given["active"], slug=given["slug"])
+        for given in definition.get("schedules", [])
+    ]
+
+
+async def next_run() -> tuple[str, datetime] | None:
+    """The deployment that runs next by its schedule, and when."""
+    from prefect.server.schemas.schedules import CronSchedule
+
+    coming = []
+    for definition in definitions():
+        for given in definition.get("schedules", []):
+            if given["active"]:
+                schedule = CronSchedule(cron=given["cron"], timezone=given["timezone"])
+                coming += [(definition["name"], when) for when in await schedule.get_dates(1)]
+    return min(coming, key=lambda pair: pair[1], default=None)
+
+
+def _deployment(definition: dict[str, Any]) -> RunnerDeployment:
+    limit = ConcurrencyLimitConfig.model_validate(definition["concurrency_limit"])
+    return RunnerDeployment.from_flow(
+        catdog,
+        definition["name"],
+        description=definition["description"],
+        tags=definition["tags"],
+        parameters=definition["parameters"],
+        schedules=schedules(definition),
+        concurrency_limit=limit,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )

@@ -1,0 +1,75 @@
+"""Show in the Prefect UI how far the training is: one table that is kept up to date."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+
+from catdog.progress import Progress, read_progress
+from catdog.wording import duration, percent
+
+log = logging.getLogger("catdog.run")
+
+REFRESH_SECONDS = 5
+HEAD = (
+    "| Model | Seed | Epoch | Loss | Accuracy | Validation | Left |\n"
+    "|---|--:|--:|--:|--:|--:|--:|\n"
+)
+
+
+@contextmanager
+def live_table(folder: Path) -> Iterator[None]:
+    """Keep the artifact `training` up to date with a folder of progress while the body runs."""
+    artifact = create_markdown_artifact(
+        HEAD, key="training", description="How far each model is; reload the page for news."
+    )
+    ended = threading.Event()
+
+    def refresh() -> None:
+        shown = HEAD
+        while not ended.wait(REFRESH_SECONDS):
+            shown = _update(artifact, shown, folder)
+        _update(artifact, shown, folder)
+
+    thread = threading.Thread(target=refresh, daemon=True, name="live-table")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def training_table(progress: Mapping[tuple[str, int], Progress]) -> str:
+    """A row a model, in Markdown; models that were reused have none."""
+    return HEAD + "".join(
+        f"| {p.name} | {p.seed} | {p.finished_epochs} of {p.epochs} | {p.loss:.4f} "
+        f"| {percent(p.accuracy)} | {'' if p.val_accuracy is None else percent(p.val_accuracy)} "
+        f"| {_left(p)} |\n"
+        for p in progress.values()
+    )
+
+
+def _left(progress: Progress) -> str:
+    if progress.done:
+        return "done"
+    return "" if progress.seconds_left is None else duration(progress.seconds_left)
+
+
+def _update(artifact: UUID, shown: str, folder: Path) -> str:
+    """Write the table when it has news; a server that does not answer must not end the run."""
+    text = training_table(read_progress(folder))
+    if text != shown:
+        try:
+            with get_client(sync_client=True) as client:
+                client.update_artifact(artifact, ArtifactUpdate(data=text))
+        except httpx.HTTPError as error:
+            log.warning("The training table could not be brought up to date: %s", error)
+    return text

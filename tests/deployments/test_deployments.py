@@ -1,0 +1,191 @@
+"""Both ways to start, and what keeps watch: without a server where that is enough."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catdog.errors import SettingsError
+from deployments.automations import ENDED, HEARTBEAT, ZOMBIE_MINUTES, automations
+from deployments.definitions import definitions, next_run, served_deployments
+from deployments.serving import check_exposure
+from flows.catdog import catdog
+from flows.server import ServerError, free_port, require_free
+
+MINUTE = 60
+DEFINITIONS = {definition["name"]: definition for definition in definitions()}
+
+
+def test_there_are_two_deployments() -> None:
+    assert list(DEFINITIONS) == ["full", "smoke"]
+
+
+@pytest.mark.parametrize("definition", definitions(), ids=lambda d: d["name"])
+def test_the_flow_takes_the_parameters_of_each(definition: dict[str, Any]) -> None:
+    given = definition["parameters"]
+    assert (
+        catdog.validate_parameters(given).items()
+        >= {
+            **given,
+            "models": tuple(given["models"]),
+        }.items()
+    )
+    module, name = definition["entrypoint"].split(":")
+    assert (module, name) == (catdog.fn.__module__, catdog.fn.__name__)
+
+
+def test_full_is_the_notebooks_training_of_all_models() -> None:
+    from catdog.settings import Settings
+
+    default = Settings.load()
+    given = DEFINITIONS["full"]["parameters"]
+    assert (tuple(given["models"]), given["epochs"]) == (default.models, default.epochs)
+
+
+def test_smoke_needs_no_network_and_promotes_nothing() -> None:
+    given = DEFINITIONS["smoke"]["parameters"]
+    assert (given["source"], given["weights"], given["promote"]) == ("sample", "embedded", False)
+    assert "schedules" not in DEFINITIONS["smoke"]
+
+
+def test_a_schedule_says_its_zone_and_keeps_its_name() -> None:
+    (schedule,) = DEFINITIONS["full"]["schedules"]
+    assert schedule.keys() == {"slug", "cron", "timezone", "active"}
+
+
+@pytest.mark.parametrize("deployment", served_deployments(), ids=lambda d: str(d.name))
+def test_what_is_served_is_what_the_file_says(deployment: Any) -> None:
+    given = DEFINITIONS[deployment.name]
+    assert deployment.parameters == given["parameters"]
+    assert deployment.entrypoint == given["entrypoint"].replace(":", ".")
+    assert deployment.concurrency_limit == 1
+    assert deployment.concurrency_options.collision_strategy.value == "ENQUEUE"
+    wanted = [(s["slug"], s["cron"], s["timezone"]) for s in given.get("schedules", [])]
+    assert [(s.slug, s.schedule.cron, s.schedule.timezone) for s in deployment.schedules] == wanted
+
+
+async def _next() -> Any:
+    return await next_run()
+
+
+def test_the_next_run_is_told_with_its_zone() -> None:
+    import asyncio
+
+    name, when = asyncio.run(_next())
+    assert (name, when.strftime("%A %H:%M %Z")) == ("full", "Monday 03:00 UTC")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])  # noqa: S104
+def test_beyond_loopback_it_needs_a_password_or_an_explicit_word(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
+    with pytest.raises(SettingsError, match="PREFECT_SERVER_API_AUTH_STRING"):
+        check_exposure(host, insecure=False)
+    check_exposure(host, insecure=True)
+    check_exposure("127.0.0.1", insecure=False)
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "user:secret")
+    check_exposure(host, insecure=False)
+
+
+def test_a_port_in_use_is_named_with_the_remedy() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerError, match=rf"Port {port} .*--port"):
+            require_free(port)
+
+
+def test_the_automations_cover_failure_change_silence_and_zombies() -> None:
+    found = {a.name: a for a in automations(silence_days=8, tell=[])}
+    triggers: dict[str, Any] = {name: automation.trigger for name, automation in found.items()}
+    assert triggers["catdog: a run failed"].expect == {
+        "prefect.flow-run.Failed",
+        "prefect.flow-run.Crashed",
+    }
+    assert triggers["catdog: champion changed"].expect == {
+        "catdog.champion.promoted",
+        "catdog.champion.rolled-back",
+    }
+    assert triggers["catdog: no successful run"].within.days == 8
+    zombie = triggers["catdog: zombie run"]
+    assert (zombie.after, zombie.expect) == ({HEARTBEAT}, {HEARTBEAT, *ENDED})
+
+
+def test_a_run_that_lives_is_not_taken_for_a_zombie() -> None:
+    from prefect.settings import get_current_settings
+
+    frequency = get_current_settings().flows.heartbeat_frequency
+    assert frequency is None or 3 * frequency <= ZOMBIE_MINUTES * MINUTE
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """`catdog serve` as an operator starts it, and the environment that reaches it."""
+    port, home = free_port(), tmp_path_factory.mktemp("home")
+    environment = os.environ | {
+        "CATDOG_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+    }
+    starting = {name: value for name, value in environment.items() if name != "PREFECT_API_URL"}
+    process = subprocess.Popen(  # noqa: S603  our own command
+        [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
+        env=starting,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("Next run"):
+            break
+    yield environment
+    process.terminate()
+    process.wait(timeout=MINUTE)
+
+
+@pytest.mark.slow
+def test_the_smoke_deployment_completes_on_a_real_server(served: dict[str, str]) -> None:
+    done = subprocess.run(  # noqa: S603  Prefect's own command
+        [
+            str(Path(sys.executable).with_name("prefect")),
+            *("--no-prompt", "deployment", "run", "catdog/smoke", "--watch"),
+            *("-p", "epochs=1", "-p", 'models=["baseline"]', "-p", "promote=true"),
+        ],
+        env=served,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20 * MINUTE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "champion", "show"],
+        env=served,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "is the first champion" in shown.stdout
+
+
+@pytest.mark.slow
+def test_a_wrong_parameter_is_refused_before_the_run_starts(served: dict[str, str]) -> None:
+    done = subprocess.run(  # noqa: S603  Prefect's own command
+        [
+            str(Path(sys.executable).with_name("prefect")),
+            *("--no-prompt", "deployment", "run", "catdog/smoke", "-p", "epochs=0"),
+        ],
+        env=served,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=5 * MINUTE,
+    )
+    assert done.returncode != 0

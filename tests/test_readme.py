@@ -1,0 +1,59 @@
+"""What the README tells a user to type works as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from catdog import sources
+from flows.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(heading: str) -> str:
+    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert found, f"the README has no section '{heading}'"
+    return found[1]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_notebook_example_runs_and_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = blocks(section("As a library"), "python")
+    assert len(example.splitlines()) <= 12
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CATDOG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CATDOG_IMAGE_SIZE", "64")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setattr(sources, "SAMPLE_TRAIN", 40)
+    monkeypatch.setattr(sources, "SAMPLE_VALIDATION", 40)
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102  our own text
+    accuracy = float(capsys.readouterr().out.splitlines()[-1])
+    assert 0 <= accuracy <= 1
+    (picture,) = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert picture.stat().st_size > 1_000
+
+
+def commands() -> list[str]:
+    text = "\n".join(blocks(README, "sh")) + "\n".join(re.findall(r"`(catdog [^`]+)`", README))
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return sorted({line for line in lines if line.startswith("catdog ")})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_and_flag_that_it_names_exists(command: str) -> None:
+    words = command.replace("PHOTO...", "photo.jpg").split()[1:]
+    app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_every_file_that_it_links_to_is_there() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert links
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert missing == []
