@@ -12,11 +12,11 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-strip-extras --custom-compile-command 'make lock'
 
-EPOCHS ?= 4
+EPOCHS ?= 3
 SOURCE ?= official
 DATA ?= sample
 
-.PHONY: help run full test test-slow lint types lock bench clean
+.PHONY: help run full serve test test-slow lint types lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,11 @@ run: $(READY) ## Try it: draw sample photos, train all models for a few epochs, 
 full: $(READY) ## The whole job on the official photos, or on yours: make full SOURCE=FOLDER
 	$(BIN)/catdog run --source "$(SOURCE)"
 
+serve: $(READY) ## Start a Prefect server with its UI, and run the deployments when due
+	$(BIN)/catdog serve
+
 test: $(READY) ## Run the fast tests and show the coverage
-	$(BIN)/pytest -m "not slow" --cov
+	$(BIN)/pytest -m "not slow" --cov --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY) ## Run the slow tests; those on real photos need REAL_PHOTOS=ARCHIVE
 	$(BIN)/pytest -m slow -rs
@@ -53,7 +56,7 @@ clean: ## Remove the environment and caches; stored artifacts (.catdog) stay
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-run full bench: export CATDOG_HOME ?= $(CURDIR)/.catdog
+run full serve bench: export CATDOG_HOME ?= $(CURDIR)/.catdog
 
 # Without resolving again: the lock is complete, which 'pip check' confirms, and older pips
 # stumble over its extras.

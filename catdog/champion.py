@@ -251,13 +251,12 @@ def _incomparable(
 
 def _too_few(challenger: Candidate, champion: Candidate, evidence: Evidence | None) -> Ruling:
     n = evidence.n if evidence else 0
-    return Ruling(
-        "kept",
+    return _kept(
         "too few photos",
-        evidence,
         f"{title(champion)} stays champion: the test set has changed, and {n} photos that both "
         f"were tested on are too few to compare ({FEWEST_PHOTOS} are needed). To use "
         f"{challenger.name} all the same: 'catdog champion promote {challenger.run}'.",
+        evidence,
     )
 
 
@@ -265,32 +264,25 @@ def _judge(
     challenger: Candidate, champion: Candidate, evidence: Evidence, class_margin: float
 ) -> Ruling:
     new, old, numbers = title(challenger), title(champion), _numbers(evidence)
-    stays = f"{old} stays champion: "
+    stays, margin = f"{old} stays champion: ", points(class_margin).lstrip("+")
     if evidence.p_value >= ALPHA:
-        return _kept(
-            "not significant",
-            f"{stays}{new} cannot be told apart from it {numbers}.",
-            evidence,
-        )
+        sentence = f"{stays}{new} cannot be told apart from it {numbers}."
+        return _kept("not significant", sentence, evidence)
     if evidence.difference < 0:
         return _kept("worse", f"{stays}{new} is worse {numbers}.", evidence)
     worst = min(evidence.classes, key=lambda c: c.challenger - c.champion)
     loss = worst.challenger - worst.champion
     if loss < -class_margin:
-        return _kept(
-            "worse on a class",
+        sentence = (
             f"{stays}{new} is better {numbers}, but on {worst.label} it is worse by "
-            f"{points(-loss).lstrip('+')} points, more than the {points(class_margin).lstrip('+')} "
-            "allowed.",
-            evidence,
+            f"{points(-loss).lstrip('+')} points, more than the {margin} allowed."
         )
-    return Ruling(
-        "promoted",
-        "better",
-        evidence,
+        return _kept("worse on a class", sentence, evidence)
+    sentence = (
         f"{new} replaces {old} as champion: it is better {numbers}; no class is worse by more "
-        f"than {points(class_margin).lstrip('+')} points.",
+        f"than {margin} points."
     )
+    return Ruling("promoted", "better", evidence, sentence)
 
 
 def _numbers(evidence: Evidence) -> str:

@@ -11,6 +11,7 @@ from flows.cli import Home, out, use
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+CLIENT_AUTH = "PREFECT_API_AUTH_STRING"
 DEFAULT_PORT = 4200
 """Prefect's own, so that its command line finds the server where it looks first."""
 
@@ -42,6 +43,8 @@ def serve(
 
     for name, value in PREFECT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if secret := os.environ.get(AUTH):
+        os.environ.setdefault(CLIENT_AUTH, secret)
     require_free(port, host)
     out.print("Starting the Prefect server", highlight=False)
     with running_server(folder, port, host) as url:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from catdog.errors import CatdogError
@@ -18,6 +19,8 @@ HELP = """Train image classifiers as one repeatable pipeline, and compare them h
 Every setting can also be given in the environment, as CATDOG_NAME. With --debug, an error shows
 its whole traceback and Prefect's own log is printed.
 """
+LONGEST_DAYS = 36_500
+"""A hundred years: beyond, a date overflows."""
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
 
@@ -194,7 +197,12 @@ def cache_size(*, home: Home = None) -> None:
 
 
 @cache_app.command(name="prune")
-def cache_prune(*, days: float = 0, dry_run: bool = False, home: Home = None) -> None:
+def cache_prune(
+    *,
+    days: Annotated[int, Parameter(validator=Number(gte=0, lte=LONGEST_DAYS))] = 0,
+    dry_run: bool = False,
+    home: Home = None,
+) -> None:
     """Remove artifacts and interrupted work; past runs keep their reports.
 
     Parameters

@@ -87,7 +87,7 @@ def print_sizes(home: Path, console: Console) -> None:
     console.print(table)
 
 
-def prune(home: Path, console: Console, *, days: float, dry_run: bool) -> None:
+def prune(home: Path, console: Console, *, days: int, dry_run: bool) -> None:
     """Remove old artifacts and say what was, or would be, freed."""
     gone = list(cache.prune(Store(home), keep_days=days, dry_run=dry_run))
     verb = "Would remove" if dry_run else "Removed"

@@ -32,9 +32,9 @@ def predict_photos(
     predictions = list(predict(trained, files))
     if csv:
         _write_csv(predictions, trained.classes, csv)
-    elif as_json:
+    if as_json:
         print(json.dumps([p.model_dump(mode="json") for p in predictions], indent=2))  # noqa: T201
-    else:
+    elif not csv:
         _print_table(predictions, trained)
     unreadable = [prediction for prediction in predictions if prediction.error]
     for prediction in unreadable:

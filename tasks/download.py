@@ -10,7 +10,11 @@ from tasks.caching import store, stored_by
 BYTES_IN_A_MEGABYTE = 1_000_000
 
 
-@task(name="download", **stored_by(lambda source: sources.photos_key(source, store=store())))
+@task(
+    name="download",
+    task_run_name="download",
+    **stored_by(lambda source: sources.photos_key(source, store=store())),
+)
 def download(source: str) -> Photos:
     """Fetch and unpack the photos of a source, or take a folder as it is."""
     folder = progress_folder(store().home)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import httpx
@@ -27,9 +28,10 @@ HEAD = (
 @contextmanager
 def live_table(folder: Path) -> Iterator[None]:
     """Keep the artifact `training` up to date with a folder of progress while the body runs."""
-    artifact = create_markdown_artifact(
+    created = create_markdown_artifact(
         HEAD, key="training", description="How far each model is; reload the page for news."
     )
+    artifact = cast("UUID", created)  # a coroutine in async code only
     ended = threading.Event()
 
     def refresh() -> None:

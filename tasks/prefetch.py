@@ -11,7 +11,7 @@ def _key(photos: Photos, manifest: Manifest, image_size: int) -> str:
     return arrays.arrays_key(manifest, image_size=image_size)
 
 
-@task(name="prefetch", **stored_by(_key))
+@task(name="prefetch", task_run_name="prefetch", **stored_by(_key))
 def prefetch(photos: Photos, manifest: Manifest, *, image_size: int) -> Arrays:
     """Decode and resize the photos once, for fast reading."""
     return arrays.prefetch(photos, manifest, image_size=image_size, store=store())

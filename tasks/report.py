@@ -12,7 +12,7 @@ from catdog.render import comparison_table
 from tasks.caching import store, stored_by
 
 
-@task(name="report", **stored_by(reports.report_key))
+@task(name="report", task_run_name="report", **stored_by(reports.report_key))
 def report(
     photos: Photos,
     manifest: Manifest,

@@ -9,7 +9,7 @@ from catdog.artifacts import Manifest, Photos
 from tasks.caching import store, stored_by
 
 
-@task(name="split", **stored_by(manifest.split_key))
+@task(name="split", task_run_name="split", **stored_by(manifest.split_key))
 def split(
     photos: Photos,
     *,

@@ -7,7 +7,7 @@ from catdog.weights import Weights
 from tasks.caching import store
 
 
-@task(name="weights", persist_result=False)
+@task(name="weights", task_run_name="weights", persist_result=False)
 def find_weights(choice: str) -> Weights:
     """Find the ImageNet weights: never cached, since a better copy may have appeared."""
     return weights.find_weights(choice, home=store().home)

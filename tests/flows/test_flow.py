@@ -179,7 +179,8 @@ def test_bad_photos_are_set_aside_and_the_good_ones_all_kept(
     assert sum(map(sum, (c.values() for c in comparison["quality"]["counts"].values()))) == 80
     named = [photo["path"] for photo in comparison["quality"]["rejected"]]
     assert named == [f"train/cats/bad {number}.jpg" for number in range(3)]
-    assert run.artifacts["model baseline 1"] == record(second).artifacts["model baseline 1"]
+    label = f"model baseline {run.settings['seed']}"
+    assert run.artifacts[label] == record(second).artifacts[label]
 
 
 @pytest.mark.slow
@@ -203,7 +204,7 @@ def test_a_killed_process_is_marked_crashed_and_its_model_tried_again(
     thread = threading.Thread(target=kill)
     thread.start()
     try:
-        outcome = run_tiny(models=("baseline",), epochs=200)
+        outcome = run_tiny(models=("baseline",), epochs=30)
     finally:
         over.set()
         thread.join()
@@ -211,17 +212,19 @@ def test_a_killed_process_is_marked_crashed_and_its_model_tried_again(
     assert outcome.error is None
     assert outcome.tasks["train-baseline"] == ["Crashed", "Completed"]
     run = record(outcome)
-    model = flow_store.find(TrainedModel, run.artifacts["model baseline 1"])
+    model = flow_store.find(TrainedModel, run.artifacts[f"model baseline {run.settings['seed']}"])
     assert model is not None
-    assert model.epochs == 200
+    assert model.epochs == 30
 
 
 def test_every_training_runs_in_a_process_of_its_own_within_the_cores(
     first: Any, flow_store: Store
 ) -> None:
     threads = []
+    run = record(first)
     for name in ("baseline", "transfer"):
-        model = flow_store.find(TrainedModel, record(first).artifacts[f"model {name} 1"])
+        label = f"model {name} {run.settings['seed']}"
+        model = flow_store.find(TrainedModel, run.artifacts[label])
         assert model is not None
         facts = json.loads(model.file("model.json").read_text(encoding="utf-8"))
         threads.append(facts["machine"]["threads"])
