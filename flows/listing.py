@@ -33,29 +33,27 @@ def print_runs(home: Path, console: Console) -> None:
     if not runs:
         console.print("No runs yet. Start one: catdog run", highlight=False)
         return
-    table = Table(title="Runs (test accuracy)", title_justify="left")
-    for heading in ("run", "source", "epochs"):
-        table.add_column(heading, overflow="fold")
-    for name in MODELS:
-        table.add_column(name, justify="right")
+    table = Table(title="Runs", title_justify="left")
+    table.add_column("run", no_wrap=True)  # one copies it into the next command
+    table.add_column("source", overflow="fold")
+    table.add_column("epochs", justify="right", no_wrap=True)
+    table.add_column("accuracy on test")
     for run in runs:
-        first = _first_scores(run)
+        scores = (f"{score.name} {_accuracy(score)}" for score in _first_scores(run).values())
         table.add_row(
-            run.id,
-            str(run.settings["source"]),
-            str(run.settings["epochs"]),
-            *(_accuracy(first.get(name)) for name in MODELS),
+            run.id, str(run.settings["source"]), str(run.settings["epochs"]), "\n".join(scores)
         )
     console.print(table)
 
 
 def _first_scores(run: Run) -> dict[str, Score]:
-    return {score.name: score for score in reversed(run.scores)}
+    first: dict[str, Score] = {}
+    for score in run.scores:
+        first.setdefault(score.name, score)
+    return first
 
 
-def _accuracy(score: Score | None) -> str:
-    if score is None:
-        return ""
+def _accuracy(score: Score) -> str:
     return "failed" if score.test_accuracy is None else f"{score.test_accuracy:.1%}"
 
 

@@ -63,7 +63,7 @@ def test_another_seed_gives_other_weights(
     assert (weights_of(other)[0] != weights_of(trained)[0]).any()
 
 
-@pytest.mark.parametrize("name", ["preprocessed", "transfer"])
+@pytest.mark.parametrize("name", ["preprocessed", pytest.param("transfer", marks=pytest.mark.slow)])
 def test_an_interrupted_training_ends_as_if_it_never_was(
     name: str, arrays: Arrays, training: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -257,7 +257,7 @@ def test_progress_tells_every_epoch_and_what_is_left(
     assert ends[1].val_accuracy is not None
 
 
-@pytest.mark.parametrize("name", ["state.weights.h5", "best.weights.h5", "history.json"])
+@pytest.mark.parametrize("name", ["state.weights.h5", "history.json"])
 def test_a_damaged_checkpoint_is_not_the_end(
     arrays: Arrays,
     trained: TrainedModel,
