@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-strip-extras --custom-compile-command 'make lock'
 
-EPOCHS ?= 3
+EPOCHS ?= 2
 SOURCE ?= official
 DATA ?= sample
 
