@@ -104,7 +104,7 @@ Home = Annotated[
 class Settings(BaseModel):
     """What one run does, and where."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     home: Home = Field(default_factory=lambda: user_data_path("catdog", appauthor=False))
     source: Source = "official"
