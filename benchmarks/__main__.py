@@ -15,8 +15,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from catdog.library import download
 from catdog.models import MODELS
+from catdog.notebook import download
 
 WAYS = ("notebook", "catdog_way")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from catdog import figures
     from catdog.errors import CatdogError
-    from catdog.library import compare, download, evaluate, prefetch, split, train
+    from catdog.notebook import compare, download, evaluate, prefetch, split, train
 
 _FUNCTIONS = ("compare", "download", "evaluate", "prefetch", "split", "train")
 
@@ -27,7 +27,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
-        return getattr(import_module("catdog.library"), name)
+        return getattr(import_module("catdog.notebook"), name)
     if name == "CatdogError":
         return import_module("catdog.errors").CatdogError
     if name == "figures":
