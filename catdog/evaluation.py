@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from catdog.acceleration import accelerate
 from catdog.arrays import load_images, load_labels, load_paths
 from catdog.artifacts import Arrays, Predictions, TrainedModel
 from catdog.attention import grad_cam
 from catdog.digest import make_key
 from catdog.errors import TrainingError
-from catdog.frozen_base import accelerate
 from catdog.machine import threads
 from catdog.pipeline import ordered_batches
 from catdog.store import Store
@@ -81,7 +81,7 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
 
     network = load_model(model.file("model.keras"))
     twin = accelerate(network, threads=threads())
-    twin.predict(load_images(arrays, "test")[:1].astype("float32"), verbose=0)
+    twin.predict(load_images(arrays, "test")[:1], verbose=0)
     tables, seconds = [], 0.0
     for split in SPLITS:
         began = time.perf_counter()

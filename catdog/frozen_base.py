@@ -1,9 +1,7 @@
-"""The fast way to train on a frozen base; skip this file and all works the same, only slower.
+"""A frozen base as inference alone: XNNPACK runs it twice as fast as Keras does.
 
 A base whose weights never change needs no training framework: its batch normalisations fold into
-its convolutions, and XNNPACK, which TensorFlow carries, runs what is left. `accelerate` gives a
-twin of such a model, which shares its layers and random numbers but has the base run this way.
-The twin is what one fits; the model is what one saves.
+its convolutions, and XNNPACK, which TensorFlow carries, runs what is left.
 """
 
 import logging
@@ -12,8 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -34,6 +30,8 @@ class FrozenBase:
 
     base: takes (n, height, width, channels). Its weights are copied: later changes do not count.
     threads: for each call; the numbers that come out are the same for any.
+    Raises ValueError when what comes out is not what Keras gives, and TensorFlow's own errors when
+    the base cannot be converted.
     """
 
     def __init__(self, base: Any, *, threads: int) -> None:
@@ -49,8 +47,16 @@ class FrozenBase:
         self._input = self._interpreter.get_input_details()[0]["index"]
         details = self._interpreter.get_output_details()[0]
         self._output, self.output_shape = details["index"], tuple(details["shape"][1:])
+        self._check(base)
 
-    def __call__(self, images: Floats) -> Floats:
+    def __call__(self, images: Any, training: bool = False) -> Any:
+        """The same as `run`, for tensors and within a graph; a frozen base is never in training."""
+        import tensorflow as tf
+
+        features = tf.numpy_function(self.run, [images], tf.float32, stateful=False)
+        return tf.ensure_shape(features, (None, *self.output_shape))
+
+    def run(self, images: Floats) -> Floats:
         """The base's output, one row an image, for float32 images of the base's input shape.
 
         An image's output does not depend on the others in its batch.
@@ -65,91 +71,14 @@ class FrozenBase:
             result[start : start + CHUNK] = self._interpreter.get_tensor(self._output)[: len(chunk)]
         return result
 
-
-def accelerate(model: Any, *, threads: int) -> Any:
-    """A twin of a Sequential model with a frozen base, compiled like it; else the model itself.
-
-    The twin takes the same images and draws the same random numbers. It also takes what
-    `without_base` makes of images that are not augmented. Only its head counts as its weights,
-    and those are the model's own. A machine with a GPU has no need of it.
-    """
-    import tensorflow as tf
-
-    stages = _split(model)
-    if stages is None or tf.config.list_physical_devices("GPU"):
-        return model
-    before, frozen, head = stages
-    try:
-        base = FrozenBase(frozen, threads=threads)
-        _check(base, frozen)
-    except Exception as error:  # noqa: BLE001 - whatever it is, Keras can do the same, slower
-        log.warning(
-            "'%s' trains the slow way: its base cannot be converted (%s)", model.name, error
+    def _check(self, base: Any) -> None:
+        shape = (2, *self._shape)
+        images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+        difference = float(
+            np.abs(self.run(images) - np.asarray(base(images, training=False))).max()
         )
-        return model
-    twin = _twin_class()(before, base, head, name=model.name)
-    twin.build(model.input_shape)
-    if model.compiled:
-        twin.compile_from_config(model.get_compile_config())
-        # One optimizer for both, so that a saved model has the state of its training.
-        model.optimizer = twin.optimizer
-    return twin
-
-
-def without_base(model: Any, batches: Any) -> Any:
-    """The (images, labels) batches of a tf.data.Dataset as (features, labels), computed now.
-
-    For images that are the same in every epoch. Unchanged for a model that is not a twin.
-    """
-    import tensorflow as tf
-
-    if not isinstance(model, _twin_class()):
-        return batches
-    pairs = [(model.features(images), labels) for images, labels in batches]
-    features, labels = (tf.concat(parts, axis=0) for parts in zip(*pairs, strict=True))
-    return tf.data.Dataset.from_tensor_slices((features, labels)).batch(len(pairs[0][1]))
-
-
-def _split(model: Any) -> tuple[Any, Any, Any] | None:
-    """What comes before a frozen base, the base with its pooling, and what comes after."""
-    import keras
-
-    layers = model.layers
-    for place, layer in enumerate(layers):
-        if isinstance(layer, keras.Model) and not layer.trainable:
-            # Dropout is no part of it: its random state is a variable.
-            pooling = takewhile(lambda after: not after.variables, layers[place + 1 :])
-            frozen = keras.Sequential([keras.Input(layer.input_shape[1:]), layer, *pooling])
-            before, after = layers[:place], layers[place + len(frozen.layers) :]
-            return (
-                keras.Sequential([keras.Input(model.input_shape[1:]), *before]),
-                frozen,
-                keras.Sequential([keras.Input(frozen.output_shape[1:]), *after]),
-            )
-    return None
-
-
-@cache
-def _twin_class() -> Any:
-    import keras
-    import tensorflow as tf
-
-    class Twin(keras.Model):  # type: ignore[misc]
-        def __init__(self, before: Any, base: FrozenBase, head: Any, name: str) -> None:
-            super().__init__(name=name)
-            self.before, self.base, self.head = before, base, head
-
-        def call(self, inputs: Any, training: bool = False) -> Any:
-            images = len(inputs.shape) > 2
-            features = self.features(inputs, training=training) if images else inputs
-            return self.head(features, training=training)
-
-        def features(self, images: Any, training: bool = False) -> Any:
-            scaled = self.before(images, training=training)
-            features = tf.numpy_function(self.base, [scaled], tf.float32, stateful=False)
-            return tf.ensure_shape(features, (None, *self.base.output_shape))
-
-    return Twin
+        if not difference <= TOLERANCE:
+            raise ValueError(f"it differs from Keras by {difference:.1e}")
 
 
 def _convert(base: Any, shape: tuple[int, ...]) -> bytes:
@@ -162,14 +91,6 @@ def _convert(base: Any, shape: tuple[int, ...]) -> bytes:
     converter.experimental_lower_to_saved_model = False
     converted: bytes = converter.convert()
     return converted
-
-
-def _check(fast: FrozenBase, base: Any) -> None:
-    shape = (2, *base.input_shape[1:])
-    images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    difference = float(np.abs(fast(images) - np.asarray(base(images, training=False))).max())
-    if not difference <= TOLERANCE:
-        raise ValueError(f"it differs from Keras by {difference:.1e}")
 
 
 @contextmanager

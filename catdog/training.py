@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from catdog.acceleration import accelerate, without_base
 from catdog.arrays import load_images, load_labels
 from catdog.artifacts import Arrays, TrainedModel
 from catdog.checkpoints import Checkpoints, Row, best_row
 from catdog.digest import make_key
 from catdog.epochs import EpochKeeper, OnProgress
-from catdog.frozen_base import accelerate, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
 from catdog.models import build_model, model_spec
 from catdog.pipeline import ordered_batches, steps_per_epoch, training_batches

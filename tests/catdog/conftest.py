@@ -287,3 +287,30 @@ def _predictions(
         "model_key": f"{name}{seed}",
         "seconds_per_1000": 3.25,
     }
+
+
+@pytest.fixture(scope="session")
+def base() -> Any:
+    """A frozen base of what MobileNetV2 is made of, 32 x 32, with statistics as after training."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    base = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.ZeroPadding2D(((0, 1), (0, 1))),
+            layers.Conv2D(8, 3, strides=2, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(6),
+            layers.DepthwiseConv2D(3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(6),
+        ]
+    )
+    rng = np.random.default_rng(2)
+    for layer in base.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, 8) for _ in range(4)])
+    base.trainable = False
+    return base

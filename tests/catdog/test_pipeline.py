@@ -21,7 +21,7 @@ def rows(batches: object) -> list[list[int]]:
     """The row numbers in each batch, read from the pixels; the labels must belong to them."""
     found = []
     for images, labels in batches:  # type: ignore[attr-defined]
-        assert images.dtype == "float32"
+        assert images.dtype == "uint8"
         assert labels.dtype == "int32"
         chosen = images.numpy()[:, 0, 0, 0].astype(int)
         np.testing.assert_array_equal(labels.numpy(), LABELS[chosen])
