@@ -1,58 +1,133 @@
 """catdog against the notebook's way, in turn (A B A B), on the same photos and machine.
 
-Quote the ratios: seconds change with the machine and its neighbours. CPU seconds are user plus
-system of the whole process, its start included; seconds an epoch are those of the training alone.
+First each model alone, each training in a fresh process with all cores; then the whole job, all
+models one after the other the notebook's way against `catdog run`. Quote the ratios: seconds change
+with the machine and its neighbours. Wall seconds an epoch are those of the training alone; CPU
+seconds are those of all processes, their start, and catdog's check and decoding of all photos,
+included.
 """
 
 import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.measure import Cost, run
+from catdog.machine import machine, versions
 from catdog.models import MODELS
 from catdog.notebook import download
+from catdog.settings import Settings
+from flows.processes import divert_stderr
 
-WAYS = ("notebook", "catdog_way")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+FIRST_SEED = 1
+"""Of the pairs, each of which has a seed of its own."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One training in a process of its own."""
+class Training:
+    """One model as one way trained it."""
 
     epoch_seconds: float
     cpu_seconds: float
     peak_mib: float
-    val_accuracy: float
+    best: float
 
 
-def measure(way: str, model: str, folder: Path, epochs: int) -> Measured:
-    """Run one way in a fresh process and read its use of the machine from the kernel."""
-    command = [sys.executable, "-m", f"benchmarks.{way}", model, str(folder)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.Popen(
-        [*command, f"--epochs={epochs}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
+Pair = tuple[Training, Training]
+
+
+def train_alone(way: str, model: str, folder: Path, epochs: int, seed: int) -> Training:
+    """Train one model in a fresh process."""
+    options = [f"--epochs={epochs}", f"--seed={seed}"]
+    cost = run([sys.executable, "-m", f"benchmarks.{way}", model, str(folder), *options], QUIET)
+    result = json.loads(cost.output.splitlines()[-1])
+    return Training(result["seconds"] / epochs, cost.cpu_seconds, cost.peak_mib, result["best"])
+
+
+def model_row(model: str, pairs: Sequence[Pair]) -> list[str]:
+    """One line of the table: medians, and the medians of the pairs' ratios."""
+
+    def median(name: str, way: int) -> float:
+        return statistics.median(getattr(pair[way], name) for pair in pairs)
+
+    def ratio(name: str) -> float:
+        return statistics.median(getattr(a, name) / getattr(b, name) for a, b in pairs)
+
+    return [
+        model,
+        f"{median('epoch_seconds', 0):.1f}",
+        f"{median('epoch_seconds', 1):.1f}",
+        f"{ratio('epoch_seconds'):.2f}",
+        f"{ratio('cpu_seconds'):.2f}",
+        f"{median('peak_mib', 0):.0f} / {median('peak_mib', 1):.0f}",
+        *(", ".join(f"{100 * pair[way].best:.1f}" for pair in pairs) for way in (0, 1)),
+    ]
+
+
+def notebook_job(models: Sequence[str], folder: Path, epochs: int, seed: int) -> Cost:
+    """All models, one after the other in one process."""
+    options = [f"--epochs={epochs}", f"--seed={seed}"]
+    command = [sys.executable, "-m", "benchmarks.notebook", ",".join(models), str(folder)]
+    return run([*command, *options], QUIET)
+
+
+def catdog_job(models: Sequence[str], folder: Path, epochs: int, seed: int, home: Path) -> Cost:
+    """The whole of `catdog run`: its server, checks, report and comparison included."""
+    options = [f"--models={','.join(models)}", f"--epochs={epochs}", f"--seed={seed}"]
+    command = [sys.executable, "-m", "flows.cli", "run", f"--source={folder}", f"--home={home}"]
+    return run([*command, *options, "--weights=embedded"], {"PREFECT_API_URL": ""})
+
+
+def compare_jobs(models: Sequence[str], folder: Path, epochs: int, seed: int) -> None:
+    """Run the whole job both ways and print what it cost and the accuracies it reached."""
+    with tempfile.TemporaryDirectory() as home:
+        theirs = notebook_job(models, folder, epochs, seed)
+        ours = catdog_job(models, folder, epochs, seed, Path(home))
+        (record,) = Path(home).glob("runs/*/comparison.json")
+        compared = {m["name"]: m for m in json.loads(record.read_text())["models"]}
+    lines = [json.loads(line) for line in theirs.output.splitlines()]
+    print_table(
+        [f"whole job, {epochs} epochs", "wall s", "CPU s", "peak MiB"],
+        [
+            [name, f"{cost.wall_seconds:.0f}", f"{cost.cpu_seconds:.0f}", f"{cost.peak_mib:.0f}"]
+            for name, cost in (("notebook's way", theirs), ("catdog run", ours))
+        ]
+        + [
+            [
+                "ratio",
+                f"{theirs.wall_seconds / ours.wall_seconds:.2f}",
+                f"{theirs.cpu_seconds / ours.cpu_seconds:.2f}",
+                "",
+            ]
+        ],
     )
-    assert process.stdout is not None
-    line = process.stdout.read().decode().strip().splitlines()[-1]
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed; run it by hand to see why.")
-    result = json.loads(line)
-    return Measured(
-        epoch_seconds=result["seconds"] / epochs,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_mib=usage.ru_maxrss / 1024,
-        val_accuracy=result["val_accuracy"],
+    print_table(
+        ["validation, best epoch, %", "notebook's way", "catdog run"],
+        [
+            [
+                line["model"],
+                f"{100 * line['best']:.1f}",
+                f"{100 * compared[line['model']]['validation']['accuracy']:.1f}",
+            ]
+            for line in lines
+        ],
     )
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    print(f"\n| {' | '.join(headings)} |")
+    print(f"|---{'|--:' * (len(headings) - 1)}|")
+    for cells in rows:
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def unpacked(data: str, folder: Path) -> Path:
@@ -66,45 +141,38 @@ def unpacked(data: str, folder: Path) -> Path:
     return download(data).folder
 
 
-def row(model: str, pairs: list[tuple[Measured, Measured]]) -> str:
-    """One line of the table: medians, and the median of the pairs' ratios."""
-
-    def median(name: str, way: int) -> float:
-        return statistics.median(getattr(pair[way], name) for pair in pairs)
-
-    def ratio(name: str) -> float:
-        return statistics.median(getattr(a, name) / getattr(b, name) for a, b in pairs)
-
-    cells = [
-        model,
-        f"{median('epoch_seconds', 0):.1f}",
-        f"{median('epoch_seconds', 1):.1f}",
-        f"{ratio('epoch_seconds'):.2f}",
-        f"{ratio('cpu_seconds'):.2f}",
-        f"{median('peak_mib', 0):.0f} / {median('peak_mib', 1):.0f}",
-        f"{median('val_accuracy', 0):.3f} / {median('val_accuracy', 1):.3f}",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="sample", help="a folder, an archive, or 'sample'")
     parser.add_argument("--models", default=",".join(MODELS))
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=2, help="of each training alone")
+    parser.add_argument("--pairs", type=int, default=3, help="of trainings alone; 0 for none")
+    parser.add_argument("--job-epochs", type=int, default=20, help="of the whole job; 0 for none")
+    parser.add_argument("--job-seed", type=int, default=Settings.model_fields["seed"].default)
     given = parser.parse_args()
 
-    print("| model | notebook s/epoch | catdog s/epoch | ratio | CPU ratio | peak MiB | val. |")
-    print("|---|---|---|---|---|---|---|")
+    models = given.models.split(",")
     with tempfile.TemporaryDirectory() as scratch:
+        divert_stderr(Path(scratch) / "native.log")
+        print(f"{datetime.now(UTC):%Y-%m-%d}, {given.data}; {machine()}; {versions()}")
         folder = unpacked(given.data, Path(scratch))
-        for model in given.models.split(","):
+        rows = []
+        for model in models if given.pairs else []:
             pairs = []
-            for _ in range(given.pairs):
-                one, other = (measure(way, model, folder, given.epochs) for way in WAYS)
-                pairs.append((one, other))
-            print(row(model, pairs), flush=True)
+            for seed in range(FIRST_SEED, FIRST_SEED + given.pairs):
+                theirs, ours = (
+                    train_alone(way, model, folder, given.epochs, seed)
+                    for way in ("notebook", "catdog_way")
+                )
+                pairs.append((theirs, ours))
+                print(f"{model}, seed {seed}: {theirs}, {ours}", file=sys.stderr, flush=True)
+            rows.append(model_row(model, pairs))
+        headings = "alone,notebook s/epoch,catdog s/epoch,ratio,CPU ratio,peak MiB"
+        accuracies = [f"{way} val. by seed, %" for way in ("notebook", "catdog")]
+        if rows:
+            print_table([*headings.split(","), *accuracies], rows)
+        if given.job_epochs:
+            compare_jobs(models, folder, given.job_epochs, given.job_seed)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ def main() -> None:
             weights="embedded",
             on_progress=lambda progress: None,
         )
-        best = load_history(model)["val_accuracy"].max()
-    print(json.dumps({"seconds": model.seconds, "val_accuracy": round(float(best), 4)}))
+        accuracies = load_history(model)["val_accuracy"]
+    result = {"best": accuracies.max(), "last": accuracies.iloc[-1]}
+    print(json.dumps({"model": given.model, "seconds": model.seconds} | result))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,16 @@ def test_order_is_kept_and_each_has_a_class_or_a_reason(
             assert sum(p.probabilities.values()) == pytest.approx(1, rel=1e-5)
 
 
+def test_many_photos_are_predicted_as_few_are(
+    trained: TrainedModel, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = list(predict(trained, mixed))
+    monkeypatch.setattr(prediction, "WORTH_ACCELERATING", len(mixed))
+    for one, other in zip(few, predict(trained, mixed), strict=True):
+        assert (one.path, one.label, one.error) == (other.path, other.label, other.error)
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
 def test_photos_do_not_depend_on_their_neighbours(
     trained: TrainedModel, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
