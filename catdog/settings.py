@@ -92,6 +92,9 @@ Parallel = Annotated[
 Promote = Annotated[
     bool, Field(description="Let the best model challenge the champion that 'predict' uses.")
 ]
+Force = Annotated[
+    bool, Field(description="Train the models again although nothing they depend on has changed.")
+]
 ClassMargin = Annotated[
     float,
     Field(ge=0, le=1, description="A new champion may be worse on a class by at most this share."),
@@ -130,6 +133,7 @@ class Settings(BaseModel):
     promote: Promote = True
     class_margin: ClassMargin = 0.05
     """Four of 96 test photos; one model must lead by six before that is more than chance."""
+    force: Force = False
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -145,7 +149,8 @@ class Settings(BaseModel):
 
     def asked(self) -> dict[str, Any]:
         """What decides the results, as JSON values: not where, how fast, and what then."""
-        return self.model_dump(mode="json", exclude={"home", "parallel", "promote", "class_margin"})
+        passing = {"home", "parallel", "promote", "class_margin", "force"}
+        return self.model_dump(mode="json", exclude=passing)
 
     def described(self) -> dict[str, Any]:
         """What a report says of how to repeat it: the command, then every setting."""

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,8 @@ def test_a_port_in_use_is_named_with_the_remedy() -> None:
 
 
 def test_the_automations_cover_failure_change_silence_and_zombies() -> None:
-    found = {a.name: a for a in automations(silence_days=8, tell=[])}
+    silence, zombie_after = timedelta(days=8), timedelta(minutes=10)
+    found = {a.name: a for a in automations(silence=silence, zombie=zombie_after, tell=[])}
     triggers: dict[str, Any] = {name: automation.trigger for name, automation in found.items()}
     assert triggers["catdog: a run failed"].expect == {
         "prefect.flow-run.Failed",
