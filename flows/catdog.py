@@ -16,7 +16,7 @@ from catdog.errors import TrainingError
 from catdog.evaluation import accuracy
 from catdog.machine import available_cores, visible_gpus
 from catdog.models import model_spec
-from catdog.progress import progress_folder, write_stage
+from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.runs import Run, Score, run_id, runs_folder, same_run, save_run
 from catdog.settings import (
     BatchSize,
@@ -96,7 +96,9 @@ def catdog(
     logging.getLogger("catdog").setLevel(logging.INFO)  # Prefect gives its handlers, not a level
     store = Store(settings.home)
     began = datetime.now(UTC).replace(microsecond=0)
-    stage = partial(write_stage, progress_folder(store.home))
+    progress = progress_folder(store.home)
+    claim_progress(progress)
+    stage = partial(write_stage, progress)
 
     stage("Looking at the source")
     photos = download(settings.source)
@@ -109,14 +111,14 @@ def catdog(
         duplicates=settings.duplicates,
     )
     log.info("%s", _describe(photos, manifest))
-    changes = note_changes(manifest, settings.source, store)
+    changes = note_changes(manifest, settings.asked()["source"], store)
     stage("Decoding and resizing the photos")
     arrays = prefetch(photos, manifest, image_size=settings.image_size)
     jobs = _jobs(settings, arrays)
     if settings.force:
         forget_models(jobs, store)
     stage("Training")
-    with live_table(progress_folder(store.home)):
+    with live_table(progress):
         results = train_and_evaluate(
             jobs,
             plan(
@@ -126,7 +128,7 @@ def catdog(
                 gpus=len(visible_gpus()),
             ),
             store=store,
-            progress_folder=progress_folder(store.home),
+            progress_folder=progress,
         )
     stage("Writing the report")
     finished = _report(photos, manifest, arrays, results, settings, changes)

@@ -185,7 +185,8 @@ class Site:
         progress = self.home / "work" / "progress"
 
         def begun() -> bool:
-            states = (json.loads(path.read_text()) for path in progress.glob("*/*.json"))
+            own = [progress / str(pid) for pid in family(worker.pid)]
+            states = (json.loads(p.read_text()) for folder in own for p in folder.glob("*.json"))
             return any(state["finished_epochs"] >= 1 for state in states)
 
         wait_for(begun, "an epoch ends")
