@@ -37,6 +37,7 @@ from catdog.settings import (
     WeightsChoice,
 )
 from catdog.store import Artifact, Store
+from flows.form import described
 from flows.parallel import Job, train_and_evaluate
 from flows.processes import end_with_runner, plan
 from flows.retraining import challenge, forget_models, note_changes
@@ -69,7 +70,13 @@ def _run_name() -> str:
     return f"{Path(flow_run.parameters['source']).stem}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
 
 
-@flow(name="catdog", flow_run_name=_run_name, validate_parameters=True)
+@flow(
+    name="catdog",
+    description="Train image classifiers on labelled photos and compare them.",
+    flow_run_name=_run_name,
+    validate_parameters=True,
+)
+@described
 def catdog(
     source: Source = DEFAULT.source,
     models: Models = DEFAULT.models,

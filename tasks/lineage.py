@@ -1,7 +1,6 @@
 """Show in the Prefect UI what a run was made from and what it made, by digest and place."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
@@ -9,6 +8,8 @@ from catdog.runs import Run
 from catdog.store import Artifact
 
 HEAD = "| What | Digest of its files | Made | Folder |\n|---|---|---|---|\n"
+DIGITS = 12
+"""Enough to tell two artifacts apart; `comparison.json` has the whole digests."""
 
 
 def publish_lineage(run: Run, made: Mapping[str, Artifact]) -> None:
@@ -24,18 +25,15 @@ def publish_lineage(run: Run, made: Mapping[str, Artifact]) -> None:
 def lineage(run: Run, made: Mapping[str, Artifact]) -> str:
     """The same as text."""
     rows = "".join(
-        f"| {what} | {_code(artifact.content)} | {_when(what, artifact, run)} "
-        f"| {_code(artifact.path)} |\n"
+        f"| {what} | `{artifact.content[:DIGITS]}` | {_when(what, artifact, run)} "
+        f"| `{artifact.kind}/{artifact.key}` |\n"
         for what, artifact in made.items()
     )
-    return f"Run {_code(run.id)}; its record and report are in {_code(run.folder)}.\n\n{HEAD}{rows}"
+    store = made["photos"].path.parents[1]
+    places = f"The record and the report are in `{run.folder}`, the folders below in `{store}`."
+    return f"{places}\n\n{HEAD}{rows}"
 
 
 def _when(what: str, artifact: Artifact, run: Run) -> str:
     when = f"{artifact.created:%Y-%m-%d %H:%M} UTC"
     return f"{when}, reused" if what in run.reused else when
-
-
-def _code(text: str | Path) -> str:
-    clean = str(text).replace("|", "\\|").replace("`", " ")
-    return f"`{clean}`"

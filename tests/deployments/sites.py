@@ -180,6 +180,11 @@ class Site:
         found = sorted((self.home / "runs").glob("[!.]*/run.json"))
         return [json.loads(path.read_text(encoding="utf-8")) for path in found]
 
+    def decisions(self) -> list[Any]:
+        """The decisions about the champion, the newest last."""
+        found = sorted((self.home / "champion" / "decisions").glob("[!.]*.json"))
+        return [json.loads(path.read_text(encoding="utf-8")) for path in found]
+
     def training(self, worker: subprocess.Popen[bytes]) -> set[int]:
         """Wait until a model has finished an epoch, and give all processes below the worker."""
         progress = self.home / "work" / "progress"

@@ -35,7 +35,7 @@ def test_a_new_champion_is_told_with_the_decision(site: Site, tiny_photos: Path)
 
 
 def test_silence_is_told(site: Site) -> None:
-    seconds = 5
+    seconds = 15
     days = seconds / (24 * 60 * 60)
     site.operate(
         *("-m", "deployments.automations", "--silence-days", f"{days:.6f}"),

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from catdog.errors import SettingsError
+from catdog.models import MODELS
+from catdog.settings import Settings
 from deployments.automations import ENDED, HEARTBEAT, ZOMBIE_MINUTES, automations
 from deployments.definitions import definitions, next_run, served_deployments
 from deployments.serving import check_exposure
@@ -39,9 +41,16 @@ def test_the_flow_takes_the_parameters_of_each(definition: dict[str, Any]) -> No
     assert (module, name) == (catdog.fn.__module__, catdog.fn.__name__)
 
 
-def test_full_is_the_notebooks_training_of_all_models() -> None:
-    from catdog.settings import Settings
+def test_the_run_form_has_text_choices_and_limits_for_each_parameter() -> None:
+    form = catdog.parameters.properties
+    texts = {name: Settings.model_fields[name].description for name in form}
+    assert {name: parameter["description"] for name, parameter in form.items()} == texts
+    assert form["models"]["items"]["enum"] == list(MODELS)
+    assert form["duplicates"]["enum"] == ["drop", "keep"]
+    assert (form["epochs"]["minimum"], form["epochs"]["maximum"]) == (1, 10_000)
 
+
+def test_full_is_the_notebooks_training_of_all_models() -> None:
     default = Settings.load()
     given = DEFINITIONS["full"]["parameters"]
     assert (tuple(given["models"]), given["epochs"]) == (default.models, default.epochs)
