@@ -36,6 +36,8 @@ FLOW_RUNS = ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]
 OF_CATDOG = ResourceSpecification(
     {"prefect.resource.role": "flow", "prefect.resource.name": "catdog"}
 )
+SUBMITTING = "prefect.flow-run.Submitting"
+"""A worker starts the process: from here on something must be heard of the run."""
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
 
@@ -137,9 +139,9 @@ def _zombie(within: timedelta, tell: list[ActionTypes]) -> Automation:
     )
     return Automation(
         name="catdog: zombie run",
-        description="A run that no longer sends heartbeats is marked as crashed.",
+        description="A run that sends no heartbeats is marked as crashed.",
         trigger=EventTrigger(
-            after={HEARTBEAT},
+            after={SUBMITTING, HEARTBEAT},
             expect={HEARTBEAT, *ENDED},
             match=FLOW_RUNS,
             match_related=OF_CATDOG,

@@ -13,7 +13,7 @@ import pytest
 from catdog.errors import SettingsError
 from catdog.models import MODELS
 from catdog.settings import Settings
-from deployments.automations import ENDED, HEARTBEAT, ZOMBIE_MINUTES, automations
+from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, ZOMBIE_MINUTES, automations
 from deployments.definitions import definitions, next_run, served_deployments
 from deployments.serving import check_exposure
 from flows.catdog import catdog
@@ -127,7 +127,7 @@ def test_the_automations_cover_failure_change_silence_and_zombies() -> None:
     }
     assert triggers["catdog: no successful run"].within.days == 8
     zombie = triggers["catdog: zombie run"]
-    assert (zombie.after, zombie.expect) == ({HEARTBEAT}, {HEARTBEAT, *ENDED})
+    assert (zombie.after, zombie.expect) == ({SUBMITTING, HEARTBEAT}, {HEARTBEAT, *ENDED})
 
 
 def test_a_run_that_lives_is_not_taken_for_a_zombie() -> None:

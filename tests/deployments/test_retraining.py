@@ -30,7 +30,7 @@ def changed(
     new, doubtful, *_ = sorted(cats.iterdir())
     new = new.rename(source.parent / "new.jpg")
     doubtful = doubtful.rename(cats / "was a cat.jpg")
-    gone = sorted(dogs.iterdir())[0].rename(dogs / "gone.jpg")
+    gone = min(dogs.iterdir()).rename(dogs / "gone.jpg")
     assert site.wait(site.run(source=str(source), **TINY)) == "Completed"
 
     new.rename(cats / "new.jpg")
