@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sites import wait_for
 
 from catdog.errors import SettingsError
 from catdog.models import MODELS
@@ -184,6 +185,8 @@ def test_the_smoke_deployment_completes_on_a_real_server(served: dict[str, str])
         check=True,
     )
     assert "is the first champion" in shown.stdout
+    log = Path(served["CATDOG_HOME"]) / "prefect" / "server.log"
+    wait_for(lambda: "is the first champion" in log.read_text(), "the alert is in the log")
 
 
 @pytest.mark.slow
