@@ -96,6 +96,17 @@ class Site:
         self.worker: subprocess.Popen[bytes] | None = None
         self.workers = 0
 
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the API; again, as Prefect's own client does, while its database is busy."""
+
+        def answered() -> httpx.Response | None:
+            answer = self.api.request(method, path, json=body)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = wait_for(answered, f"{path} answers")
+        assert answer
+        return answer.raise_for_status().json()
+
     def start(self, *words: str, log: str) -> subprocess.Popen[bytes]:
         """Start a command of Prefect's in an empty folder: what it needs is installed."""
         place = self.folder / "elsewhere"
@@ -132,20 +143,21 @@ class Site:
         return self.worker
 
     def _online(self, name: str) -> bool:
-        found = self.api.post("/work_pools/catdog-pool/workers/filter", json={}).json()
+        found = self.ask("POST", "/work_pools/catdog-pool/workers/filter", {})
         return any(w["name"] == name and w["status"] == "ONLINE" for w in found)
 
     def run(self, deployment: str = "full", **parameters: Any) -> str:
         """Start a run and give its id."""
-        found = self.api.get(f"/deployments/name/catdog/{deployment}").raise_for_status().json()
-        created = self.api.post(
-            f"/deployments/{found['id']}/create_flow_run",
-            json={"state": {"type": "SCHEDULED"}, "parameters": parameters},
-        )
-        return str(created.raise_for_status().json()["id"])
+        found = self.ask("GET", f"/deployments/name/catdog/{deployment}")
+        wanted = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
+        return str(self.ask("POST", f"/deployments/{found['id']}/create_flow_run", wanted)["id"])
+
+    def runs(self, **chosen: Any) -> list[Any]:
+        """The flow runs that a filter of Prefect's chooses."""
+        return list(self.ask("POST", "/flow_runs/filter", {"flow_runs": chosen}))
 
     def flow_run(self, run: str) -> Any:
-        return self.api.get(f"/flow_runs/{run}").raise_for_status().json()
+        return self.ask("GET", f"/flow_runs/{run}")
 
     def state(self, run: str) -> str:
         return str(self.flow_run(run)["state_name"])
@@ -158,22 +170,18 @@ class Site:
 
     def tasks(self, run: str) -> dict[str, str]:
         """The last state of each task run of a run, by its name."""
-        found = self.api.post(
-            "/task_runs/filter",
-            json={"flow_runs": {"id": {"any_": [run]}}, "sort": "EXPECTED_START_TIME_ASC"},
-        )
-        return {task["name"]: task["state_name"] for task in found.json()}
+        chosen = {"flow_runs": {"id": {"any_": [run]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        found = self.ask("POST", "/task_runs/filter", chosen)
+        return {task["name"]: task["state_name"] for task in found}
 
     def artifacts(self, run: str) -> dict[str, Any]:
-        found = self.api.post(
-            "/artifacts/filter", json={"flow_runs": {"id": {"any_": [run]}}}
-        ).json()
+        found = self.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
         return {artifact["key"]: artifact for artifact in found}
 
     def events(self, name: str) -> list[Any]:
         """The events of this name, the newest first."""
-        found = self.api.post("/events/filter", json={"filter": {"event": {"name": [name]}}})
-        return list(found.raise_for_status().json()["events"])
+        found = self.ask("POST", "/events/filter", {"filter": {"event": {"name": [name]}}})
+        return list(found["events"])
 
     def records(self) -> list[Any]:
         """The records of the runs in `CATDOG_HOME`, the newest last."""

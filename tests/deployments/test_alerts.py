@@ -36,10 +36,9 @@ def test_a_new_champion_is_told_with_the_decision(site: Site, tiny_photos: Path)
 
 def test_a_run_that_never_began_is_marked_as_crashed(site: Site) -> None:
     """As a worker leaves it that is killed while it starts the run's process."""
-    flow = site.api.get("/flows/name/catdog").raise_for_status().json()
+    flow = site.ask("GET", "/flows/name/catdog")
     state = {"type": "PENDING", "name": "Submitting"}
-    created = site.api.post("/flow_runs/", json={"flow_id": flow["id"], "state": state})
-    run = created.raise_for_status().json()["id"]
+    run = site.ask("POST", "/flow_runs/", {"flow_id": flow["id"], "state": state})["id"]
     assert site.wait(run, seconds=60 * ZOMBIE_MINUTES + PATIENCE) == "Crashed"
 
 

@@ -1,5 +1,6 @@
 """The server on PostgreSQL with basic auth, as in production and in the containers."""
 
+import json
 import os
 import secrets
 import shutil
@@ -120,9 +121,8 @@ def test_nobody_comes_in_without_the_password(guarded: Site, completed: str) -> 
 def test_no_secret_is_in_a_log_or_a_record(
     guarded: Site, cluster: Cluster, auth: str, completed: str
 ) -> None:
-    found = guarded.api.post(
-        "/logs/filter", json={"logs": {"flow_run_id": {"any_": [completed]}}, "limit": 200}
-    ).text
+    chosen = {"logs": {"flow_run_id": {"any_": [completed]}}, "limit": 200}
+    found = json.dumps(guarded.ask("POST", "/logs/filter", chosen))
     files = [*guarded.folder.glob("*.log"), *guarded.home.rglob("*.json"), cluster.folder / "log"]
     texts = [found, *(path.read_text(encoding="utf-8") for path in files)]
     assert len(texts) > 5

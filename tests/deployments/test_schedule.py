@@ -46,8 +46,5 @@ def test_a_run_starts_and_ends_by_the_schedule_alone(site: Site, edited: Path) -
 def _scheduled(site: Site, began: datetime) -> str | None:
     """The run that the near hour brings: the first of those planned from now on."""
     soon = {"after_": began.isoformat(), "before_": (began + 2 * AHEAD).isoformat()}
-    found = site.api.post(
-        "/flow_runs/filter", json={"flow_runs": {"expected_start_time": soon}}
-    ).json()
-    planned = [run["id"] for run in found if run["auto_scheduled"]]
+    planned = [r["id"] for r in site.runs(expected_start_time=soon) if r["auto_scheduled"]]
     return planned[0] if planned else None

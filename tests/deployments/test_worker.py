@@ -30,9 +30,7 @@ def first(site: Site, source: str) -> dict[str, Any]:
         *("-p", "epochs=1", "-p", 'models=["baseline","transfer"]'),
         *("-p", "image_size=64", "-p", "weights=embedded"),
     )
-    (run,) = site.api.post(
-        "/flow_runs/filter", json={"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    ).json()
+    (run,) = site.runs(name={"like_": Path(source).name})
     found: dict[str, Any] = run
     return found
 
@@ -56,7 +54,8 @@ def test_its_pages_show_training_report_comparison_lineage_and_champion(
     shown = site.artifacts(first["id"])
     assert set(shown) == {"training", "report", "comparison", "lineage", "champion"}
     assert "1 of 1" in shown["training"]["data"]
-    record = site.records()[0]
+    source = first["parameters"]["source"]
+    record = next(r for r in site.records() if r["settings"]["source"] == source)
     for what, key in record["artifacts"].items():
         assert what in shown["lineage"]["data"]
         assert key in shown["lineage"]["data"]
