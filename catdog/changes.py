@@ -34,6 +34,8 @@ class Resplit(NamedTuple):
 class Changes(Record):
     """The usable photos of a run against those of an earlier one; paths are the newer ones."""
 
+    since: str
+    """The earlier run."""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     relabelled: tuple[Relabelled, ...] = ()
@@ -43,7 +45,18 @@ class Changes(Record):
     @property
     def any(self) -> bool:
         """Whether anything has changed."""
-        return self != Changes()
+        return bool(self.rows)
+
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """What became of each photo that is not as it was: its path, and what in words."""
+        return (
+            *((path, "added") for path in self.added),
+            *((path, "removed") for path in self.removed),
+            *((r.path, f"relabelled: {r.before} to {r.now}") for r in self.relabelled),
+            *((path, "renamed") for path in self.renamed),
+            *((r.path, f"moved: {r.before} to {r.now}") for r in self.resplit),
+        )
 
     @property
     def sentence(self) -> str:
@@ -59,8 +72,8 @@ class Changes(Record):
         return f"Photos: {listing(parts)}." if parts else "The photos are the same."
 
 
-def compare_manifests(before: Manifest, now: Manifest) -> Changes:
-    """What has changed from one manifest to the next.
+def compare_manifests(before: Manifest, now: Manifest, *, since: str) -> Changes:
+    """What has changed from one manifest, that of the run `since`, to the next.
 
     Equal copies are told apart by their paths; a file with new content under an old name counts
     as one removed and one added.
@@ -68,6 +81,7 @@ def compare_manifests(before: Manifest, now: Manifest) -> Changes:
     old, new = _rows(before), _rows(now)
     pairs, added, removed = _match(old, new)
     return Changes(
+        since=since,
         added=tuple(sorted(added)),
         removed=tuple(sorted(removed)),
         relabelled=tuple(

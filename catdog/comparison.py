@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from catdog.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
+from catdog.changes import Changes
 from catdog.errors import PhotosError, TrainingError
 from catdog.metrics import Metrics, Record, measure
 from catdog.mistakes import (
@@ -118,6 +119,8 @@ class Comparison(Record):
     """The models that the doubted labels rest on; none where no model is good enough."""
     doubted: tuple[DoubtedLabel, ...]
     quality: DataQuality
+    changes: Changes | None = None
+    """What became of the photos since an earlier run; None where nothing did."""
     published: tuple[Published, ...]
     digests: dict[str, str]
     settings: dict[str, Any]
@@ -140,6 +143,7 @@ def compare(
     results: Sequence[ModelResult],
     *,
     settings: Mapping[str, Any],
+    changes: Changes | None = None,
 ) -> Comparison:
     """Compare all results; where a model has several seeds, its first stands for it in the tests.
 
@@ -188,6 +192,7 @@ def compare(
         good=good,
         doubted=doubted_labels([tables[name] for name in good]),
         quality=data_quality(manifest),
+        changes=changes,
         published=published_results(photos, manifest),
         digests=_digests(photos, manifest, arrays, done),
         settings=dict(settings),

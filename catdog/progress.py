@@ -1,7 +1,9 @@
 """How far a run is: written by the processes that work, read by whoever shows it."""
 
+import atexit
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,6 +39,16 @@ class Progress:
 def progress_folder(home: Path) -> Path:
     """Where the run of this process publishes its progress."""
     return home / "work" / "progress" / str(os.getpid())
+
+
+def claim_progress(folder: Path) -> None:
+    """Begin anew in the folder of this process, and remove it when this process ends.
+
+    A process of the same number may have been killed before it could.
+    """
+    for left in folder.glob("*.json"):
+        left.unlink(missing_ok=True)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def write_stage(folder: Path, text: str) -> None:

@@ -1,10 +1,12 @@
 """The report: results as data, and the same told as HTML and Markdown, with all figures."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catdog.artifacts import Arrays, Manifest, Photos, Report
+from catdog.changes import Changes
 from catdog.charts import Chart, Gallery, charts, galleries
 from catdog.comparison import Comparison, ModelResult, compare
 from catdog.digest import make_key
@@ -38,6 +40,7 @@ def report_key(
     results: Sequence[ModelResult],
     *,
     settings: Mapping[str, Any],
+    changes: Changes | None = None,
 ) -> str:
     """The key of a report on these results."""
     return make_key(
@@ -59,6 +62,7 @@ def report_key(
             for result in results
         ],
         settings=dict(settings),
+        changes=changes.model_dump(mode="json") if changes else None,
     )
 
 
@@ -70,23 +74,25 @@ def write_report(
     *,
     settings: Mapping[str, Any],
     store: Store,
+    changes: Changes | None = None,
 ) -> Report:
     """Compare all results and store the report.
 
     Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `report.html`,
     `report.md`, `model-card-NAME.md` for each model, and `figures/`.
     settings: how the run was asked for; shown under "How to reproduce", `command` first.
+    changes: what became of the photos since an earlier run.
     Raises TrainingError when no model gave predictions.
     """
 
     def write(folder: Path) -> Mapping[str, Any]:
-        comparison = compare(photos, manifest, arrays, results, settings=settings)
+        comparison = compare(photos, manifest, arrays, results, settings=settings, changes=changes)
         history = load_history(results)
         _write_tables(folder, comparison, history, results)
         _write_pages(folder, comparison, history, list(results), Album(arrays))
         return {}
 
-    key = report_key(photos, manifest, arrays, results, settings=settings)
+    key = report_key(photos, manifest, arrays, results, settings=settings, changes=changes)
     return store.obtain(Report, key, write)
 
 
@@ -94,6 +100,16 @@ def load_comparison(report: Report) -> Comparison:
     """The comparison of a stored report."""
     text = report.file("comparison.json").read_text(encoding="utf-8")
     return Comparison.model_validate_json(text)
+
+
+def load_changes(run_folder: Path) -> Changes | None:
+    """What a run's stored report says of the photos since an earlier run."""
+    try:
+        text = (run_folder / "comparison.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    found = json.loads(text).get("changes")
+    return Changes.model_validate(found) if found else None
 
 
 def load_history(results: Sequence[ModelResult]) -> "pd.DataFrame":

@@ -6,6 +6,7 @@ as `CATDOG_NAME` unless that is empty, else from the default here.
 
 import difflib
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from catdog.errors import SettingsError
 from catdog.models import MODELS
 
 PREFIX = "CATDOG_"
+_ADDRESS_SECRETS = re.compile(r"(?<=://)[^/?#]*@")
 
 
 def _known(name: str) -> str:
@@ -92,6 +94,9 @@ Parallel = Annotated[
 Promote = Annotated[
     bool, Field(description="Let the best model challenge the champion that 'predict' uses.")
 ]
+Force = Annotated[
+    bool, Field(description="Train the models again although nothing they depend on has changed.")
+]
 ClassMargin = Annotated[
     float,
     Field(ge=0, le=1, description="A new champion may be worse on a class by at most this share."),
@@ -130,6 +135,7 @@ class Settings(BaseModel):
     promote: Promote = True
     class_margin: ClassMargin = 0.05
     """Four of 96 test photos; one model must lead by six before that is more than chance."""
+    force: Force = False
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -144,8 +150,13 @@ class Settings(BaseModel):
             raise SettingsError(_explain(error), "See 'catdog run --help'.") from error
 
     def asked(self) -> dict[str, Any]:
-        """What decides the results, as JSON values: not where, how fast, and what then."""
-        return self.model_dump(mode="json", exclude={"home", "parallel", "promote", "class_margin"})
+        """What decides the results, as JSON values: not where, how fast, and what then.
+
+        A user name and password in the source's address are left out: this is written down.
+        """
+        passing = {"home", "parallel", "promote", "class_margin", "force"}
+        asked = self.model_dump(mode="json", exclude=passing)
+        return asked | {"source": _ADDRESS_SECRETS.sub("", self.source)}
 
     def described(self) -> dict[str, Any]:
         """What a report says of how to repeat it: the command, then every setting."""

@@ -102,6 +102,13 @@ class Store:
             )
             return None
 
+    def forget(self, cls: type[Artifact], key: str, *, before: datetime) -> None:
+        """Remove the artifact under this key if it was made before some moment."""
+        with self.lock(f"{cls.kind}-{key}"):
+            found = self.find(cls, key)
+            if found and found.created < before:
+                discard(found.path)
+
     def folder(self, kind: str, key: str) -> Path:
         """Where the artifact of this kind and key lives, whether it exists or not."""
         return self.home / "store" / kind / key

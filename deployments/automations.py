@@ -1,7 +1,7 @@
 """What the server watches by itself: failed runs, a new champion, a long silence, zombie runs.
 
-Each automation writes a log line and emits an event when it fires. To be told by mail, chat or
-webhook, give the name of a Prefect notification block:
+Each automation writes a line to the server's log when it fires, and Prefect keeps the event. To be
+told by mail, chat or webhook too, give the name of a Prefect notification block:
 
     python -m deployments.automations --notify slack-webhook/catdog
 """
@@ -14,9 +14,11 @@ from typing import cast
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, SendNotification
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+
+from deployments.alert_log import alert_log
 
 SILENCE_DAYS = 8
 """The schedule is weekly: after one more day without a success something is wrong."""
@@ -24,16 +26,28 @@ ZOMBIE_MINUTES = 10
 """Prefect's runs send a heartbeat every 3 minutes: three missed ones are no delay any more.
 Keep it above PREFECT_FLOWS_HEARTBEAT_FREQUENCY, or runs that live are marked as crashed."""
 
+TOLD = (
+    "{{ automation.description }} {{ event.payload.sentence or event.event }} "
+    "({{ event.resource.name }})"
+)
+"""A decision about the champion has its sentence with it."""
+
 FLOW_RUNS = ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]})
 OF_CATDOG = ResourceSpecification(
     {"prefect.resource.role": "flow", "prefect.resource.name": "catdog"}
 )
+SUBMITTING = "prefect.flow-run.Submitting"
+"""A worker starts the process: from here on something must be heard of the run."""
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
 
 
 def create_automations(
-    *, silence_days: float = SILENCE_DAYS, notify: str | None = None, replace: bool = False
+    *,
+    silence_days: float = SILENCE_DAYS,
+    zombie_minutes: float = ZOMBIE_MINUTES,
+    notify: str | None = None,
+    replace: bool = False,
 ) -> None:
     """Create the automations on the configured server; those that are there stay as they are.
 
@@ -41,7 +55,12 @@ def create_automations(
     replace: create those that are there anew.
     Raises prefect.exceptions.ObjectNotFound when there is no such block.
     """
-    for automation in automations(silence_days=silence_days, tell=_tell(notify)):
+    found = automations(
+        silence=timedelta(days=silence_days),
+        zombie=timedelta(minutes=zombie_minutes),
+        tell=_tell(notify),
+    )
+    for automation in found:
         existing = _existing(automation.name)
         if existing and not replace:
             continue
@@ -50,13 +69,15 @@ def create_automations(
         automation.create()
 
 
-def automations(*, silence_days: float, tell: Sequence[ActionTypes]) -> list[Automation]:
-    """The automations; tell: what to do beside the log line and the event."""
+def automations(
+    *, silence: timedelta, zombie: timedelta, tell: Sequence[ActionTypes]
+) -> list[Automation]:
+    """The automations; tell: how each makes itself known."""
     return [
         _failed(list(tell)),
         _champion_changed(list(tell)),
-        _silent(timedelta(days=silence_days), list(tell)),
-        _zombie(list(tell)),
+        _silent(silence, list(tell)),
+        _zombie(zombie, list(tell)),
     ]
 
 
@@ -93,9 +114,10 @@ def _champion_changed(tell: list[ActionTypes]) -> Automation:
 
 
 def _silent(within: timedelta, tell: list[ActionTypes]) -> Automation:
+    days = within / timedelta(days=1)
     return Automation(
         name="catdog: no successful run",
-        description=f"No run of the flow catdog has completed for {within.days} days.",
+        description=f"No run of the flow catdog has completed for {days:g} days.",
         trigger=EventTrigger(
             expect={"prefect.flow-run.Completed"},
             match=FLOW_RUNS,
@@ -108,7 +130,7 @@ def _silent(within: timedelta, tell: list[ActionTypes]) -> Automation:
     )
 
 
-def _zombie(tell: list[ActionTypes]) -> Automation:
+def _zombie(within: timedelta, tell: list[ActionTypes]) -> Automation:
     crash = ChangeFlowRunState(
         name=None,
         state=StateType.CRASHED,
@@ -117,33 +139,34 @@ def _zombie(tell: list[ActionTypes]) -> Automation:
     )
     return Automation(
         name="catdog: zombie run",
-        description="A run that no longer sends heartbeats is marked as crashed.",
+        description="A run that sends no heartbeats is marked as crashed.",
         trigger=EventTrigger(
-            after={HEARTBEAT},
+            after={SUBMITTING, HEARTBEAT},
             expect={HEARTBEAT, *ENDED},
             match=FLOW_RUNS,
             match_related=OF_CATDOG,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(minutes=ZOMBIE_MINUTES),
+            within=within,
         ),
         actions=[crash, *tell],
     )
 
 
 def _tell(notify: str | None) -> list[ActionTypes]:
-    if notify is None:
-        return [DoNothing()]
-    type_, _, name = notify.partition("/")
-    with get_client(sync_client=True) as client:
-        block = client.read_block_document_by_name(name, block_type_slug=type_)
+    blocks = [alert_log()]
+    if notify:
+        type_, _, name = notify.partition("/")
+        with get_client(sync_client=True) as client:
+            blocks.append(client.read_block_document_by_name(name, block_type_slug=type_).id)
     return [
         SendNotification(
-            block_document_id=block.id,
+            block_document_id=block,
             subject="{{ automation.name }}",
-            body="{{ automation.description }}\n{{ event.event }}: {{ event.resource.name }}",
+            body=TOLD,
         )
+        for block in blocks
     ]
 
 
@@ -158,9 +181,10 @@ def main() -> None:
     """Create the automations anew on the server that PREFECT_API_URL names."""
     parser = argparse.ArgumentParser(description="Create catdog's automations.")
     parser.add_argument("--silence-days", type=float, default=SILENCE_DAYS)
+    parser.add_argument("--zombie-minutes", type=float, default=ZOMBIE_MINUTES)
     parser.add_argument("--notify", help="a notification block as TYPE/NAME")
     given = parser.parse_args()
-    create_automations(silence_days=given.silence_days, notify=given.notify, replace=True)
+    create_automations(**vars(given), replace=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The flow `catdog`: photos in, models trained in parallel, a comparison out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,18 +10,20 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from catdog.artifacts import Arrays, Manifest, Photos, Report
+from catdog.changes import Changes
 from catdog.comparison import ModelResult
 from catdog.errors import TrainingError
 from catdog.evaluation import accuracy
 from catdog.machine import available_cores, visible_gpus
 from catdog.models import model_spec
-from catdog.progress import progress_folder, write_stage
+from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.runs import Run, Score, run_id, runs_folder, same_run, save_run
 from catdog.settings import (
     BatchSize,
     ClassMargin,
     Duplicates,
     Epochs,
+    Force,
     ImageSize,
     Models,
     Parallel,
@@ -35,10 +37,12 @@ from catdog.settings import (
     WeightsChoice,
 )
 from catdog.store import Artifact, Store
+from flows.form import described
 from flows.parallel import Job, train_and_evaluate
-from flows.processes import plan
-from flows.retraining import challenge, note_changes
+from flows.processes import end_with_runner, plan
+from flows.retraining import challenge, forget_models, note_changes
 from tasks.download import download
+from tasks.lineage import publish_lineage
 from tasks.live_table import live_table
 from tasks.prefetch import prefetch
 from tasks.report import publish, report
@@ -66,7 +70,13 @@ def _run_name() -> str:
     return f"{Path(flow_run.parameters['source']).stem}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
 
 
-@flow(name="catdog", flow_run_name=_run_name, validate_parameters=True)
+@flow(
+    name="catdog",
+    description="Train image classifiers on labelled photos and compare them.",
+    flow_run_name=_run_name,
+    validate_parameters=True,
+)
+@described
 def catdog(
     source: Source = DEFAULT.source,
     models: Models = DEFAULT.models,
@@ -82,16 +92,20 @@ def catdog(
     parallel: Parallel = DEFAULT.parallel,
     promote: Promote = DEFAULT.promote,
     class_margin: ClassMargin = DEFAULT.class_margin,
+    force: Force = DEFAULT.force,
 ) -> Run:
     """Train image classifiers on labelled photos and compare them on photos unseen until then.
 
     The parameters are flat because that makes the best run form in the UI.
     """
     settings = Settings.load(**locals())
+    end_with_runner()
     logging.getLogger("catdog").setLevel(logging.INFO)  # Prefect gives its handlers, not a level
     store = Store(settings.home)
     began = datetime.now(UTC).replace(microsecond=0)
-    stage = partial(write_stage, progress_folder(store.home))
+    progress = progress_folder(store.home)
+    claim_progress(progress)
+    stage = partial(write_stage, progress)
 
     stage("Looking at the source")
     photos = download(settings.source)
@@ -104,26 +118,31 @@ def catdog(
         duplicates=settings.duplicates,
     )
     log.info("%s", _describe(photos, manifest))
-    changes = note_changes(manifest, settings.source, store)
+    changes = note_changes(manifest, settings.asked()["source"], store)
     stage("Decoding and resizing the photos")
     arrays = prefetch(photos, manifest, image_size=settings.image_size)
+    jobs = _jobs(settings, arrays)
+    if settings.force:
+        forget_models(jobs, store)
     stage("Training")
-    with live_table(progress_folder(store.home)):
+    with live_table(progress):
         results = train_and_evaluate(
-            _jobs(settings, arrays),
+            jobs,
             plan(
-                _count(settings),
+                len(jobs),
                 parallel=settings.parallel,
                 cores=available_cores(),
                 gpus=len(visible_gpus()),
             ),
             store=store,
-            progress_folder=progress_folder(store.home),
+            progress_folder=progress,
         )
     stage("Writing the report")
-    finished = _report(photos, manifest, arrays, results, settings)
-    run = _record(settings, store, began, [photos, manifest, arrays], results, changes)
+    finished = _report(photos, manifest, arrays, results, settings, changes)
+    made = _made([photos, manifest, arrays], results)
+    run = _record(settings, store, began, made, results, changes)
     save_run(run, finished, store)
+    publish_lineage(run, made)
     log.info("The report is in %s", run.folder)
     if run.unchanged_since:
         log.info("Nothing changed since run %s", run.unchanged_since)
@@ -132,10 +151,6 @@ def catdog(
     if run.failed:
         raise ModelsFailedError(run)
     return run
-
-
-def _count(settings: Settings) -> int:
-    return len(settings.models) * settings.repeats
 
 
 def _jobs(settings: Settings, arrays: Arrays) -> list[Job]:
@@ -173,27 +188,39 @@ def _report(
     arrays: Arrays,
     results: list[ModelResult],
     settings: Settings,
+    changes: Changes | None,
 ) -> Report | None:
     if not any(result.predictions for result in results):
         return None
-    finished = report(photos, manifest, arrays, results, settings=settings.described())
+    finished = report(
+        photos,
+        manifest,
+        arrays,
+        results,
+        settings=settings.described(),
+        changes=changes if changes and changes.any else None,
+    )
     publish(finished)
     return finished
+
+
+def _made(data: Sequence[Artifact], results: Sequence[ModelResult]) -> dict[str, Artifact]:
+    made = {artifact.kind: artifact for artifact in data}
+    for result in results:
+        for artifact in (result.model, result.predictions):
+            if artifact:
+                made[f"{artifact.kind} {result.name} {result.seed}"] = artifact
+    return made
 
 
 def _record(
     settings: Settings,
     store: Store,
     began: datetime,
-    data: Sequence[Artifact],
+    made: Mapping[str, Artifact],
     results: Sequence[ModelResult],
-    changes: str,
+    changes: Changes | None,
 ) -> Run:
-    made: dict[str, Artifact] = {artifact.kind: artifact for artifact in data}
-    for result in results:
-        for artifact in (result.model, result.predictions):
-            if artifact:
-                made[f"{artifact.kind} {result.name} {result.seed}"] = artifact
     name = run_id(settings.source, began)
     keys = {label: artifact.key for label, artifact in made.items()}
     return Run(
@@ -203,7 +230,7 @@ def _record(
         settings=settings.asked(),
         scores=tuple(_score(result) for result in results),
         artifacts=keys,
-        changes=changes,
+        changes=changes.sentence if changes else "",
         unchanged_since=same_run(keys, store),
         reused=tuple(label for label, artifact in made.items() if artifact.created < began),
         folder=runs_folder(store) / name,

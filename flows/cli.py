@@ -86,6 +86,7 @@ def run(
     weights: Annotated[str | None, setting("weights")] = None,
     promote: Annotated[bool | None, setting("promote")] = None,
     class_margin: Annotated[float | None, setting("class_margin")] = None,
+    force: Annotated[bool | None, setting("force")] = None,
     home: Home = None,
 ) -> None:
     """Run the whole pipeline: photos in, models trained in parallel, a comparison out.

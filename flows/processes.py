@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PARENT_CHECK_SECONDS = 0.5
+STARTED_BY_RUNNER = "PREFECT__FLOW_RUN_ID"
+"""Prefect's workers and served deployments set this for the process of a flow run."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,15 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+def end_with_runner() -> None:
+    """End this flow run soon after the worker or server process that started it has gone.
+
+    Otherwise nobody could cancel it any more. A run of `catdog run` was started by neither.
+    """
+    if STARTED_BY_RUNNER in os.environ:
+        end_with_parent(os.getppid())
 
 
 def divert_stderr(path: Path) -> None:

@@ -11,7 +11,7 @@ from catdog.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
 from catdog.comparison import ModelResult
 from catdog.errors import StoreError
 from catdog.pairing import RunComparison, compare_runs
-from catdog.report import write_report
+from catdog.report import load_changes, write_report
 from catdog.runs import Run, Score, load_run, save_run
 from catdog.settings import Settings
 from catdog.store import Artifact, Store
@@ -32,6 +32,7 @@ def render_report(name: str, home: Path, console: Console, *, show: bool) -> Non
         _stored(Arrays, run, "arrays", store),
         [_result(score, run, store) for score in run.scores],
         settings=Settings.model_validate(run.settings).described(),
+        changes=load_changes(run.folder),
         store=store,
     )
     save_run(run, report, store)

@@ -2,34 +2,51 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from catdog.artifacts import Manifest, Report
-from catdog.changes import compare_manifests
+from prefect.context import FlowRunContext
+
+from catdog.artifacts import Manifest, Report, TrainedModel
+from catdog.changes import Changes, compare_manifests
 from catdog.comparison import ModelResult
 from catdog.report import load_comparison
 from catdog.runs import Run, load_runs
 from catdog.store import Store
+from catdog.training import model_key
+from flows.parallel import Job
 from tasks.changes import publish_changes
 from tasks.promote import promote
 
 log = logging.getLogger("catdog.run")
 
 
-def note_changes(manifest: Manifest, source: str, store: Store) -> str:
+def note_changes(manifest: Manifest, source: str, store: Store) -> Changes | None:
     """What became of the photos since the last run on this source: in the log and the UI.
 
-    Empty when there was no such run, or its manifest is gone.
+    None when there was no such run, or its manifest is gone.
     """
     for run in reversed(load_runs(store)):
         if run.settings["source"] != source:
             continue
         if before := store.find(Manifest, run.artifacts["manifest"]):
-            changes = compare_manifests(before, manifest)
+            changes = compare_manifests(before, manifest, since=run.id)
             log.info("Since run %s: %s", run.id, changes.sentence)
             if changes.any:
                 publish_changes(changes)
-            return changes.sentence
-    return ""
+            return changes
+    return None
+
+
+def forget_models(jobs: Sequence[Job], store: Store) -> None:
+    """Let the models be trained anew; what an earlier try of this flow run has trained stays."""
+    context = FlowRunContext.get()
+    asked = context.flow_run.created if context and context.flow_run else None
+    for job in jobs:
+        store.forget(
+            TrainedModel,
+            model_key(job.name, job.arrays, **job.training()),
+            before=asked or datetime.now(UTC),
+        )
 
 
 def challenge(

@@ -8,12 +8,18 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from catdog.artifacts import Manifest, Predictions, TrainedModel
-from catdog.champion import Candidate, Decision, entrant, score_text, title
+from catdog.champion import Candidate, Decision, Outcome, entrant, score_text, title
 from catdog.registry import Registry
 from catdog.wording import percent
 from tasks.caching import store
 
 log = logging.getLogger("catdog.champion")
+
+HEADINGS: dict[Outcome, str] = {
+    "promoted": "A new champion",
+    "kept": "The champion stays",
+    "rolled-back": "Back to the earlier champion",
+}
 
 
 @task(name="promote", task_run_name="promote-{model.name}", persist_result=False)
@@ -51,7 +57,7 @@ def announce(decision: Decision) -> None:
 
 def explain(decision: Decision) -> str:
     """A decision in Markdown: one sentence, then the numbers behind it."""
-    lines = [f"# {decision.outcome.capitalize()}: {decision.reason}", "", decision.sentence, ""]
+    lines = [f"# {HEADINGS[decision.outcome]}", "", decision.sentence, ""]
     if evidence := decision.evidence:
         lines += ["| Class | Photos | Champion | Challenger |", "|---|--:|--:|--:|"]
         lines += [

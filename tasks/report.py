@@ -7,6 +7,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 import catdog.report as reports
 from catdog.artifacts import Arrays, Manifest, Photos, Report
+from catdog.changes import Changes
 from catdog.comparison import ModelResult
 from catdog.render import comparison_table
 from tasks.caching import store, stored_by
@@ -20,9 +21,12 @@ def report(
     results: list[ModelResult],
     *,
     settings: dict[str, Any],
+    changes: Changes | None,
 ) -> Report:
     """Compare the models on the same photos and write the report's files."""
-    return reports.write_report(photos, manifest, arrays, results, settings=settings, store=store())
+    return reports.write_report(
+        photos, manifest, arrays, results, settings=settings, changes=changes, store=store()
+    )
 
 
 def publish(report: Report) -> None:

@@ -10,6 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+COLLECTION_USE = """
+from prefect.plugins import load_prefect_collections
+
+print(load_prefect_collections()["catdog"].AlertLog.__module__)
+"""
+
 LIBRARY_USE = """
 import sys
 from pathlib import Path
@@ -100,3 +106,8 @@ def test_the_library_is_light_to_import_and_finds_its_own_files(
     assert Path(place).is_relative_to(installed)
     assert Path(weights).is_relative_to(installed)
     assert len(digest) == 64
+
+
+def test_prefects_server_finds_the_block_that_logs_alerts(installed: Path, tmp_path: Path) -> None:
+    found = python("-c", COLLECTION_USE, cwd=tmp_path, path=installed)
+    assert found.strip() == "deployments.alert_log"

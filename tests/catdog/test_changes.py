@@ -29,7 +29,9 @@ def manifest(folder: Path, name: str, rows: Rows) -> Manifest:
 
 
 def changes(folder: Path, before: Rows, now: Rows) -> Changes:
-    return compare_manifests(manifest(folder, "before", before), manifest(folder, "now", now))
+    return compare_manifests(
+        manifest(folder, "before", before), manifest(folder, "now", now), since="run-1"
+    )
 
 
 def test_the_same_photos_are_no_change(tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_each_kind_of_change_is_told_by_the_newer_path(
     tmp_path: Path, now: Rows, expected: dict[str, object], sentence: str
 ) -> None:
     found = changes(tmp_path, BEFORE, now)
-    assert found == Changes.model_validate(expected)
+    assert found == Changes.model_validate({"since": "run-1", **expected})
     assert found.sentence == sentence
 
 

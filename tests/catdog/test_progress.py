@@ -3,6 +3,7 @@ from pathlib import Path
 
 from catdog.progress import (
     Progress,
+    claim_progress,
     progress_folder,
     read_progress,
     read_stage,
@@ -29,6 +30,14 @@ STATE = Progress(
 def test_nothing_is_known_before_the_run_begins(tmp_path: Path) -> None:
     folder = progress_folder(tmp_path)
     assert read_stage(folder) == ""
+    assert read_progress(folder) == {}
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_gone(tmp_path: Path) -> None:
+    folder = progress_folder(tmp_path)
+    claim_progress(folder)
+    write_progress(folder, STATE)
+    claim_progress(folder)
     assert read_progress(folder) == {}
 
 

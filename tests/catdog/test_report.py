@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 
 from catdog import report
 from catdog.artifacts import Report
+from catdog.changes import Changes, Relabelled
 from catdog.charts import Chart
 from catdog.comparison import compare
 from catdog.metrics import measure
 from catdog.render import render_model_card
-from catdog.report import load_comparison, report_key, write_report
+from catdog.report import load_changes, load_comparison, report_key, write_report
 from catdog.tables import indices, probabilities
 
 FakeRun = Callable[..., Any]
@@ -107,9 +108,15 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "sheet", draw_nothing)
 
 
-def written(run: Any, **settings: Any) -> Report:
+def written(run: Any, changes: Changes | None = None, **settings: Any) -> Report:
     return write_report(
-        run.photos, run.manifest, run.arrays, run.results, settings=settings, store=run.store
+        run.photos,
+        run.manifest,
+        run.arrays,
+        run.results,
+        settings=settings,
+        changes=changes,
+        store=run.store,
     )
 
 
@@ -224,6 +231,24 @@ def test_model_card_states_n_interval_and_limits(whole: tuple[Any, Report]) -> N
     assert "ImageNet weights" in card
     assert "## Limits" in card
     assert "transfer is better than baseline" in card
+
+
+def test_what_became_of_the_photos_is_in_each_form_of_the_report(
+    fake_run: FakeRun, undrawn: None
+) -> None:
+    added = tuple(f"train/cats/new {number}.jpg" for number in range(150))
+    relabelled = (Relabelled("train/dogs/7.jpg", "cats", "dogs"),)
+    changes = Changes(since="run-1", added=added, removed=("gone.jpg",), relabelled=relabelled)
+    made = written(fake_run(), changes)
+    page = page_of(made)
+    assert_well_built(page)
+    markdown = made.file("report.md").read_text(encoding="utf-8")
+    for text in (page.text, markdown):
+        assert "run-1" in text
+        assert "Photos: 150 added, 1 removed and 1 relabelled." in text
+        assert "train/cats/new 19.jpg" in text
+    assert load_changes(made.path) == changes
+    assert load_changes(written(fake_run()).path) is None
 
 
 def test_a_report_is_reused_until_something_in_it_changes(whole: tuple[Any, Report]) -> None:

@@ -155,3 +155,18 @@ def test_the_command_repeats_the_run(given: dict[str, Any]) -> None:
 def test_what_was_asked_is_plain_json_and_can_be_loaded_again(given: dict[str, Any]) -> None:
     asked = Settings.load(**given).asked()
     assert Settings.load(**asked).asked() == asked
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        ("https://me:secret@host/a.zip#sha256=00", "https://host/a.zip#sha256=00"),
+        ("HTTP://secret@host:8000/a@b.zip", "HTTP://host:8000/a@b.zip"),
+        ("https://host/me@home.zip", "https://host/me@home.zip"),
+        ("my@photos", "my@photos"),
+    ],
+)
+def test_secrets_in_an_address_are_not_written_down(source: str, written: str) -> None:
+    settings = Settings.load(source=source)
+    assert settings.asked()["source"] == written
+    assert "secret" not in settings.command()

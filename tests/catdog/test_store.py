@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -332,6 +333,17 @@ def test_a_killed_process_frees_its_lock_and_leaves_nothing_to_see(
         killed.kill()
     after = start(OBTAIN, store, tmp_path)
     assert after.communicate(timeout=SECONDS)[0] == "whole\n"
+
+
+def test_only_what_was_made_before_the_given_moment_is_forgotten(store: Store, make: Maker) -> None:
+    made_at = store.obtain(Note, KEY, make).created
+    store.forget(Note, KEY, before=made_at)
+    assert store.find(Note, KEY)
+    store.forget(Note, KEY, before=made_at + timedelta(seconds=1))
+    assert store.find(Note, KEY) is None
+    store.forget(Note, KEY, before=made_at + timedelta(seconds=1))
+    store.obtain(Note, KEY, make)
+    assert make.calls == 2
 
 
 def test_a_work_folder_keeps_what_was_put_there(store: Store) -> None:

@@ -4,13 +4,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sites import wait_for
 
 from catdog.errors import SettingsError
-from deployments.automations import ENDED, HEARTBEAT, ZOMBIE_MINUTES, automations
+from catdog.models import MODELS
+from catdog.settings import Settings
+from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, ZOMBIE_MINUTES, automations
 from deployments.definitions import definitions, next_run, served_deployments
 from deployments.serving import check_exposure
 from flows.catdog import catdog
@@ -38,9 +42,16 @@ def test_the_flow_takes_the_parameters_of_each(definition: dict[str, Any]) -> No
     assert (module, name) == (catdog.fn.__module__, catdog.fn.__name__)
 
 
-def test_full_is_the_notebooks_training_of_all_models() -> None:
-    from catdog.settings import Settings
+def test_the_run_form_has_text_choices_and_limits_for_each_parameter() -> None:
+    form = catdog.parameters.properties
+    texts = {name: Settings.model_fields[name].description for name in form}
+    assert {name: parameter["description"] for name, parameter in form.items()} == texts
+    assert form["models"]["items"]["enum"] == list(MODELS)
+    assert form["duplicates"]["enum"] == ["drop", "keep"]
+    assert (form["epochs"]["minimum"], form["epochs"]["maximum"]) == (1, 10_000)
 
+
+def test_full_is_the_notebooks_training_of_all_models() -> None:
     default = Settings.load()
     given = DEFINITIONS["full"]["parameters"]
     assert (tuple(given["models"]), given["epochs"]) == (default.models, default.epochs)
@@ -104,7 +115,8 @@ def test_a_port_in_use_is_named_with_the_remedy() -> None:
 
 
 def test_the_automations_cover_failure_change_silence_and_zombies() -> None:
-    found = {a.name: a for a in automations(silence_days=8, tell=[])}
+    silence, zombie_after = timedelta(days=8), timedelta(minutes=10)
+    found = {a.name: a for a in automations(silence=silence, zombie=zombie_after, tell=[])}
     triggers: dict[str, Any] = {name: automation.trigger for name, automation in found.items()}
     assert triggers["catdog: a run failed"].expect == {
         "prefect.flow-run.Failed",
@@ -116,7 +128,7 @@ def test_the_automations_cover_failure_change_silence_and_zombies() -> None:
     }
     assert triggers["catdog: no successful run"].within.days == 8
     zombie = triggers["catdog: zombie run"]
-    assert (zombie.after, zombie.expect) == ({HEARTBEAT}, {HEARTBEAT, *ENDED})
+    assert (zombie.after, zombie.expect) == ({SUBMITTING, HEARTBEAT}, {HEARTBEAT, *ENDED})
 
 
 def test_a_run_that_lives_is_not_taken_for_a_zombie() -> None:
@@ -173,6 +185,8 @@ def test_the_smoke_deployment_completes_on_a_real_server(served: dict[str, str])
         check=True,
     )
     assert "is the first champion" in shown.stdout
+    log = Path(served["CATDOG_HOME"]) / "prefect" / "server.log"
+    wait_for(lambda: "is the first champion" in log.read_text(), "the alert is in the log")
 
 
 @pytest.mark.slow
