@@ -60,26 +60,30 @@ def _call(settings: Settings) -> Run:
 
 def print_run(run: Run, console: Console) -> None:
     """Print a run's comparison table, what was reused, and where its report is."""
-    table = Table(title=f"Comparison on {run.settings['source']}", title_justify="left")
+    console.print(f"Comparison on {run.settings['source']}", soft_wrap=True)
+    table = Table()
     table.add_column("model")
-    for heading in ("validation", "test", "training"):
+    for heading in ("seed", "validation", "test", "training"):
         table.add_column(heading, justify="right")
     for score in run.scores:
         if score.error:
-            table.add_row(score.name, "failed", "", "", style="red")
+            table.add_row(score.name, str(score.seed), "failed", "", "", style="red")
         else:
             table.add_row(
                 score.name,
+                str(score.seed),
                 f"{score.validation_accuracy:.1%}",
                 f"{score.test_accuracy:.1%}",
                 duration(score.seconds),
             )
     console.print(table)
     if run.changes:
-        console.print(run.changes, highlight=False)
+        console.print(run.changes)
     if run.unchanged_since:
-        console.print(f"Nothing changed since run {run.unchanged_since}.", highlight=False)
+        console.print(f"Nothing changed since run {run.unchanged_since}.")
     if run.reused:
-        console.print(f"Reused: {', '.join(run.reused)}.", highlight=False)
-    console.print(f"Took {duration((run.ended - run.began).total_seconds())}.", highlight=False)
-    console.print(f"Report: {run.folder / 'report.html'}", highlight=False, soft_wrap=True)
+        console.print(f"Reused: {', '.join(run.reused)}.")
+    console.print(f"Took {duration((run.ended - run.began).total_seconds())}.")
+    page = run.folder / "report.html"
+    if page.is_file():  # not when every model failed
+        console.print(f"Report: {page}", soft_wrap=True)

@@ -64,7 +64,9 @@ def _stored(run: Run, store: Store, label: str) -> TrainedModel | None:
 
 
 def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None:
-    table = Table(title=f"Predicted by {model.name}", title_justify="left")
+    console = Console(markup=False, highlight=False)
+    console.print(f"Predicted by {model.name}")
+    table = Table()
     table.add_column("photo", overflow="fold")
     table.add_column("class")
     table.add_column("probability", justify="right")
@@ -73,7 +75,7 @@ def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None
             table.add_row(
                 str(prediction.path), prediction.label, f"{100 * prediction.probability:.1f} %"
             )
-    Console().print(table)
+    console.print(table)
 
 
 def _write_csv(predictions: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:

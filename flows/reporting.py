@@ -36,7 +36,7 @@ def render_report(name: str, home: Path, console: Console, *, show: bool) -> Non
     )
     save_run(run, report, store)
     page = run.folder / "report.html"
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {page}", soft_wrap=True)
     if show:
         webbrowser.open(page.as_uri())
 
@@ -54,7 +54,8 @@ def print_comparison(first: str, second: str, home: Path, console: Console) -> N
 
 
 def _print(compared: RunComparison, console: Console) -> None:
-    table = Table(title=f"Accuracy on the same {compared.photos} test photos", title_justify="left")
+    console.print(f"Accuracy on the same {compared.photos} test photos")
+    table = Table()
     for heading in ("run", "model"):
         table.add_column(heading, overflow="fold")
     for heading in ("test", "95 % interval"):
@@ -64,9 +65,9 @@ def _print(compared: RunComparison, console: Console) -> None:
         table.add_row(score.run, score.model, f"{score.accuracy:.1%}", f"{low:.1%} to {high:.1%}")
     console.print(table)
     for pair in compared.pairs:
-        console.print(pair.sentence, highlight=False)
+        console.print(pair.sentence, soft_wrap=True)
     for missing in (*compared.only_first, *compared.only_second):
-        console.print(f"{missing} is in one run only and was not compared.", highlight=False)
+        console.print(f"{missing} is in one run only and was not compared.")
 
 
 def _stored(cls: type[A], run: Run, label: str, store: Store) -> A:
