@@ -4,6 +4,7 @@
 `catdog.quality_figures`.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from catdog.comparison import Comparison, ScoredModel
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+BLUES, DARKEST = "Blues", 1.15
+"""The map of the matrices, and the share that would have its darkest colour."""
 
 
 def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
@@ -128,9 +132,8 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
             axes.set_title(model.name)
             axes.annotate(
                 f"off by {100 * model.test.calibration_error:.1f} points",
-                (0.97, 0.04),
+                (0.04, 0.04),
                 xycoords="axes fraction",
-                ha="right",
                 fontsize=8.5,
             )
             axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
@@ -242,12 +245,14 @@ def _curves(
 
 
 def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
+    from matplotlib import colormaps
+
     shares = [[cell / max(sum(row), 1) for cell in row] for row in metrics.confusion]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15)
+    axes.imshow(shares, cmap=BLUES, vmin=0, vmax=DARKEST)
     for i, row in enumerate(metrics.confusion):
         for j, cell in enumerate(row):
             text = f"{cell}\n{100 * shares[i][j]:.0f} %" if len(classes) <= 6 else f"{cell}"
-            colour = "#ffffff" if shares[i][j] > 0.55 else "#000000"
+            colour = _readable_on(colormaps[BLUES](shares[i][j] / DARKEST))
             axes.text(j, i, text, ha="center", va="center", color=colour)
     ticks, roomy = range(len(classes)), len(classes) <= 3 and max(map(len, classes)) <= 10
     names = [name if len(name) <= 14 else f"{name[:13]}…" for name in classes]
@@ -256,3 +261,12 @@ def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+
+
+def _readable_on(fill: Sequence[float]) -> str:
+    """Black or white, whichever has the higher contrast (WCAG 2.2, relative luminance)."""
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in fill[:3]
+    )
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
