@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from catdog.errors import CatdogError
-from catdog.store import no_space, writing
+from catdog.store import Store, no_space, writing
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
@@ -46,14 +46,14 @@ def prefect_server(home: Path) -> Iterator[str]:
 @contextmanager
 def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
     """A private server of this process, which reports to it, by its API URL. Raises ServerError."""
-    process = start_server(home, port, host)
-    try:
-        url = wait_until_ready(process, port, log_file(home), host)
+    with ExitStack() as stack:
+        with Store(home).lock("prefect-server"):  # two that make the database at once would fail
+            process = start_server(home, port, host)
+            stack.callback(process.terminate)
+            url = wait_until_ready(process, port, log_file(home), host)
         _report_to(url)
         yield url
         _deliver()
-    finally:
-        process.terminate()
 
 
 def free_port() -> int:
