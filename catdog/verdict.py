@@ -93,7 +93,8 @@ def _headline(
     good: bool,
 ) -> str:
     if not good:
-        return f"{winner.name} comes first, but is not shown to be better than guessing"
+        place = "" if p is None else "comes first, but "
+        return f"{winner.name} {place}is not shown to be better than guessing"
     if p is None:
         return f"{winner.name} gets {percent(winner.test.accuracy)} of the test photos right"
     if betters:

@@ -77,7 +77,7 @@ def test_the_winner_is_chosen_on_validation_even_when_test_disagrees(fake_run: F
 def test_a_model_that_only_guesses_is_not_praised(fake_run: FakeRun) -> None:
     verdict = compared(fake_run(accuracies={"coin": 0.52})).verdict
     assert not verdict.beats_guessing
-    assert verdict.headline == "coin comes first, but is not shown to be better than guessing"
+    assert verdict.headline == "coin is not shown to be better than guessing"
 
 
 def test_a_failed_model_is_reported_and_the_others_compared(fake_run: FakeRun) -> None:
