@@ -11,6 +11,7 @@ from catdog.progress import progress_folder, write_stage
 from catdog.runs import Run
 from catdog.settings import Settings
 from catdog.store import writing
+from catdog.wording import percent
 from flows.champion_commands import print_decision
 from flows.live import duration, live_view
 from flows.server import prefect_server
@@ -72,8 +73,8 @@ def print_run(run: Run, console: Console) -> None:
             table.add_row(
                 score.name,
                 str(score.seed),
-                f"{score.validation_accuracy:.1%}",
-                f"{score.test_accuracy:.1%}",
+                percent(score.validation_accuracy or 0),
+                percent(score.test_accuracy or 0),
                 duration(score.seconds),
             )
     console.print(table)

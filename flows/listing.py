@@ -11,6 +11,7 @@ from catdog import cache
 from catdog.models import MODELS
 from catdog.runs import Run, Score, load_runs
 from catdog.store import Store
+from catdog.wording import percent
 
 
 def print_models(console: Console) -> None:
@@ -54,7 +55,7 @@ def _first_scores(run: Run) -> dict[str, Score]:
 
 
 def _accuracy(score: Score) -> str:
-    return "failed" if score.test_accuracy is None else f"{score.test_accuracy:.1%}"
+    return "failed" if score.test_accuracy is None else percent(score.test_accuracy)
 
 
 def print_artifacts(home: Path, console: Console) -> None:

@@ -17,6 +17,7 @@ from catdog.prediction import Prediction, find_photos, predict
 from catdog.registry import Registry
 from catdog.runs import Run, load_runs
 from catdog.store import Store
+from catdog.wording import percent
 from flows.processes import divert_stderr
 
 
@@ -72,9 +73,7 @@ def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None
     table.add_column("probability", justify="right")
     for prediction in predictions:
         if prediction.probability is not None:
-            table.add_row(
-                str(prediction.path), prediction.label, f"{100 * prediction.probability:.1f} %"
-            )
+            table.add_row(str(prediction.path), prediction.label, percent(prediction.probability))
     console.print(table)
 
 

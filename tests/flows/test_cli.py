@@ -29,6 +29,7 @@ from catdog.evaluation import accuracy
 from catdog.runs import Run, Score, runs_folder, save_run
 from catdog.settings import Settings
 from catdog.store import Store
+from catdog.wording import percent
 from flows import launch, predicting
 from flows.cli import main
 from flows.server import ServerError, free_port, prefect_server, require_free
@@ -483,7 +484,7 @@ def test_runs_are_listed_with_their_scores(
 ) -> None:
     answer = command("runs")
     assert answer.code == 0
-    for text in ("20260504-123000-tiny-1", f"{accuracy(predictions, 'test'):.1%}", "failed"):
+    for text in ("20260504-123000-tiny-1", percent(accuracy(predictions, "test")), "failed"):
         assert text in answer.out
 
 
