@@ -103,7 +103,8 @@ def catdog(
         test_share=settings.test_share,
         duplicates=settings.duplicates,
     )
-    log.info("%s", _describe(photos, manifest))
+    data = _describe(photos, manifest)
+    log.info("%s", data)
     changes = note_changes(manifest, settings.source, store)
     stage("Decoding and resizing the photos")
     arrays = prefetch(photos, manifest, image_size=settings.image_size)
@@ -122,7 +123,7 @@ def catdog(
         )
     stage("Writing the report")
     finished = _report(photos, manifest, arrays, results, settings)
-    run = _record(settings, store, began, [photos, manifest, arrays], results, changes)
+    run = _record(settings, store, began, [photos, manifest, arrays], results, data, changes)
     save_run(run, finished, store)
     log.info("The report is in %s", run.folder)
     if run.unchanged_since:
@@ -163,7 +164,7 @@ def _describe(photos: Photos, manifest: Manifest) -> str:
     )
     return (
         f"{photos.count:,} photos of {', '.join(manifest.classes)}: {splits}; "
-        f"{manifest.rejected} unreadable, {manifest.duplicates} duplicates"
+        f"{manifest.rejected:,} set aside, {manifest.duplicates:,} pairs of copies"
     )
 
 
@@ -185,11 +186,12 @@ def _record(
     settings: Settings,
     store: Store,
     began: datetime,
-    data: Sequence[Artifact],
+    artifacts: Sequence[Artifact],
     results: Sequence[ModelResult],
+    data: str,
     changes: str,
 ) -> Run:
-    made: dict[str, Artifact] = {artifact.kind: artifact for artifact in data}
+    made: dict[str, Artifact] = {artifact.kind: artifact for artifact in artifacts}
     for result in results:
         for artifact in (result.model, result.predictions):
             if artifact:
@@ -203,6 +205,7 @@ def _record(
         settings=settings.asked(),
         scores=tuple(_score(result) for result in results),
         artifacts=keys,
+        data=data,
         changes=changes,
         unchanged_since=same_run(keys, store),
         reused=tuple(label for label, artifact in made.items() if artifact.created < began),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from rich.console import Console
@@ -62,6 +63,15 @@ def _call(settings: Settings) -> Run:
 def print_run(run: Run, console: Console) -> None:
     """Print a run's comparison table, what was reused, and where its report is."""
     console.print(f"Comparison on {run.settings['source']}", soft_wrap=True)
+    console.print(_scores(run))
+    for line in _remarks(run):
+        console.print(line)
+    page = run.folder / "report.html"
+    if page.is_file():  # not when every model failed
+        console.print(f"Report: {page}", soft_wrap=True)
+
+
+def _scores(run: Run) -> Table:
     table = Table()
     table.add_column("model")
     for heading in ("seed", "validation", "test", "training"):
@@ -77,14 +87,16 @@ def print_run(run: Run, console: Console) -> None:
                 percent(score.test_accuracy or 0),
                 duration(score.seconds),
             )
-    console.print(table)
+    return table
+
+
+def _remarks(run: Run) -> Iterator[str]:
+    if run.data:
+        yield f"{run.data}."
     if run.changes:
-        console.print(run.changes)
+        yield run.changes
     if run.unchanged_since:
-        console.print(f"Nothing changed since run {run.unchanged_since}.")
+        yield f"Nothing changed since run {run.unchanged_since}."
     if run.reused:
-        console.print(f"Reused: {', '.join(run.reused)}.")
-    console.print(f"Took {duration((run.ended - run.began).total_seconds())}.")
-    page = run.folder / "report.html"
-    if page.is_file():  # not when every model failed
-        console.print(f"Report: {page}", soft_wrap=True)
+        yield f"Reused: {', '.join(run.reused)}."
+    yield f"Took {duration((run.ended - run.began).total_seconds())}."
