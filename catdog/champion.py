@@ -251,9 +251,11 @@ def _incomparable(
 
 def _too_few(challenger: Candidate, champion: Candidate, evidence: Evidence | None) -> Ruling:
     n = evidence.n if evidence else 0
+    same = evidence is not None and evidence.same_test_set
+    changed = "" if same else "the test set has changed, and "
     return _kept(
         "too few photos",
-        f"{title(champion)} stays champion: the test set has changed, and {n} photos that both "
+        f"{title(champion)} stays champion: {changed}{n} photos that both "
         f"were tested on are too few to compare ({FEWEST_PHOTOS} are needed). To use "
         f"{challenger.name} all the same: 'catdog champion promote {challenger.run}'.",
         evidence,

@@ -4,6 +4,7 @@
 `catdog.quality_figures`.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from catdog.comparison import Comparison, ScoredModel
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+BLUES, DARKEST = "Blues", 1.15
+"""The map of the matrices, and the share that would have its darkest colour."""
 
 
 def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
@@ -88,7 +92,8 @@ def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> 
     with look():
         width = page_width(narrow)
         columns = 1 if narrow else 2
-        figure, grid = panels(2, columns=columns, width=width, height=width / columns * 0.86)
+        height = width / columns * 0.86 + 0.2 * (2 + len(models) // 2)
+        figure, grid = panels(2, columns=columns, width=width, height=height)
         roc, precision = grid
         roc.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=":")
         for colour, model in zip(_colours(len(models)), models, strict=True):
@@ -102,7 +107,15 @@ def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> 
         precision.set(title="Precision and recall", xlabel="recall", ylabel="precision")
         for axes, title in ((roc, "area under the curve"), (precision, "average precision")):
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-            axes.legend(title=title, loc="lower right", alignment="left", fontsize=8.5)
+            axes.legend(
+                title=title,
+                loc="upper left",
+                bbox_to_anchor=(-0.02, -0.15),
+                ncols=2,
+                alignment="left",
+                fontsize=8.5,
+                borderpad=0,
+            )
     return figure
 
 
@@ -115,7 +128,7 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
             len(models),
             columns=columns,
             width=width,
-            height=1.02 * width / columns,
+            height=1.02 * width / columns + 0.15,
             sharex=True,
             sharey=True,
         )
@@ -124,13 +137,15 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
             axes.plot([0, 100], [0, 100], color=MUTED, lw=1, ls=":")
             x, y = [100 * b.confidence for b in bins], [100 * b.accuracy for b in bins]
             axes.plot(x, y, color=BLUE, lw=1.2)
-            axes.scatter(x, y, s=[6 + 300 * b.n / model.test.n for b in bins], color=BLUE, zorder=3)
-            axes.set_title(model.name)
+            sizes = [6 + 300 * b.n / model.test.n for b in bins]
+            axes.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False)
+            axes.set_title(model.name, pad=18)
             axes.annotate(
                 f"off by {100 * model.test.calibration_error:.1f} points",
-                (0.97, 0.04),
+                (0, 1),
                 xycoords="axes fraction",
-                ha="right",
+                xytext=(0, 5),
+                textcoords="offset points",
                 fontsize=8.5,
             )
             axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
@@ -227,9 +242,14 @@ def _curves(
             axes.plot(model.best.epoch, best, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
             axes.set_title(model.name)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        if history["epoch"].max() == 1:
+            grid[0].set_xlim(0.5, 1.5)
+            grid[0].set_xticks([1])
         if measure == "loss":
             grid[0].set_yscale("log")
-            grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            low, high = grid[0].get_ylim()
+            steps = (1, 2, 5) if high < 1_000 * low else (1,)
+            grid[0].yaxis.set_major_locator(LogLocator(subs=steps, numticks=9))
             grid[0].yaxis.set_major_formatter("{x:g}")
             grid[0].yaxis.set_minor_locator(NullLocator())
         grid[0].set_ylabel("accuracy, %" if scale == 100 else "loss (log scale)")
@@ -242,12 +262,14 @@ def _curves(
 
 
 def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
+    from matplotlib import colormaps
+
     shares = [[cell / max(sum(row), 1) for cell in row] for row in metrics.confusion]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15)
+    axes.imshow(shares, cmap=BLUES, vmin=0, vmax=DARKEST)
     for i, row in enumerate(metrics.confusion):
         for j, cell in enumerate(row):
             text = f"{cell}\n{100 * shares[i][j]:.0f} %" if len(classes) <= 6 else f"{cell}"
-            colour = "#ffffff" if shares[i][j] > 0.55 else "#000000"
+            colour = _readable_on(colormaps[BLUES](shares[i][j] / DARKEST))
             axes.text(j, i, text, ha="center", va="center", color=colour)
     ticks, roomy = range(len(classes)), len(classes) <= 3 and max(map(len, classes)) <= 10
     names = [name if len(name) <= 14 else f"{name[:13]}…" for name in classes]
@@ -256,3 +278,12 @@ def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+
+
+def _readable_on(fill: Sequence[float]) -> str:
+    """Black or white, whichever has the higher contrast (WCAG 2.2, relative luminance)."""
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in fill[:3]
+    )
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"

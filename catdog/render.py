@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from catdog import wording
 from catdog.comparison import Comparison, ScoredModel
 from catdog.metrics import Record
+from catdog.significance import SURE
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -49,7 +50,7 @@ def render_html(
 ) -> str:
     """One HTML page that needs nothing else. summaries: the layers of each model, as text."""
     page = _template("report.html.jinja").render(
-        c=comparison, charts=charts, galleries=galleries, summaries=summaries
+        c=comparison, sure=SURE, charts=charts, galleries=galleries, summaries=summaries
     )
     return _keep_together(page)
 
@@ -145,7 +146,8 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
         elif isinstance(item, Sequence) and not isinstance(item, str):
             lines.append((f"{prefix}{name}", ", ".join(map(str, item))))
         elif item is not None:
-            lines.append((f"{prefix}{name}", str(item)))
+            text = f"{item:.4g}" if isinstance(item, float) else str(item)
+            lines.append((f"{prefix}{name}", text))
     return lines
 
 

@@ -20,7 +20,7 @@ from catdog.render import (
     render_model_card,
     templates,
 )
-from catdog.store import Store, write_json, write_text
+from catdog.store import Store, write_json, write_text, writing
 from catdog.style import data_uri, jpeg, png, settle, svg
 from catdog.tables import read_table
 
@@ -79,7 +79,8 @@ def write_report(
     """Compare all results and store the report.
 
     Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `report.html`,
-    `report.md`, `model-card-NAME.md` for each model, and `figures/`.
+    `report.md`, `model-card-NAME.md` for each model, and `figures/`. The cards are also put beside
+    the models, where a later report renews them.
     settings: how the run was asked for; shown under "How to reproduce", `command` first.
     changes: what became of the photos since an earlier run.
     Raises TrainingError when no model gave predictions.
@@ -93,7 +94,10 @@ def write_report(
         return {}
 
     key = report_key(photos, manifest, arrays, results, settings=settings, changes=changes)
-    return store.obtain(Report, key, write)
+    made = store.obtain(Report, key, write)
+    with writing(store.home):
+        _place_cards(made, results)
+    return made
 
 
 def load_comparison(report: Report) -> Comparison:
@@ -137,6 +141,13 @@ def _write_tables(
     write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
     for model in comparison.models:
         write_text(folder / f"model-card-{model.name}.md", render_model_card(comparison, model))
+
+
+def _place_cards(report: Report, results: Sequence[ModelResult]) -> None:
+    scored = {r.name: r.model for r in reversed(results) if r.model and r.predictions}
+    for name, model in scored.items():
+        card = report.file(f"model-card-{name}.md").read_text(encoding="utf-8")
+        write_text(model.file("model-card.md"), card)
 
 
 def _write_pages(

@@ -48,6 +48,8 @@ class Run(BaseModel):
     """The key of each artifact of the run by what it is: "photos", "arrays", "model transfer 1"."""
     reused: tuple[str, ...] = ()
     """What was there already, by the same names."""
+    data: str = ""
+    """How many photos there were in each split, and how many could not be used."""
     changes: str = ""
     """What became of the photos since the last run on this source; empty when it was the first."""
     unchanged_since: str | None = None

@@ -11,6 +11,8 @@ from catdog.metrics import Interval, Record, wilson_interval
 from catdog.wording import p_text, points
 
 ALPHA = 0.05
+SURE = 0.001
+"""A corrected p below this is told as certain, one between this and ALPHA as hardly chance."""
 
 Right = npt.NDArray[np.bool_]
 """For each photo: did the model name its class?"""
@@ -175,9 +177,10 @@ def sentence(test: PairTest) -> str:
     )
     p = p_text(test.p_adjusted)
     if test.significant:
+        chance = "not chance" if test.p_adjusted < SURE else "hardly chance"
         return (
             f"{test.first} is better than {test.second}: {numbers}; "
-            f"the difference is not chance ({p})."
+            f"the difference is {chance} ({p})."
         )
     if test.p_value < ALPHA:
         return (

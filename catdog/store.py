@@ -251,16 +251,21 @@ def writing(home: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreError(
-                f"No space left while writing to {home}.",
-                "Free some space ('catdog cache prune'), or set CATDOG_HOME to a larger disk.",
-            ) from error
+            raise no_space(home) from error
         if _concerns(home, error.filename) and (error.errno in UNWRITABLE or not home.exists()):
             raise StoreError(
                 f"{home} cannot be written ({error.strerror}).",
                 "Set CATDOG_HOME, or --home, to a folder that you may write to.",
             ) from error
         raise
+
+
+def no_space(folder: Path) -> StoreError:
+    """What a user is told when the disk of a folder is full."""
+    return StoreError(
+        f"No space left while writing to {folder}.",
+        "Free some space ('catdog cache prune'), or set CATDOG_HOME to a larger disk.",
+    )
 
 
 def _concerns(home: Path, filename: str | None) -> bool:

@@ -7,7 +7,7 @@ is more than chance. Choosing on test would flatter the winner.
 from collections.abc import Sequence
 
 from catdog.metrics import Metrics, Record
-from catdog.significance import PairTest
+from catdog.significance import SURE, PairTest
 from catdog.wording import duration, listing, percent, size, span
 
 
@@ -32,6 +32,8 @@ class Verdict(Record):
     """The best of the others on test."""
     certain: bool
     """Whether the winner is significantly better than each other model on test."""
+    p: float | None
+    """The largest corrected p value of the winner's pairs; None without another model."""
     beats_guessing: bool
     equals: tuple[str, ...]
     """Models that cannot be told apart from the winner on test."""
@@ -61,16 +63,18 @@ def decide(
     equals = tuple(_other(p, winner.name) for p in involved if not p.significant)
     betters = tuple(p.first for p in involved if p.significant and p.second == winner.name)
     pair = next((p for p in involved if rival and _other(p, winner.name) == rival.name), None)
+    p = max((pair.p_adjusted for pair in involved), default=None)
     beats_guessing = winner.test.accuracy_interval.low > guessing
     return Verdict(
         winner=winner.name,
         rival=rival.name if rival else None,
         certain=bool(others) and not equals and not betters,
+        p=p,
         beats_guessing=beats_guessing,
         equals=equals,
         betters=betters,
         pair=pair,
-        headline=_headline(winner, equals, betters, alone=not others, good=beats_guessing),
+        headline=_headline(winner, equals, betters, p=p, good=beats_guessing),
         evidence=_evidence(winner, pair),
         cost=_cost(winner, others),
     )
@@ -85,18 +89,20 @@ def _headline(
     equals: tuple[str, ...],
     betters: tuple[str, ...],
     *,
-    alone: bool,
+    p: float | None,
     good: bool,
 ) -> str:
     if not good:
-        return f"{winner.name} comes first, but is not shown to be better than guessing"
-    if alone:
+        place = "" if p is None else "comes first, but "
+        return f"{winner.name} {place}is not shown to be better than guessing"
+    if p is None:
         return f"{winner.name} gets {percent(winner.test.accuracy)} of the test photos right"
     if betters:
         return f"{winner.name} was best on validation, but {listing(betters)} is better on test"
     if equals:
         return f"{winner.name} comes first, but cannot be told apart from {listing(equals)}"
-    return f"{winner.name} is the best model, and that is not chance"
+    chance = "not chance" if p < SURE else "hardly chance"
+    return f"{winner.name} is the best model, and that is {chance}"
 
 
 def _evidence(winner: Contender, pair: PairTest | None) -> str:

@@ -26,7 +26,7 @@ def span(low: float, high: float) -> str:
 
 def p_text(p: float) -> str:
     """A p value as it is usually printed."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:#.2g}"
 
 
 def duration(seconds: float) -> str:

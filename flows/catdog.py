@@ -117,7 +117,8 @@ def catdog(
         test_share=settings.test_share,
         duplicates=settings.duplicates,
     )
-    log.info("%s", _describe(photos, manifest))
+    data = _describe(photos, manifest)
+    log.info("%s", data)
     changes = note_changes(manifest, settings.asked()["source"], store)
     stage("Decoding and resizing the photos")
     arrays = prefetch(photos, manifest, image_size=settings.image_size)
@@ -140,7 +141,7 @@ def catdog(
     stage("Writing the report")
     finished = _report(photos, manifest, arrays, results, settings, changes)
     made = _made([photos, manifest, arrays], results)
-    run = _record(settings, store, began, made, results, changes)
+    run = _record(settings, store, began, made, results, data, changes)
     save_run(run, finished, store)
     publish_lineage(run, made)
     log.info("The report is in %s", run.folder)
@@ -178,7 +179,7 @@ def _describe(photos: Photos, manifest: Manifest) -> str:
     )
     return (
         f"{photos.count:,} photos of {', '.join(manifest.classes)}: {splits}; "
-        f"{manifest.rejected} unreadable, {manifest.duplicates} duplicates"
+        f"{manifest.rejected:,} set aside, {manifest.duplicates:,} pairs of copies"
     )
 
 
@@ -219,6 +220,7 @@ def _record(
     began: datetime,
     made: Mapping[str, Artifact],
     results: Sequence[ModelResult],
+    data: str,
     changes: Changes | None,
 ) -> Run:
     name = run_id(settings.source, began)
@@ -231,6 +233,7 @@ def _record(
         scores=tuple(_score(result) for result in results),
         artifacts=keys,
         changes=changes.sentence if changes else "",
+        data=data,
         unchanged_since=same_run(keys, store),
         reused=tuple(label for label, artifact in made.items() if artifact.created < began),
         folder=runs_folder(store) / name,

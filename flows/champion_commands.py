@@ -8,7 +8,7 @@ from cyclopts import App
 
 from catdog.errors import StoreError
 from catdog.store import Store
-from flows.cli import Home, out, use
+from flows.cli import Home, Switch, out, use
 
 if TYPE_CHECKING:
     from catdog.champion import Decision, Entrant
@@ -18,7 +18,7 @@ champion_app = App(name="champion", help="Show, choose or take back the model th
 
 
 @champion_app.command
-def show(*, json: bool = False, home: Home = None) -> None:
+def show(*, json: Switch = False, home: Home = None) -> None:
     """Show the champion and the decision that made it champion.
 
     Parameters

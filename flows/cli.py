@@ -16,8 +16,9 @@ from catdog.settings import Settings
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
 
-Every setting can also be given in the environment, as CATDOG_NAME. With --debug, an error shows
-its whole traceback and Prefect's own log is printed.
+Every setting can also be given in the environment, as CATDOG_NAME.
+
+With --debug, an error shows its whole traceback and Prefect's own log is printed.
 """
 LONGEST_DAYS = 36_500
 """A hundred years: beyond, a date overflows."""
@@ -32,11 +33,15 @@ def one_line(error: Exception) -> str:
     return f"[bold red]Error:[/] {escape(str(error))}"
 
 
+out = Console(markup=False, highlight=False)  # names of files and classes are no markup
+err = Console(stderr=True, soft_wrap=True)
+
 app = App(
     name="catdog",
     help=HELP,
     help_format="plaintext",  # Markdown would add 0.1 s to --help
     version=lambda: f"catdog {version('catdog')}",
+    error_console=err,
     error_formatter=one_line,
     suppress_keyboard_interrupt=False,
 )
@@ -53,20 +58,28 @@ app.command(
     help="Show, choose or take back the model that 'predict' uses.",
 )
 
-out = Console()
-err = Console(stderr=True)
-
 
 def setting(name: str) -> Parameter:
     """A flag that stands for a setting: its text and default come from there."""
     field = Settings.model_fields[name]
     default = field.default_factory() if field.default_factory else field.default  # type: ignore[call-arg]
-    text = ",".join(default) if isinstance(default, tuple) else default
-    shown = f" [default: {text}]" if text is not None else ""
+    text = _as_typed(default)
+    shown = f" [default: {text}]" if text else ""
     return Parameter(help=f"{field.description}{shown}", show_default=False)
 
 
+def _as_typed(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(default)
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, float):
+        return f"{default:.3g}"
+    return "" if default is None else str(default)
+
+
 Home = Annotated[Path | None, setting("home")]
+Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 @app.command
@@ -105,7 +118,7 @@ def predict(
     /,
     *,
     model: str | None = None,
-    json: bool = False,
+    json: Switch = False,
     csv: Path | None = None,
     home: Home = None,
 ) -> int:
@@ -149,9 +162,7 @@ def report(
     name: str = "latest",
     /,
     *,
-    show: Annotated[
-        bool, Parameter(name="--open", negative="", help="Open it in the browser.")
-    ] = False,
+    show: Annotated[Switch, Parameter(name="--open", help="Open it in the browser.")] = False,
     home: Home = None,
 ) -> None:
     """Write a past run's report again from what is stored, without training.
@@ -202,7 +213,7 @@ def cache_size(*, home: Home = None) -> None:
 def cache_prune(
     *,
     days: Annotated[int, Parameter(validator=Number(gte=0, lte=LONGEST_DAYS))] = 0,
-    dry_run: bool = False,
+    dry_run: Switch = False,
     home: Home = None,
 ) -> None:
     """Remove artifacts and interrupted work; past runs keep their reports.
@@ -210,7 +221,7 @@ def cache_prune(
     Parameters
     ----------
     days
-        Keep what was made in the last so many days.
+        Keep what was made in the last so many days; with 0 nothing is kept.
     dry_run
         Only say what would be removed.
     """
@@ -247,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CatdogError as error:
         if debug:
             raise
-        err.print(one_line(error), highlight=False, soft_wrap=True)
+        err.print(one_line(error), highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("Interrupted.")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from catdog.progress import progress_folder, write_stage
 from catdog.runs import Run
 from catdog.settings import Settings
 from catdog.store import writing
+from catdog.wording import percent
 from flows.champion_commands import print_decision
 from flows.live import duration, live_view
 from flows.server import prefect_server
@@ -60,26 +62,41 @@ def _call(settings: Settings) -> Run:
 
 def print_run(run: Run, console: Console) -> None:
     """Print a run's comparison table, what was reused, and where its report is."""
-    table = Table(title=f"Comparison on {run.settings['source']}", title_justify="left")
+    console.print(f"Comparison on {run.settings['source']}", soft_wrap=True)
+    console.print(_scores(run))
+    for line in _remarks(run):
+        console.print(line)
+    page = run.folder / "report.html"
+    if page.is_file():  # not when every model failed
+        console.print(f"Report: {page}", soft_wrap=True)
+
+
+def _scores(run: Run) -> Table:
+    table = Table()
     table.add_column("model")
-    for heading in ("validation", "test", "training"):
+    for heading in ("seed", "validation", "test", "training"):
         table.add_column(heading, justify="right")
     for score in run.scores:
         if score.error:
-            table.add_row(score.name, "failed", "", "", style="red")
+            table.add_row(score.name, str(score.seed), "failed", "", "", style="red")
         else:
             table.add_row(
                 score.name,
-                f"{score.validation_accuracy:.1%}",
-                f"{score.test_accuracy:.1%}",
+                str(score.seed),
+                percent(score.validation_accuracy or 0),
+                percent(score.test_accuracy or 0),
                 duration(score.seconds),
             )
-    console.print(table)
+    return table
+
+
+def _remarks(run: Run) -> Iterator[str]:
+    if run.data:
+        yield f"{run.data}."
     if run.changes:
-        console.print(run.changes, highlight=False)
+        yield run.changes
     if run.unchanged_since:
-        console.print(f"Nothing changed since run {run.unchanged_since}.", highlight=False)
+        yield f"Nothing changed since run {run.unchanged_since}."
     if run.reused:
-        console.print(f"Reused: {', '.join(run.reused)}.", highlight=False)
-    console.print(f"Took {duration((run.ended - run.began).total_seconds())}.", highlight=False)
-    console.print(f"Report: {run.folder / 'report.html'}", highlight=False, soft_wrap=True)
+        yield f"Reused: {', '.join(run.reused)}."
+    yield f"Took {duration((run.ended - run.began).total_seconds())}."

@@ -11,6 +11,7 @@ from catdog import cache
 from catdog.models import MODELS
 from catdog.runs import Run, Score, load_runs
 from catdog.store import Store
+from catdog.wording import percent
 
 
 def print_models(console: Console) -> None:
@@ -31,7 +32,7 @@ def print_runs(home: Path, console: Console) -> None:
     """Print past runs, the newest last, with the test accuracy of each model."""
     runs = load_runs(Store(home))
     if not runs:
-        console.print("No runs yet. Start one: catdog run", highlight=False)
+        console.print("No runs yet. Start one: catdog run")
         return
     table = Table(title="Runs", title_justify="left")
     table.add_column("run", no_wrap=True)  # one copies it into the next command
@@ -54,13 +55,14 @@ def _first_scores(run: Run) -> dict[str, Score]:
 
 
 def _accuracy(score: Score) -> str:
-    return "failed" if score.test_accuracy is None else f"{score.test_accuracy:.1%}"
+    return "failed" if score.test_accuracy is None else percent(score.test_accuracy)
 
 
 def print_artifacts(home: Path, console: Console) -> None:
     """Print every stored artifact, by kind and age."""
     store = Store(home)
-    table = Table(title=f"Artifacts in {home}", title_justify="left")
+    console.print(f"Artifacts in {home}", soft_wrap=True)
+    table = Table()
     for heading in ("kind", "key", "made"):
         table.add_column(heading)
     table.add_column("size", justify="right")
@@ -76,7 +78,8 @@ def print_sizes(home: Path, console: Console) -> None:
     sizes: defaultdict[str, list[int]] = defaultdict(list)
     for item in [*cache.stored_items(store), *cache.interrupted_items(store)]:
         sizes[item.kind].append(item.bytes)
-    table = Table(title=f"Space taken in {home}", title_justify="left", show_footer=True)
+    console.print(f"Space taken in {home}", soft_wrap=True)
+    table = Table(show_footer=True)
     table.add_column("kind", footer="all")
     table.add_column("number", footer=str(sum(map(len, sizes.values()))), justify="right")
     table.add_column("size", footer=decimal(sum(map(sum, sizes.values()))), justify="right")
@@ -90,7 +93,7 @@ def prune(home: Path, console: Console, *, days: int, dry_run: bool) -> None:
     gone = list(cache.prune(Store(home), keep_days=days, dry_run=dry_run))
     verb = "Would remove" if dry_run else "Removed"
     freed = decimal(sum(item.bytes for item in gone))
-    console.print(f"{verb} {len(gone)} entries of {home}: {freed}.", highlight=False)
+    console.print(f"{verb} {len(gone)} entries of {home}: {freed}.", soft_wrap=True)
 
 
 def verify(home: Path, console: Console) -> int:
@@ -98,6 +101,6 @@ def verify(home: Path, console: Console) -> int:
     checked = list(cache.verify(Store(home)))
     damaged = [(item, problem) for item, problem in checked if problem]
     for item, problem in damaged:
-        console.print(f"{item.kind} {item.key}: {problem}", highlight=False, soft_wrap=True)
-    console.print(f"{len(checked)} artifacts checked, {len(damaged)} damaged.", highlight=False)
+        console.print(f"{item.kind} {item.key}: {problem}", soft_wrap=True)
+    console.print(f"{len(checked)} artifacts checked, {len(damaged)} damaged.")
     return 1 if damaged else 0

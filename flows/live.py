@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from catdog.progress import Progress, read_progress, read_stage
+from catdog.wording import percent
 
 REFRESHES_PER_SECOND = 4
 POLL_SECONDS = 0.5
@@ -61,8 +62,8 @@ def progress_table(progress: dict[tuple[str, int], Progress]) -> Table:
             f"{state.epoch}/{state.epochs}",
             ProgressBar(total=state.epochs, completed=state.finished_epochs + within, width=20),
             f"{state.loss:.4f}",
-            f"{state.accuracy:.1%}",
-            "" if state.val_accuracy is None else f"{state.val_accuracy:.1%}",
+            percent(state.accuracy),
+            "" if state.val_accuracy is None else percent(state.val_accuracy),
             "done" if state.done else duration(state.seconds_left),
         )
     return table
@@ -108,8 +109,8 @@ class _Lines:
 def _line(state: Progress) -> str:
     return (
         f"{state.name:<14} seed {state.seed}  epoch {state.finished_epochs}/{state.epochs}  "
-        f"loss {state.loss:.4f}  accuracy {state.accuracy:.1%}  "
-        f"validation {state.val_accuracy or 0:.1%}  left {duration(state.seconds_left)}"
+        f"loss {state.loss:.4f}  accuracy {percent(state.accuracy)}  "
+        f"validation {percent(state.val_accuracy or 0)}  left {duration(state.seconds_left)}"
     )
 
 

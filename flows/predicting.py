@@ -17,6 +17,7 @@ from catdog.prediction import Prediction, find_photos, predict
 from catdog.registry import Registry
 from catdog.runs import Run, load_runs
 from catdog.store import Store
+from catdog.wording import percent
 from flows.processes import divert_stderr
 
 
@@ -64,16 +65,16 @@ def _stored(run: Run, store: Store, label: str) -> TrainedModel | None:
 
 
 def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None:
-    table = Table(title=f"Predicted by {model.name}", title_justify="left")
+    console = Console(markup=False, highlight=False)
+    console.print(f"Predicted by {model.name}")
+    table = Table()
     table.add_column("photo", overflow="fold")
     table.add_column("class")
     table.add_column("probability", justify="right")
     for prediction in predictions:
         if prediction.probability is not None:
-            table.add_row(
-                str(prediction.path), prediction.label, f"{100 * prediction.probability:.1f} %"
-            )
-    Console().print(table)
+            table.add_row(str(prediction.path), prediction.label, percent(prediction.probability))
+    console.print(table)
 
 
 def _write_csv(predictions: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:

@@ -9,12 +9,13 @@ from rich.table import Table
 
 from catdog.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
 from catdog.comparison import ModelResult
-from catdog.errors import StoreError
+from catdog.errors import CatdogError, StoreError
 from catdog.pairing import RunComparison, compare_runs
 from catdog.report import load_changes, write_report
 from catdog.runs import Run, Score, load_run, save_run
 from catdog.settings import Settings
 from catdog.store import Artifact, Store
+from catdog.wording import percent, span
 
 A = TypeVar("A", bound=Artifact)
 
@@ -37,9 +38,9 @@ def render_report(name: str, home: Path, console: Console, *, show: bool) -> Non
     )
     save_run(run, report, store)
     page = run.folder / "report.html"
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
-    if show:
-        webbrowser.open(page.as_uri())
+    console.print(f"Report: {page}", soft_wrap=True)
+    if show and not webbrowser.open(page.as_uri()):
+        raise CatdogError("No browser was found.", f"Open {page} yourself.")
 
 
 def print_comparison(first: str, second: str, home: Path, console: Console) -> None:
@@ -55,19 +56,20 @@ def print_comparison(first: str, second: str, home: Path, console: Console) -> N
 
 
 def _print(compared: RunComparison, console: Console) -> None:
-    table = Table(title=f"Accuracy on the same {compared.photos} test photos", title_justify="left")
+    console.print(f"Accuracy on the same {compared.photos} test photos")
+    table = Table()
     for heading in ("run", "model"):
         table.add_column(heading, overflow="fold")
     for heading in ("test", "95 % interval"):
         table.add_column(heading, justify="right")
     for score in compared.scores:
         low, high = score.interval.low, score.interval.high
-        table.add_row(score.run, score.model, f"{score.accuracy:.1%}", f"{low:.1%} to {high:.1%}")
+        table.add_row(score.run, score.model, percent(score.accuracy), span(low, high))
     console.print(table)
     for pair in compared.pairs:
-        console.print(pair.sentence, highlight=False)
+        console.print(pair.sentence, soft_wrap=True)
     for missing in (*compared.only_first, *compared.only_second):
-        console.print(f"{missing} is in one run only and was not compared.", highlight=False)
+        console.print(f"{missing} is in one run only and was not compared.")
 
 
 def _stored(cls: type[A], run: Run, label: str, store: Store) -> A:

@@ -2,21 +2,26 @@
 
 import argparse
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from catdog.errors import CatdogError
+from catdog.store import Store, no_space, writing
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
 DELIVERY_SECONDS = 10
 START_SECONDS = 300
 """A new database takes 16 s on 2 free cores, and more than 2 min on busy ones."""
+
+LEAST_FREE = 1_000_000
+"""Bytes. A server that ends on a disk with less has run out of space."""
 
 
 class ServerError(CatdogError):
@@ -41,14 +46,14 @@ def prefect_server(home: Path) -> Iterator[str]:
 @contextmanager
 def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
     """A private server of this process, which reports to it, by its API URL. Raises ServerError."""
-    process = start_server(home, port, host)
-    try:
-        url = wait_until_ready(process, port, log_file(home), host)
+    with ExitStack() as stack:
+        with Store(home).lock("prefect-server"):  # two that make the database at once would fail
+            process = start_server(home, port, host)
+            stack.callback(process.terminate)
+            url = wait_until_ready(process, port, log_file(home), host)
         _report_to(url)
         yield url
         _deliver()
-    finally:
-        process.terminate()
 
 
 def free_port() -> int:
@@ -79,7 +84,9 @@ def log_file(home: Path) -> Path:
 def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[bytes]:
     """Start a private server in a session of its own, so that Ctrl-C does not reach it first."""
     folder = home / "prefect"
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(home):
+        folder.mkdir(parents=True, exist_ok=True)
+        log = log_file(home).open("ab")
     environment = os.environ | {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui"),
@@ -88,7 +95,7 @@ def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[by
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_UI_API_URL": "/api",
     }
-    with log_file(home).open("ab") as log:
+    with log:
         return subprocess.Popen(  # noqa: S603  our own module
             [sys.executable, "-m", "flows.server", "--host", host, "--port", str(port)],
             env=environment,
@@ -112,6 +119,8 @@ def wait_until_ready(
             return url
         time.sleep(0.1)
     process.terminate()
+    if shutil.disk_usage(log.parent).free < LEAST_FREE:
+        raise no_space(log.parent)
     raise ServerError("The private Prefect server did not start.", f"See {log}.")
 
 

@@ -222,7 +222,19 @@ def test_too_few_shared_photos_decide_nothing(
         make(store, "new", right=(150, 150), photos=photos), class_margin=MARGIN
     )
     assert (decision.outcome, decision.reason) == ("kept", "too few photos")
+    assert "the test set has changed" in decision.sentence
     assert "catdog champion promote run-new" in decision.sentence
+
+
+def test_a_small_test_set_that_stayed_the_same_is_not_called_changed(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "old", photos=range(10)), class_margin=MARGIN)
+    decision = registry.challenge(
+        make(store, "new", right=(150, 150), photos=range(10)), class_margin=MARGIN
+    )
+    assert decision.reason == "too few photos"
+    assert "has changed" not in decision.sentence
 
 
 def test_other_classes_cannot_be_compared(store: Store, registry: Registry) -> None:

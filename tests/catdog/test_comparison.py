@@ -39,6 +39,17 @@ def test_a_clear_winner_is_certain(fake_run: FakeRun) -> None:
     assert "The fastest to train, baseline, took 15.0 s." in verdict.cost
 
 
+def test_a_lead_that_chance_might_give_once_in_a_hundred_times_is_not_called_certain(
+    fake_run: FakeRun,
+) -> None:
+    verdict = compared(fake_run(accuracies={"one": 0.9, "two": 0.79})).verdict
+    assert verdict.certain
+    assert verdict.p is not None
+    assert 0.001 < verdict.p < 0.05
+    assert verdict.headline == "one is the best model, and that is hardly chance"
+    assert "the difference is hardly chance (p = 0.0" in verdict.evidence
+
+
 def test_equal_models_are_called_equal(fake_run: FakeRun) -> None:
     verdict = compared(fake_run(accuracies={"one": 0.93, "two": 0.92})).verdict
     assert not verdict.certain
@@ -66,7 +77,7 @@ def test_the_winner_is_chosen_on_validation_even_when_test_disagrees(fake_run: F
 def test_a_model_that_only_guesses_is_not_praised(fake_run: FakeRun) -> None:
     verdict = compared(fake_run(accuracies={"coin": 0.52})).verdict
     assert not verdict.beats_guessing
-    assert verdict.headline == "coin comes first, but is not shown to be better than guessing"
+    assert verdict.headline == "coin is not shown to be better than guessing"
 
 
 def test_a_failed_model_is_reported_and_the_others_compared(fake_run: FakeRun) -> None:

@@ -1,17 +1,19 @@
 """Structure and text of each figure, not its pixels."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 from catdog.charts import Chart, charts, galleries
 from catdog.comparison import Comparison, compare
+from catdog.figures import learning_curves, loss_curves
 from catdog.pictures import Album, overlay, sheet, thumbnail
 from catdog.report import load_history
 from catdog.style import DARK, INK, jpeg, png, settle, svg
@@ -67,6 +69,59 @@ def test_each_chart_says_what_it_shows(drawn: Drawn, name: str, said: list[str])
     if name not in ("class-counts", "spreads"):
         assert "price $5_a$" in shown
         assert "price $5_a$" in chart.alt
+
+
+def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
+    history = load_history(drawn.run.results)
+    made = learning_curves(history[history["epoch"] == 1], drawn.comparison.models)
+    settle(made)
+    assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["1"]
+
+
+@pytest.mark.parametrize("worst", [0.9, 90, 1e5])
+def test_losses_of_any_size_have_a_few_numbers_beside_them(drawn: Drawn, worst: float) -> None:
+    history = load_history(drawn.run.results)
+    history.loc[history["epoch"] == 1, "loss"] = worst
+    made = loss_curves(history, drawn.comparison.models)
+    settle(made)
+    low, high = made.axes[0].get_ylim()
+    assert 2 <= sum(low <= tick <= high for tick in made.axes[0].get_yticks()) <= 10
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_legends_of_curves_lie_beside_the_curves(drawn: Drawn, narrow: bool) -> None:
+    made = drawn.charts["ranking-curves"].draw(narrow)
+    settle(made)
+    page = made.bbox
+    for axes in made.axes:
+        legend = axes.get_legend()
+        assert legend is not None
+        box = legend.get_window_extent()
+        assert not box.overlaps(axes.bbox)
+        assert page.x0 <= box.x0
+        assert box.x1 <= page.x1
+        assert page.y0 <= box.y0
+
+
+def test_numbers_on_a_matrix_can_be_read(drawn: Drawn) -> None:
+    made = drawn.charts["confusion-matrices"].draw(False)
+    for axes in made.axes:
+        picture = axes.images[0]
+        for text in axes.texts:
+            column, row = (round(place) for place in text.get_position())
+            fill = picture.to_rgba(picture.get_array())[row, column]
+            assert contrast(to_rgb(text.get_color()), fill[:3]) >= 4.5
+
+
+def contrast(one: Iterable[float], other: Iterable[float]) -> float:
+    """WCAG 2.2, contrast ratio."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Iterable[float]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
 def test_svg_is_the_same_each_time_and_follows_light_and_dark(drawn: Drawn) -> None:

@@ -251,6 +251,15 @@ def test_what_became_of_the_photos_is_in_each_form_of_the_report(
     assert load_changes(written(fake_run()).path) is None
 
 
+def test_the_card_lies_beside_the_model_which_stays_whole(whole: tuple[Any, Report]) -> None:
+    run, made = whole
+    by_seed = {result.seed: result.model for result in run.results if result.name == "transfer"}
+    card = made.file("model-card-transfer.md").read_text(encoding="utf-8")
+    assert by_seed[1].file("model-card.md").read_text(encoding="utf-8") == card
+    assert not by_seed[2].file("model-card.md").exists()
+    assert run.store.find(type(by_seed[1]), by_seed[1].key) == by_seed[1]
+
+
 def test_a_report_is_reused_until_something_in_it_changes(whole: tuple[Any, Report]) -> None:
     run, made = whole
     inputs = (run.photos, run.manifest, run.arrays)
@@ -278,15 +287,17 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
         ({"repeats": 5}, ["The ranking is stable", "over 5 seeds"], "Failed models"),
         ({"accuracies": {"perfect": 1.0, "b": 1.0}}, ["It made none on 192 test photos"], "Yes"),
         ({"accuracies": {"a": 0.5, "b": 0.52}}, ["not shown to be better than guessing"], "Yes"),
+        ({"accuracies": {"solo": 0.5}}, ["solo is not shown to be better"], "comes first"),
+        ({"accuracies": {"a": 1.0, "b": 1.0}}, ["both have as many right on test"], "has more"),
         ({"counts": OFFICIAL}, ["What others reported on the same photos"], "Failed models"),
         (
             {"counts": {"train": 2, "validation": 2, "test": 2}},
-            ["4 photos are too few to show any difference"],
+            ["4 photos are too few to show any difference."],
             "Published",
         ),
     ],
     ids=["single", "all-but-one-failed", "three-classes", "failed", "five-repeats", "perfect",
-         "guessing", "official", "tiny"],
+         "guessing", "alone-and-guessing", "tie", "official", "tiny"],
 )  # fmt: skip
 def test_every_kind_of_run_reads_well(
     fake_run: FakeRun, undrawn: None, options: dict[str, Any], wanted: list[str], missing: str

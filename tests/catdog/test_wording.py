@@ -32,4 +32,5 @@ def test_small_things() -> None:
     assert points(0.0001) == "0.0"
     assert points(-0.042) == "-4.2"
     assert p_text(0.0001) == "p < 0.001"
-    assert p_text(1) == "p = 1"
+    assert p_text(0.8) == "p = 0.80"
+    assert p_text(1) == "p = 1.0"

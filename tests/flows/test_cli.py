@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from catdog.evaluation import accuracy
 from catdog.runs import Run, Score, runs_folder, save_run
 from catdog.settings import Settings
 from catdog.store import Store
+from catdog.wording import percent
 from flows import launch, predicting
 from flows.cli import main
 from flows.server import ServerError, free_port, prefect_server, require_free
@@ -345,7 +347,10 @@ def test_an_unknown_variable_is_one_line_that_names_the_right_one(
     assert_one_clear_line(command("run"), "CATDOG_EPOCH", "CATDOG_EPOCHS")
 
 
-def test_an_unknown_command_is_one_line(command: Command) -> None:
+def test_an_unknown_command_is_one_line_however_narrow_the_terminal(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
     answer = command("trian")
     assert answer.code != 0
     assert len(answer.err.splitlines()) == 1
@@ -360,6 +365,26 @@ def test_a_port_in_use_is_named() -> None:
         with pytest.raises(ServerError, match=f"Port {port} of .* in use"):
             require_free(port)
     require_free(port)
+
+
+def test_a_server_on_a_home_that_cannot_be_written_is_one_line(
+    command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    answer = command("serve", "--home", file / "home", "--port", str(free_port()))
+    assert_one_clear_line(answer, str(file / "home"), "CATDOG_HOME")
+
+
+def test_a_server_on_a_full_disk_says_so(
+    home: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SimpleNamespace(free=0)
+    monkeypatch.setattr("flows.server.configured_url", lambda: None)
+    monkeypatch.setattr("flows.server.shutil.disk_usage", lambda folder: full)
+    with files_up_to(100_000):
+        answer = command("run", "--source", "sample")
+    assert_one_clear_line(answer, str(home), "No space left", "catdog cache prune")
 
 
 def test_a_prefect_server_that_does_not_answer_is_named(
@@ -459,7 +484,7 @@ def test_runs_are_listed_with_their_scores(
 ) -> None:
     answer = command("runs")
     assert answer.code == 0
-    for text in ("20260504-123000-tiny-1", f"{accuracy(predictions, 'test'):.1%}", "failed"):
+    for text in ("20260504-123000-tiny-1", percent(accuracy(predictions, "test")), "failed"):
         assert text in answer.out
 
 
@@ -494,7 +519,7 @@ def test_a_damaged_artifact_is_named_by_verify(
 def mixed(tmp_path: Path) -> list[Path]:
     text = tmp_path / "text.jpg"
     text.write_text("words")
-    return [photo(tmp_path / "a cat [1].png", 1), text, photo(tmp_path / "猫.jpg", 2)]
+    return [photo(tmp_path / "a cat [b].png", 1), text, photo(tmp_path / "猫.jpg", 2)]
 
 
 def assert_names_the_bad_one(answer: Answer, bad: Path) -> None:

@@ -1,6 +1,7 @@
 """The flow from end to end on a tiny source: one run, looked at from several sides."""
 
 import csv
+import io
 import json
 import multiprocessing
 import os
@@ -13,12 +14,15 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from rich.console import Console
 
 from catdog.artifacts import Arrays, TrainedModel
+from catdog.errors import CatdogError
 from catdog.progress import progress_folder, read_progress
 from catdog.runs import Run
 from catdog.store import Store
 from catdog.weights import find_weights
+from flows.reporting import render_report
 
 MADE = ("download", "split", "prefetch", "train-baseline", "train-transfer")
 MADE = (*MADE, "evaluate-baseline", "evaluate-transfer", "report")
@@ -106,6 +110,14 @@ def test_the_terminal_shows_each_model_and_the_way_to_the_report(first: Any) -> 
     assert "Reused" not in first.printed
 
 
+def test_a_report_that_no_browser_can_open_says_where_it_is(
+    first: Any, flow_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    with pytest.raises(CatdogError, match=r"Open .*report\.html yourself"):
+        render_report(record(first).id, flow_store.home, Console(file=io.StringIO()), show=True)
+
+
 def test_the_second_run_makes_nothing_and_says_so(first: Any, second: Any) -> None:
     assert second.error is None
     assert {name: second.tasks[name] for name in MADE} == {name: ["Cached"] for name in MADE}
@@ -179,6 +191,8 @@ def test_bad_photos_are_set_aside_and_the_good_ones_all_kept(
     assert sum(map(sum, (c.values() for c in comparison["quality"]["counts"].values()))) == 80
     named = [photo["path"] for photo in comparison["quality"]["rejected"]]
     assert named == [f"train/cats/bad {number}.jpg" for number in range(3)]
+    assert "83 photos of cats, dogs: " in outcome.printed
+    assert "3 set aside" in outcome.printed
     label = f"model baseline {run.settings['seed']}"
     assert run.artifacts[label] == record(second).artifacts[label]
 

@@ -38,7 +38,7 @@ def keyed(*states: Progress) -> dict[tuple[str, int], Progress]:
 
 def test_a_line_tells_epoch_loss_accuracy_and_time_left() -> None:
     (line,) = [line for line in shown(progress_table(keyed(STATE))).splitlines() if "tran" in line]
-    for text in ("transfer", "3/20", "0.1235", "95.1%", "97.1%", "1:02:05"):
+    for text in ("transfer", "3/20", "0.1235", "95.1 %", "97.1 %", "1:02:05"):
         assert text in line
     assert "seed" not in line
 
@@ -47,7 +47,7 @@ def test_a_model_in_its_first_epoch_has_no_validation_yet() -> None:
     first = replace(STATE, epoch=1, val_loss=None, val_accuracy=None, finished_epochs=0)
     text = shown(progress_table(keyed(first)))
     assert "1/20" in text
-    assert "97.1%" not in text
+    assert "97.1 %" not in text
 
 
 def test_a_finished_model_is_done() -> None:
@@ -78,7 +78,7 @@ def test_without_a_terminal_there_is_a_line_a_stage_and_a_line_an_epoch(tmp_path
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert "Writing the report" in lines
     (epoch,) = [line for line in lines if line.startswith("transfer")]
-    for text in ("epoch 2/20", "accuracy 95.1%", "validation 97.1%", "left 1:02:05"):
+    for text in ("epoch 2/20", "accuracy 95.1 %", "validation 97.1 %", "left 1:02:05"):
         assert text in epoch
 
 
