@@ -4,7 +4,8 @@ Artifacts go to the same store as those of `catdog run`, so what one has made th
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from catdog import arrays as _arrays
@@ -22,6 +23,7 @@ from catdog.progress import Progress
 from catdog.settings import Settings
 from catdog.store import Store
 from catdog.weights import find_weights
+from catdog.wording import percent
 
 
 def download(source: str | None = None) -> Photos:
@@ -101,14 +103,30 @@ def compare(
 
 
 def _prepare_tensorflow() -> None:
+    """Load TensorFlow with our settings, and without its lines that no setting silences."""
     for name, value in tensorflow_environment(available_cores()).items():
         os.environ.setdefault(name, value)
+    with _quiet_stderr():
+        import tensorflow as tf  # noqa: F401
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Drop what native code writes to standard error meanwhile; Python's exceptions still come."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _print_epoch(progress: Progress) -> None:
     if progress.finished_epochs == progress.epoch:
         print(  # noqa: T201  a notebook shows what is printed
             f"{progress.name} epoch {progress.epoch}/{progress.epochs}: "
-            f"loss {progress.loss:.4f}, accuracy {progress.accuracy:.1%}, "
-            f"validation {progress.val_accuracy:.1%}"
+            f"loss {progress.loss:.4f}, accuracy {percent(progress.accuracy)}, "
+            f"validation {percent(progress.val_accuracy or 0)}"
         )

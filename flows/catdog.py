@@ -177,9 +177,10 @@ def _describe(photos: Photos, manifest: Manifest) -> str:
     splits = ", ".join(
         f"{sum(classes.values()):,} {split}" for split, classes in manifest.counts.items()
     )
+    pairs = "pair" if manifest.duplicates == 1 else "pairs"
     return (
         f"{photos.count:,} photos of {', '.join(manifest.classes)}: {splits}; "
-        f"{manifest.rejected:,} set aside, {manifest.duplicates:,} pairs of copies"
+        f"{manifest.rejected:,} set aside, {manifest.duplicates:,} {pairs} of copies"
     )
 
 
