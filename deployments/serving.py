@@ -48,6 +48,7 @@ def serve(
     require_free(port, host)
     out.print("Starting the Prefect server", highlight=False)
     with running_server(folder, port, host) as url:
+        _prepare()
         _say_where(url.removesuffix("/api"), log_file(folder))
         _serve_deployments()
 
@@ -60,6 +61,15 @@ def check_exposure(host: str, *, insecure: bool) -> None:
         f"Without basic auth, anybody who reaches {host} could run and delete everything.",
         f"Set {AUTH} to USER:PASSWORD, or say --insecure.",
     )
+
+
+def _prepare() -> None:
+    from deployments.automations import create_automations
+    from deployments.orphans import crash_orphans
+
+    if lost := crash_orphans():
+        out.print(f"Marked as crashed: {', '.join(lost)}", highlight=False, soft_wrap=True)
+    create_automations()
 
 
 def _say_where(address: str, log: Path) -> None:
@@ -81,11 +91,6 @@ def _say_where(address: str, log: Path) -> None:
 def _serve_deployments() -> None:
     import prefect
 
-    from deployments.automations import create_automations
     from deployments.definitions import served_deployments
-    from deployments.orphans import crash_orphans
 
-    if lost := crash_orphans():
-        out.print(f"Marked as crashed: {', '.join(lost)}", highlight=False, soft_wrap=True)
-    create_automations()
     prefect.serve(*served_deployments(), print_starting_message=False)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sites import wait_for
 
@@ -157,6 +158,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     for line in process.stdout:
         if line.startswith("Next run"):
             break
+    smoke = f"{environment['PREFECT_API_URL']}/deployments/name/catdog/smoke"
+    wait_for(lambda: httpx.get(smoke, timeout=60).is_success, "the deployments are served")
     yield environment
     process.terminate()
     process.wait(timeout=MINUTE)
@@ -203,3 +206,4 @@ def test_a_wrong_parameter_is_refused_before_the_run_starts(served: dict[str, st
         timeout=5 * MINUTE,
     )
     assert done.returncode != 0
+    assert "epochs" in done.stdout + done.stderr
