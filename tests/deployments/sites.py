@@ -194,13 +194,13 @@ class Site:
         return [json.loads(path.read_text(encoding="utf-8")) for path in found]
 
     def training(self, worker: subprocess.Popen[bytes]) -> set[int]:
-        """Wait until a model has finished an epoch, and give all processes below the worker."""
+        """Wait until a model is past its first epoch, and give all processes below the worker."""
         progress = self.home / "work" / "progress"
 
         def begun() -> bool:
             own = [progress / str(pid) for pid in family(worker.pid)]
             states = (json.loads(p.read_text()) for folder in own for p in folder.glob("*.json"))
-            return any(state["finished_epochs"] >= 1 for state in states)
+            return any(1 <= state["finished_epochs"] < state["epochs"] for state in states)
 
         wait_for(begun, "an epoch ends")
         return family(worker.pid)
