@@ -94,6 +94,7 @@ def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[by
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_UI_API_URL": "/api",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # its console is the log file
     }
     with log:
         return subprocess.Popen(  # noqa: S603  our own module
