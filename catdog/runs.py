@@ -102,10 +102,11 @@ def load_runs(store: Store) -> list[Run]:
 
 def _read(record: Path) -> Run | None:
     try:
-        return Run.model_validate_json(record.read_text(encoding="utf-8"))
+        run = Run.model_validate_json(record.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         log.warning("%s cannot be read (%s)", record, str(error).splitlines()[0])
         return None
+    return run.model_copy(update={"folder": record.parent})  # its home may have been moved
 
 
 def same_run(artifacts: Mapping[str, str], store: Store) -> str | None:

@@ -55,6 +55,15 @@ def test_a_run_is_read_as_it_was_saved_with_its_report(store: Store, report: Rep
     assert not (run.folder / "entry.json").exists()
 
 
+def test_a_home_that_was_moved_keeps_its_runs(store: Store, report: Report, tmp_path: Path) -> None:
+    run = made(store)
+    save_run(run, report, store)
+    moved = Store(store.home.rename(tmp_path.with_name(f"{tmp_path.name}-moved")))
+    (found,) = load_runs(moved)
+    assert found.folder == runs_folder(moved) / run.id
+    assert (found.folder / "report.html").is_file()
+
+
 def test_a_run_whose_models_all_failed_has_no_report(store: Store) -> None:
     run = made(store, failed=True)
     save_run(run, None, store)
