@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 from catdog.artifacts import Arrays, Manifest, Photos, Report
 from catdog.comparison import ModelResult
-from catdog.errors import TrainingError
+from catdog.errors import SettingsError, TrainingError
 from catdog.evaluation import accuracy
 from catdog.machine import available_cores, visible_gpus
 from catdog.models import model_spec
@@ -20,6 +20,7 @@ from catdog.runs import Run, Score, run_id, runs_folder, same_run, save_run
 from catdog.settings import (
     BatchSize,
     ClassMargin,
+    DaskAddress,
     Duplicates,
     Epochs,
     ImageSize,
@@ -27,6 +28,7 @@ from catdog.settings import (
     Parallel,
     Promote,
     Repeats,
+    Runner,
     Seed,
     Settings,
     Source,
@@ -35,7 +37,8 @@ from catdog.settings import (
     WeightsChoice,
 )
 from catdog.store import Artifact, Store
-from flows.parallel import Job, train_and_evaluate
+from flows.parallel import Job, Workers, train_and_evaluate
+from flows.process_runner import ProcessWorkers
 from flows.processes import plan
 from flows.retraining import challenge, note_changes
 from tasks.download import download
@@ -80,6 +83,8 @@ def catdog(
     duplicates: Duplicates = DEFAULT.duplicates,
     weights: WeightsChoice = DEFAULT.weights,
     parallel: Parallel = DEFAULT.parallel,
+    runner: Runner = DEFAULT.runner,
+    dask_address: DaskAddress = DEFAULT.dask_address,
     promote: Promote = DEFAULT.promote,
     class_margin: ClassMargin = DEFAULT.class_margin,
 ) -> Run:
@@ -94,6 +99,7 @@ def catdog(
     stage = partial(write_stage, progress_folder(store.home))
 
     stage("Looking at the source")
+    workers = _workers(settings, store)
     photos = download(settings.source)
     stage(f"Checking and splitting {photos.count:,} photos")
     manifest = split(
@@ -111,12 +117,7 @@ def catdog(
     with live_table(progress_folder(store.home)):
         results = train_and_evaluate(
             _jobs(settings, arrays),
-            plan(
-                _count(settings),
-                parallel=settings.parallel,
-                cores=available_cores(),
-                gpus=len(visible_gpus()),
-            ),
+            workers,
             store=store,
             progress_folder=progress_folder(store.home),
         )
@@ -134,8 +135,26 @@ def catdog(
     return run
 
 
-def _count(settings: Settings) -> int:
-    return len(settings.models) * settings.repeats
+def _workers(settings: Settings, store: Store) -> Workers:
+    jobs = len(settings.models) * settings.repeats
+    here = plan(jobs, parallel=settings.parallel, cores=available_cores(), gpus=len(visible_gpus()))
+    if settings.runner == "process":
+        return ProcessWorkers(here, store)
+    try:
+        from flows.dask_runner import local_workers, workers_at
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"runner: 'dask' needs the package {error.name}.",
+            "Install it: pip install prefect-dask",
+        ) from error
+    if not settings.dask_address:
+        return local_workers(here, store)
+    return workers_at(
+        settings.dask_address,
+        most=min(jobs, settings.parallel or jobs),
+        store=store,
+        progress_folder=progress_folder(store.home),
+    )
 
 
 def _jobs(settings: Settings, arrays: Arrays) -> list[Job]:
