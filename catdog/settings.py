@@ -19,6 +19,8 @@ from catdog.errors import SettingsError
 from catdog.models import MODELS
 
 PREFIX = "CATDOG_"
+NOT_ASKED = {"home", "parallel", "runner", "dask_address", "promote", "class_margin", "force"}
+"""Where a run works, how fast, and what becomes of its winner: no result depends on them."""
 _ADDRESS_SECRETS = re.compile(r"(?<=://)[^/?#]*@")
 
 
@@ -91,6 +93,17 @@ Parallel = Annotated[
     int | None,
     Field(ge=1, le=256, description="Models trained at a time. Default: one a core."),
 ]
+Runner = Annotated[
+    Literal["process", "dask"],
+    Field(description="Train in processes of this machine, or on the workers of a Dask cluster."),
+]
+DaskAddress = Annotated[
+    str | None,
+    Field(
+        pattern=r"^(tcp|tls)://[^/]+:\d+$",
+        description="Dask's scheduler, tcp://HOST:PORT. Default: a cluster on this machine.",
+    ),
+]
 Promote = Annotated[
     bool, Field(description="Let the best model challenge the champion that 'predict' uses.")
 ]
@@ -132,6 +145,8 @@ class Settings(BaseModel):
     """A test photo that was trained on would flatter the score."""
     weights: WeightsChoice = "auto"
     parallel: Parallel = None
+    runner: Runner = "process"
+    dask_address: DaskAddress = None
     promote: Promote = True
     class_margin: ClassMargin = 0.05
     """Four of 96 test photos; one model must lead by six before that is more than chance."""
@@ -145,17 +160,23 @@ class Settings(BaseModel):
         """
         values = _from_environment(os.environ) | {k: v for k, v in given.items() if v is not None}
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
         except ValidationError as error:
             raise SettingsError(_explain(error), "See 'catdog run --help'.") from error
+        if given.get("dask_address") and settings.runner != "dask":
+            raise SettingsError(
+                f"dask_address: not used by the runner '{settings.runner}' "
+                f"(got {settings.dask_address!r}).",
+                "Add --runner dask, or leave the address away.",
+            )
+        return settings
 
     def asked(self) -> dict[str, Any]:
-        """What decides the results, as JSON values: not where, how fast, and what then.
+        """What decides the results, as JSON values.
 
         A user name and password in the source's address are left out: this is written down.
         """
-        passing = {"home", "parallel", "promote", "class_margin", "force"}
-        asked = self.model_dump(mode="json", exclude=passing)
+        asked = self.model_dump(mode="json", exclude=NOT_ASKED)
         return asked | {"source": _ADDRESS_SECRETS.sub("", self.source)}
 
     def described(self) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from catdog.changes import Changes
 from catdog.comparison import ModelResult
 from catdog.errors import TrainingError
 from catdog.evaluation import accuracy
-from catdog.machine import available_cores, visible_gpus
 from catdog.models import model_spec
 from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.runs import Run, Score, run_id, runs_folder, same_run, save_run
 from catdog.settings import (
     BatchSize,
     ClassMargin,
+    DaskAddress,
     Duplicates,
     Epochs,
     Force,
@@ -29,6 +29,7 @@ from catdog.settings import (
     Parallel,
     Promote,
     Repeats,
+    Runner,
     Seed,
     Settings,
     Source,
@@ -39,8 +40,9 @@ from catdog.settings import (
 from catdog.store import Artifact, Store
 from flows.form import described
 from flows.parallel import Job, train_and_evaluate
-from flows.processes import end_with_runner, plan
+from flows.processes import end_with_runner
 from flows.retraining import challenge, forget_models, note_changes
+from flows.runners import choose_workers
 from tasks.download import download
 from tasks.lineage import publish_lineage
 from tasks.live_table import live_table
@@ -90,6 +92,8 @@ def catdog(
     duplicates: Duplicates = DEFAULT.duplicates,
     weights: WeightsChoice = DEFAULT.weights,
     parallel: Parallel = DEFAULT.parallel,
+    runner: Runner = DEFAULT.runner,
+    dask_address: DaskAddress = DEFAULT.dask_address,
     promote: Promote = DEFAULT.promote,
     class_margin: ClassMargin = DEFAULT.class_margin,
     force: Force = DEFAULT.force,
@@ -108,6 +112,7 @@ def catdog(
     stage = partial(write_stage, progress)
 
     stage("Looking at the source")
+    workers = choose_workers(settings, store, progress)
     photos = download(settings.source)
     stage(f"Checking and splitting {photos.count:,} photos")
     manifest = split(
@@ -129,12 +134,7 @@ def catdog(
     with live_table(progress):
         results = train_and_evaluate(
             jobs,
-            plan(
-                len(jobs),
-                parallel=settings.parallel,
-                cores=available_cores(),
-                gpus=len(visible_gpus()),
-            ),
+            workers,
             store=store,
             progress_folder=progress,
         )

@@ -91,6 +91,8 @@ def run(
     seed: Annotated[int | None, setting("seed")] = None,
     repeats: Annotated[int | None, setting("repeats")] = None,
     parallel: Annotated[int | None, setting("parallel")] = None,
+    runner: Annotated[str | None, setting("runner")] = None,
+    dask_address: Annotated[str | None, setting("dask_address")] = None,
     batch_size: Annotated[int | None, setting("batch_size")] = None,
     image_size: Annotated[int | None, setting("image_size")] = None,
     validation_share: Annotated[float | None, setting("validation_share")] = None,

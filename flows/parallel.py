@@ -6,34 +6,27 @@ tried once more, which goes on from its last finished epoch.
 
 import contextvars
 import logging
-import multiprocessing
-import os
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Crashed
-from prefect.task_runners import ProcessPoolTaskRunner
+from prefect.task_runners import TaskRunner
 
 from catdog.artifacts import Arrays, Predictions, TrainedModel
 from catdog.comparison import ModelResult
 from catdog.errors import TrainingError
 from catdog.evaluation import predictions_key
-from catdog.machine import tensorflow_environment, visible_gpus
 from catdog.models import model_spec
 from catdog.store import Store
 from catdog.training import model_key
 from catdog.weights import Weights
-from flows.processes import Plan, divert_stderr, end_with_parent
 from tasks.evaluate import evaluate
 from tasks.train import train
 
@@ -64,13 +57,31 @@ class Job:
         }
 
 
+class Workers(Protocol):
+    """Where models are trained, each in a process of its own."""
+
+    places: int
+    """So many models can be trained at a time."""
+    crashes: tuple[type[Exception], ...]
+    """What a task's future raises when the task's process died."""
+
+    def runner(self, job: Job) -> AbstractContextManager[TaskRunner[Any]]:
+        """Prefect's task runner for one try of a job."""
+
+    def stop(self) -> None:
+        """Let all futures end now; what the trainings finished is kept."""
+
+    def close(self) -> None:
+        """End what still runs."""
+
+
 def train_and_evaluate(
-    jobs: Sequence[Job], plan: Plan, *, store: Store, progress_folder: Path
+    jobs: Sequence[Job], workers: Workers, *, store: Store, progress_folder: Path
 ) -> list[ModelResult]:
     """Run all jobs, the longest first; results in the order of the jobs, failures included."""
-    team = _Team(plan, store, progress_folder)
+    team = _Team(workers, store, progress_folder)
     longest_first = sorted(range(len(jobs)), key=lambda i: -model_spec(jobs[i].name).cost)
-    with ThreadPoolExecutor(plan.processes, thread_name_prefix="model") as threads:
+    with closing(workers), ThreadPoolExecutor(workers.places, "model") as threads:
         try:
             futures = {
                 i: threads.submit(contextvars.copy_context().run, team.result, jobs[i])
@@ -78,32 +89,26 @@ def train_and_evaluate(
             }
             return [futures[i].result() for i in range(len(jobs))]
         except BaseException:
-            team.stop()
+            team.stopping = True
+            workers.stop()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 class _Team:
-    def __init__(self, plan: Plan, store: Store, progress_folder: Path) -> None:
-        self.plan = plan
+    def __init__(self, workers: Workers, store: Store, progress_folder: Path) -> None:
+        self.workers = workers
         self.store = store
         self.progress_folder = progress_folder
         self.stopping = False
-        self.gpus: SimpleQueue[str] = SimpleQueue()
-        for gpu in visible_gpus():
-            self.gpus.put(gpu)
-
-    def stop(self) -> None:
-        """End all training processes now; what they finished is kept."""
-        self.stopping = True
-        for process in multiprocessing.active_children():
-            process.terminate()
 
     def result(self, job: Job) -> ModelResult:
         """Train and evaluate one model; a failure of its own becomes part of the result."""
         try:
-            model, predictions = self._cached(job) or self._in_process(job)
-        except Exception as error:  # noqa: BLE001  one model must not take down the others
+            model, predictions = self._cached(job) or self._try(job)
+        except Exception as error:  # one model must not take down the others
+            if self.stopping:
+                raise
             log.error("%s failed: %s", job.name, error)
             return ModelResult(
                 name=job.name, seed=job.seed, model=None, predictions=None, error=str(error)
@@ -123,37 +128,11 @@ class _Team:
         model = train(job.name, job.arrays, **job.training(), progress_folder=self.progress_folder)
         return model, evaluate(model, job.arrays)
 
-    def _in_process(self, job: Job) -> tuple[TrainedModel, Predictions]:
-        with self._environment() as environment:
-            return self._try(job, environment)
-
-    @contextmanager
-    def _environment(self) -> Iterator[dict[str, str]]:
-        """What the next process finds in its environment: threads, and a GPU that is free."""
-        environment = tensorflow_environment(self.plan.threads)
-        if not visible_gpus():
-            yield environment
-            return
-        gpu = self.gpus.get()
-        try:
-            yield environment | {"CUDA_VISIBLE_DEVICES": gpu}
-        finally:
-            self.gpus.put(gpu)
-
-    def _try(self, job: Job, environment: dict[str, str]) -> tuple[TrainedModel, Predictions]:
+    def _try(self, job: Job) -> tuple[TrainedModel, Predictions]:
         for attempt in range(1, ATTEMPTS + 1):
             future: PrefectFuture[Any] | None = None
-            runner = ProcessPoolTaskRunner(
-                max_workers=1,
-                initializer=_start_child,
-                initargs=(
-                    os.getpid(),
-                    environment,
-                    self.store.work("logs") / f"{job.name}-{job.seed}.log",
-                ),
-            )
             try:
-                with runner:
+                with self.workers.runner(job) as runner:
                     parameters = {
                         "name": job.name,
                         "arrays": job.arrays,
@@ -163,7 +142,7 @@ class _Team:
                     model = future.result()
                     future = runner.submit(evaluate, {"model": model, "arrays": job.arrays})
                     return model, future.result()
-            except BrokenProcessPool:
+            except self.workers.crashes:
                 if self.stopping:
                     raise
                 log.error("%s: its process died (attempt %d of %d)", job.name, attempt, ATTEMPTS)
@@ -172,14 +151,6 @@ class _Team:
             f"The process that trained '{job.name}' died {ATTEMPTS} times.",
             "It was killed or out of memory: try a smaller --parallel.",
         )
-
-
-def _start_child(parent: int, environment: dict[str, str], native_log: Path) -> None:
-    end_with_parent(parent)
-    divert_stderr(native_log)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    os.environ.update(environment)
-    logging.getLogger("catdog").setLevel(logging.INFO)
 
 
 def _mark_crashed(future: PrefectFuture[Any] | None) -> None:

@@ -1,9 +1,12 @@
 """How the machine's cores are shared, and how processes end with the run that started them."""
 
+import logging
 import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +31,15 @@ def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
     """
     processes = max(1, min(jobs, parallel or cores, gpus or cores, cores))
     return Plan(processes=processes, threads=max(1, cores // processes))
+
+
+def start_training_process(parent: int, environment: Mapping[str, str], native_log: Path) -> None:
+    """What a process does first that will train a model: nothing has imported TensorFlow yet."""
+    end_with_parent(parent)
+    divert_stderr(native_log)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.environ.update(environment)
+    logging.getLogger("catdog").setLevel(logging.INFO)
 
 
 def end_with_parent(parent: int) -> None:

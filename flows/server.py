@@ -52,8 +52,8 @@ def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
             stack.callback(process.terminate)
             url = wait_until_ready(process, port, log_file(home), host)
         _report_to(url)
+        stack.callback(deliver)  # else Prefect tries for a minute at exit, with no server left
         yield url
-        _deliver()
 
 
 def free_port() -> int:
@@ -116,7 +116,7 @@ def wait_until_ready(
     while time.monotonic() < end:
         if process.poll() is not None:
             break
-        if _healthy(url):
+        if healthy(url):
             return url
         time.sleep(0.1)
     process.terminate()
@@ -141,7 +141,7 @@ def _report_to(url: str) -> None:
     refresh_global_settings_context()
 
 
-def _deliver() -> None:
+def deliver() -> None:
     """Wait until the server has the last log lines and events of this process."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
@@ -151,14 +151,15 @@ def _deliver() -> None:
 
 
 def _require_health(url: str) -> None:
-    if not _healthy(url):
+    if not healthy(url):
         raise ServerError(
             f"The Prefect server at {url} does not answer.",
             "Start it ('prefect server start'), or unset PREFECT_API_URL to use a private one.",
         )
 
 
-def _healthy(url: str) -> bool:
+def healthy(url: str) -> bool:
+    """Whether the server at this API URL answers."""
     import httpx
 
     try:

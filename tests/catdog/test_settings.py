@@ -101,6 +101,8 @@ def test_an_unknown_variable_is_an_error_that_helps(
         ({"test_share": float("nan")}, ["test_share"]),
         ({"duplicates": "burn"}, ["duplicates", "'drop' or 'keep'", "'burn'"]),
         ({"parallel": 0}, ["parallel", "got 0"]),
+        ({"runner": "ray"}, ["runner", "'process' or 'dask'", "'ray'"]),
+        ({"runner": "dask", "dask_address": "host"}, ["dask_address", "tcp", "'host'"]),
         ({"source": ""}, ["source"]),
         ({"batch": 3}, ["batch", "not permitted"]),
         ({"epochs": 0, "seed": -1}, ["epochs", "seed"]),
@@ -115,6 +117,23 @@ def test_a_wrong_value_is_one_line_that_names_the_setting_and_the_choices(
     assert "\n" not in message
     for part in [*parts, "catdog run --help"]:
         assert part in message
+
+
+def test_an_address_is_refused_without_the_runner_that_uses_it(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    address = "tcp://127.0.0.1:8786"
+    with pytest.raises(SettingsError, match="not used by the runner 'process'") as caught:
+        Settings.load(dask_address=address)
+    assert "--runner dask" in caught.value.remedy
+    assert Settings.load(dask_address=address, runner="dask").dask_address == address
+    environment.setenv("CATDOG_DASK_ADDRESS", address)
+    assert Settings.load().dask_address == address, "commands that train nothing do not care"
+
+
+def test_where_a_run_works_is_not_asked() -> None:
+    on_dask = Settings.load(runner="dask", dask_address="tcp://127.0.0.1:8786")
+    assert on_dask.asked() == Settings.load().asked()
 
 
 def test_a_wrong_value_in_the_environment_is_an_error_too(environment: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""The runner `process`: each training in a child process of the flow, on this machine."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from catdog.machine import tensorflow_environment, visible_gpus
+from catdog.store import Store
+from flows.parallel import Job
+from flows.processes import Plan, start_training_process
+
+
+class ProcessWorkers:
+    """Child processes, each with its share of the cores, and with a GPU of its own if any."""
+
+    crashes: tuple[type[Exception], ...] = (BrokenProcessPool,)
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.places = plan.processes
+        self._threads = plan.threads
+        self._store = store
+        self._gpus: SimpleQueue[str] = SimpleQueue()
+        for gpu in visible_gpus():
+            self._gpus.put(gpu)
+
+    def stop(self) -> None:
+        """End all training processes now; what they finished is kept."""
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+    def close(self) -> None:
+        """Nothing is left: each process ends with its job."""
+
+    @contextmanager
+    def runner(self, job: Job) -> Iterator[ProcessPoolTaskRunner]:
+        """A pool of one process, so that a crash does not reach other models."""
+        log = self._store.work("logs") / f"{job.name}-{job.seed}.log"
+        with (
+            self._environment() as environment,
+            ProcessPoolTaskRunner(
+                max_workers=1,
+                initializer=start_training_process,
+                initargs=(os.getpid(), environment, log),
+            ) as runner,
+        ):
+            yield runner
+
+    @contextmanager
+    def _environment(self) -> Iterator[dict[str, str]]:
+        """What the next process finds in its environment: threads, and a GPU that is free."""
+        environment = tensorflow_environment(self._threads)
+        if not visible_gpus():
+            yield environment
+            return
+        gpu = self._gpus.get()
+        try:
+            yield environment | {"CUDA_VISIBLE_DEVICES": gpu}
+        finally:
+            self._gpus.put(gpu)

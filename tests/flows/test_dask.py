@@ -1,0 +1,213 @@
+"""The runner `dask`: on workers that somebody started, and on a cluster of its own."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client, LocalCluster
+
+from catdog.artifacts import TrainedModel
+from catdog.progress import write_stage
+from catdog.store import Store
+from flows.dask_runner import DaskError, workers_at
+from flows.dask_worker import code_key, obstacle
+from flows.server import free_port
+
+BOTH = ("baseline", "transfer")
+EPOCHS = 60
+"""So many that a training is still far from its end when another one has begun."""
+
+
+@pytest.fixture
+def idle_scheduler() -> Iterator[LocalCluster]:
+    """A scheduler in this process, so far without workers."""
+    with LocalCluster(
+        n_workers=0, processes=False, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.dask_runner.CONNECT_SECONDS", 1)
+
+
+def connect(address: str, store: Store, folder: Path) -> Any:
+    return workers_at(address, most=4, store=store, progress_folder=folder)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(flow_store: Store, tmp_path: Path) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with pytest.raises(DaskError) as caught:
+        connect(address, flow_store, tmp_path)
+    assert address in caught.value.problem
+    assert "dask scheduler" in caught.value.remedy
+
+
+def test_a_scheduler_without_workers_is_named(
+    idle_scheduler: LocalCluster, flow_store: Store, tmp_path: Path
+) -> None:
+    address = idle_scheduler.scheduler_address
+    with pytest.raises(DaskError) as caught:
+        connect(address, flow_store, tmp_path)
+    assert "no workers" in caught.value.problem
+    assert f"dask worker {address}" in caught.value.remedy
+
+
+def test_a_worker_that_does_not_share_the_home_is_named(
+    server: str, idle_scheduler: LocalCluster, flow_store: Store, tmp_path: Path
+) -> None:
+    idle_scheduler.scale(1)
+    folder = tmp_path / "not mounted there"
+    with pytest.raises(DaskError, match="not mounted there") as caught:
+        connect(idle_scheduler.scheduler_address, flow_store, folder)
+    assert "CATDOG_HOME" in caught.value.remedy
+    write_stage(folder, "Training")
+    assert connect(idle_scheduler.scheduler_address, flow_store, folder).places == 1
+
+
+def test_a_worker_with_other_code_or_no_way_to_the_server_cannot_take_part(
+    server: str, tmp_path: Path
+) -> None:
+    assert obstacle(code_key(), tmp_path, server) is None
+    other = obstacle("another key", tmp_path, server)
+    away = obstacle(code_key(), tmp_path, f"http://127.0.0.1:{free_port()}/api")
+    assert other
+    assert "versions" in other[0]
+    assert away
+    assert "PREFECT_API_URL" in away[1]
+
+
+def test_without_the_extra_the_error_names_the_package(
+    run_tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "flows.dask_runner")
+    for name in ("prefect_dask", "prefect_dask.task_runners"):
+        monkeypatch.setitem(sys.modules, name, None)
+    outcome = run_tiny(runner="dask")
+    assert "prefect_dask" in outcome.error.problem
+    assert "pip install prefect-dask" in outcome.error.remedy
+
+
+def test_without_the_runner_nothing_of_dask_is_imported() -> None:
+    script = (
+        "import sys, flows.catdog\n"
+        "print(sorted({'dask', 'distributed', 'prefect_dask'} & set(sys.modules)))"
+    )
+    done = subprocess.run(  # noqa: S603  our own script
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Client]:
+    """A client of a scheduler and two workers, each a process started by hand."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    commands = [
+        ["dask_scheduler", "--host", address, "--no-dashboard"],
+        *[["dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]] * 2,
+    ]
+    processes = [
+        subprocess.Popen(  # noqa: S603  Dask's own commands
+            [sys.executable, "-m", f"distributed.cli.{name}", *options],
+            stderr=subprocess.DEVNULL,
+        )
+        for name, *options in commands
+    ]
+    try:
+        with Client(address, timeout=120, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=120)
+            yield client
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(timeout=60)
+
+
+class Killer(threading.Thread):
+    """Kills a worker that trains, once each model has a finished epoch and none is done."""
+
+    def __init__(self, client: Client, work: Path, models: int) -> None:
+        super().__init__()
+        self.client = client
+        self.work = work
+        self.models = models
+        self.over = threading.Event()
+        self.kept: dict[str, list[dict[str, float]]] = {}
+        """What the checkpoints held just before, by the key of the model."""
+
+    def run(self) -> None:
+        pids = self.client.run(os.getpid)
+        while not self.over.wait(0.05):
+            kept = self._checkpoints()
+            busy = [address for address, keys in self.client.processing().items() if keys]
+            if len(kept) == self.models and len(busy) == self.models:
+                self.kept = kept
+                os.kill(pids[busy[0]], signal.SIGKILL)
+                return
+
+    def _checkpoints(self) -> dict[str, list[dict[str, float]]]:
+        found = {}
+        for path in self.work.glob("*/epoch-*/history.json"):
+            try:
+                found[path.parent.parent.name] = json.loads(path.read_text())
+            except FileNotFoundError:
+                return {}  # the next epoch has just replaced it
+        return found
+
+
+@pytest.mark.slow
+def test_the_trainings_of_a_killed_worker_go_on_at_another_one(
+    cluster: Client, run_tiny: Callable[..., Any], flow_store: Store
+) -> None:
+    assert cluster.scheduler
+    names = ("augmented", "preprocessed")  # equally slow
+    killer = Killer(cluster, flow_store.home / "work" / "training", models=2)
+    killer.start()
+    try:
+        address = cluster.scheduler.address
+        outcome = run_tiny(runner="dask", dask_address=address, models=names, epochs=EPOCHS)
+    finally:
+        killer.over.set()
+        killer.join()
+    assert outcome.error is None
+    assert len(cluster.nthreads()) == 1
+    for name in names:
+        assert outcome.tasks[f"train-{name}"] == ["Completed"]
+        model = flow_store.find(TrainedModel, outcome.run.artifacts[f"model {name} 42"])
+        assert model is not None
+        with model.file("history.csv").open(encoding="utf-8", newline="") as file:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+        before = [row["seconds"] for row in killer.kept[model.key]]
+        assert 1 <= len(before) < len(seconds) == EPOCHS
+        assert seconds[: len(before)] == before
+
+
+@pytest.mark.slow
+def test_a_local_cluster_gives_the_results_of_the_runner_process(
+    second: Any, run_tiny: Callable[..., Any], flow_store: Store
+) -> None:
+    def predictions(outcome: Any) -> dict[str, bytes]:
+        keys = {name: outcome.run.artifacts[f"predictions {name} 42"] for name in BOTH}
+        return {
+            name: (flow_store.folder("predictions", key) / "predictions.csv").read_bytes()
+            for name, key in keys.items()
+        }
+
+    expected = predictions(second)
+    for name in BOTH:
+        model = flow_store.folder("model", second.run.artifacts[f"model {name} 42"])
+        (model / "model.keras").unlink()
+    outcome = run_tiny(runner="dask")
+    assert outcome.error is None
+    assert {outcome.tasks[f"train-{name}"][0] for name in BOTH} == {"Completed"}
+    assert predictions(outcome) == expected
