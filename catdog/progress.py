@@ -25,7 +25,9 @@ class Progress:
     steps: int
     loss: float
     accuracy: float
-    val_loss: float | None
+    epoch_loss: float | None
+    """This and the two below are of the last finished epoch; None before the first."""
+    epoch_accuracy: float | None
     val_accuracy: float | None
     seconds_left: float | None
     finished_epochs: int

@@ -109,7 +109,7 @@ class _Lines:
 def _line(state: Progress) -> str:
     return (
         f"{state.name:<14} seed {state.seed}  epoch {state.finished_epochs}/{state.epochs}  "
-        f"loss {state.loss:.4f}  accuracy {percent(state.accuracy)}  "
+        f"loss {state.epoch_loss or 0:.4f}  accuracy {percent(state.epoch_accuracy or 0)}  "
         f"validation {percent(state.val_accuracy or 0)}  left {duration(state.seconds_left)}"
     )
 

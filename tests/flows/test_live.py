@@ -19,7 +19,8 @@ STATE = Progress(
     steps=63,
     loss=0.12345,
     accuracy=0.9512,
-    val_loss=0.2,
+    epoch_loss=0.2468,
+    epoch_accuracy=0.914,
     val_accuracy=0.9714,
     seconds_left=3_725.4,
     finished_epochs=2,
@@ -44,7 +45,9 @@ def test_a_line_tells_epoch_loss_accuracy_and_time_left() -> None:
 
 
 def test_a_model_in_its_first_epoch_has_no_validation_yet() -> None:
-    first = replace(STATE, epoch=1, val_loss=None, val_accuracy=None, finished_epochs=0)
+    first = replace(
+        STATE, epoch=1, epoch_loss=None, epoch_accuracy=None, val_accuracy=None, finished_epochs=0
+    )
     text = shown(progress_table(keyed(first)))
     assert "1/20" in text
     assert "97.1 %" not in text
@@ -78,7 +81,13 @@ def test_without_a_terminal_there_is_a_line_a_stage_and_a_line_an_epoch(tmp_path
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert "Writing the report" in lines
     (epoch,) = [line for line in lines if line.startswith("transfer")]
-    for text in ("epoch 2/20", "accuracy 95.1 %", "validation 97.1 %", "left 1:02:05"):
+    for text in (
+        "epoch 2/20",
+        "loss 0.2468",
+        "accuracy 91.4 %",
+        "validation 97.1 %",
+        "left 1:02:05",
+    ):
         assert text in epoch
 
 
