@@ -24,8 +24,8 @@ def choose_workers(settings: Settings, store: Store, progress_folder: Path) -> W
         from flows.dask_runner import local_workers, workers_at
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"runner: 'dask' needs the package {error.name}.",
-            "Install it: pip install prefect-dask",
+            f"runner: 'dask' needs packages that are not installed ({error.name}).",
+            "Install them: pip install prefect-dask",
         ) from error
     if not settings.dask_address:
         return local_workers(here, store)
