@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from queue import SimpleQueue
+from threading import Lock
+from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner
 
@@ -13,6 +15,29 @@ from catdog.machine import tensorflow_environment, visible_gpus
 from catdog.store import Store
 from flows.parallel import Job
 from flows.processes import Plan, start_training_process
+
+
+class _PoolOfOne(ProcessPoolTaskRunner):
+    """Prefect's pool, whose process keeps the environment that it was started with.
+
+    Prefect copies the parent's environment over it before each task: what the user has exported
+    would decide the threads, and let every process see every GPU.
+    """
+
+    environment: Mapping[str, str]
+    _one_at_a_time = Lock()
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a task while the parent has the environment of the process."""
+        with self._one_at_a_time:
+            before = dict(os.environ)
+            os.environ.update(self.environment)
+            try:
+                return super().submit(*args, **kwargs)
+            finally:
+                for name in self.environment:
+                    os.environ.pop(name)
+                os.environ.update(before)
 
 
 class ProcessWorkers:
@@ -40,15 +65,15 @@ class ProcessWorkers:
     def runner(self, job: Job) -> Iterator[ProcessPoolTaskRunner]:
         """A pool of one process, so that a crash does not reach other models."""
         log = self._store.work("logs") / f"{job.name}-{job.seed}.log"
-        with (
-            self._environment() as environment,
-            ProcessPoolTaskRunner(
+        with self._environment() as environment:
+            pool = _PoolOfOne(
                 max_workers=1,
                 initializer=start_training_process,
                 initargs=(os.getpid(), environment, log),
-            ) as runner,
-        ):
-            yield runner
+            )
+            pool.environment = environment
+            with pool:
+                yield pool
 
     @contextmanager
     def _environment(self) -> Iterator[dict[str, str]]:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from catdog.artifacts import Arrays, TrainedModel
 from catdog.errors import CatdogError
+from catdog.machine import available_cores
 from catdog.progress import progress_folder, read_progress
 from catdog.runs import Run
 from catdog.store import Store
@@ -243,6 +244,20 @@ def test_every_training_runs_in_a_process_of_its_own_within_the_cores(
         facts = json.loads(model.file("model.json").read_text(encoding="utf-8"))
         threads.append(facts["machine"]["threads"])
     assert sum(threads) <= (os.cpu_count() or 1)
+
+
+def test_what_the_user_has_exported_does_not_take_more_than_the_cores(
+    second: Any,
+    run_tiny: Callable[..., Any],
+    flow_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "77")
+    run = record(run_tiny(models=("baseline",), seed=7))
+    model = flow_store.find(TrainedModel, run.artifacts["model baseline 7"])
+    assert model is not None
+    facts = json.loads(model.file("model.json").read_text(encoding="utf-8"))
+    assert facts["machine"]["threads"] == available_cores()
 
 
 def test_the_arrays_are_those_of_the_settings(first: Any, flow_store: Store) -> None:
