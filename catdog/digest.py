@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 # What these modules decide reaches a key by value, or cannot change an artifact's content.
@@ -16,6 +17,9 @@ PLUMBING = frozenset(
     for name in ("artifacts", "digest", "errors", "machine", "progress", "settings", "store")
 )
 KEY_LENGTH = 24
+# CPython counts the depth of all threads' syntax trees in one place, so that two that parse at
+# once fail with SystemError: https://github.com/python/cpython/issues/106905
+_PARSING = Lock()
 
 
 def file_digest(path: Path) -> str:
@@ -72,7 +76,8 @@ def code_digest(*modules: str) -> str:
         name = waiting.pop()
         if name in found or name in PLUMBING:
             continue
-        tree = ast.parse(_source(name))
+        with _PARSING:
+            tree = ast.parse(_source(name))
         waiting.extend(_imports(tree))
         found[name] = ast.dump(_without_docstrings(tree))
     return value_digest(found)

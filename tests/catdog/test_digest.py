@@ -1,6 +1,9 @@
+import gc
 import importlib
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,33 @@ def test_plumbing_does_not_count(write: Write) -> None:
     with_plumbing = write(maker="from catdog.store import Store\n\nVALUE = 1\n")
     assert with_plumbing != first, "the import itself is code"
     assert with_plumbing == write(maker="from catdog.store import Store\nVALUE = 1  # same\n")
+
+
+@pytest.fixture
+def eager_switching() -> Iterator[None]:
+    """Let Python change threads wherever it may: also where its garbage collector runs."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+
+    def pause(phase: str, info: dict[str, int]) -> None:
+        for _ in range(100):
+            pass
+
+    gc.callbacks.append(pause)
+    gc.set_threshold(10)
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*threshold)
+    gc.callbacks.remove(pause)
+
+
+def test_threads_that_ask_at_once_all_get_the_digest(eager_switching: None) -> None:
+    modules = [f"catdog.{name}" for name in ("comparison", "manifest", "significance", "models")]
+    code_digest.cache_clear()
+    with ThreadPoolExecutor(len(modules)) as threads:
+        at_once = list(threads.map(code_digest, modules))
+    code_digest.cache_clear()
+    assert at_once == [code_digest(module) for module in modules]
 
 
 def test_a_module_without_source_is_an_error() -> None:
