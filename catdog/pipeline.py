@@ -69,4 +69,9 @@ def _batches(images: Images, labels: Labels, rows: Any, steps: int) -> Any:
         tf.TensorSpec((None,), tf.int32),
     )
     dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(READ_AHEAD)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(READ_AHEAD)
+    options = tf.data.Options()
+    # There is nothing to tune, and who lets go of an iterator waits, for up to a minute, until
+    # the tuner wakes up.
+    options.autotune.enabled = False
+    return dataset.with_options(options)

@@ -55,6 +55,12 @@ def test_another_epoch_or_seed_has_another_order(photos: int, seed: int, epoch: 
     assert (order != epoch_order(photos, seed=seed + 1, epoch=epoch)).any()
 
 
+def test_nothing_waits_for_a_tuner_that_sleeps() -> None:
+    training = training_batches(IMAGES, LABELS, batch_size=2, seed=1, epochs=range(1))
+    for batches in (training, ordered_batches(IMAGES, LABELS, batch_size=2)):
+        assert batches.options().autotune.enabled is False
+
+
 def test_the_order_is_the_same_on_every_machine() -> None:
     assert epoch_order(8, seed=1, epoch=0).tolist() == [5, 0, 1, 4, 2, 6, 3, 7]
 
