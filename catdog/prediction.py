@@ -1,6 +1,6 @@
 """Use a trained model: the class of photos that it has never seen."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -61,19 +61,27 @@ def predict(model: TrainedModel, photos: Sequence[Path]) -> Iterator[Prediction]
     Memory does not grow with the number of photos. Raises TrainingError when the model's file
     cannot be loaded.
     """
-    network = load_model(model.file("model.keras"))
-    if len(photos) >= WORTH_ACCELERATING:
-        network = accelerate(network, threads=threads())
+    classify = _classifier(model, len(photos))
     remaining = iter(photos)
     while batch := list(islice(remaining, BATCH_SIZE)):
         read = in_threads(lambda path: _read(path, model.image_size), batch)
         images = [image for image in read if isinstance(image, np.ndarray)]
-        rows = iter(network.predict_on_batch(np.stack(images)) if images else ())
+        rows = iter(classify(np.stack(images)) if images else ())
         for path, image in zip(batch, read, strict=True):
             if isinstance(image, str):
                 yield Prediction(path=path, error=image)
             else:
                 yield _prediction(path, model.classes, next(rows))
+
+
+def _classifier(model: TrainedModel, photos: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The way from a batch of images to probabilities that is the fastest for so many photos."""
+    network = load_model(model.file("model.keras"))
+    if photos <= BATCH_SIZE:  # to trace a graph takes longer than to do without, once
+        return lambda images: np.asarray(network(images, training=False))
+    if photos >= WORTH_ACCELERATING:
+        network = accelerate(network, threads=threads())
+    return lambda images: np.asarray(network.predict_on_batch(images))
 
 
 def _read(path: Path, size: int) -> np.ndarray | str:

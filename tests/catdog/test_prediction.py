@@ -53,6 +53,7 @@ def test_many_photos_are_predicted_as_few_are(
     trained: TrainedModel, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = list(predict(trained, mixed))
+    monkeypatch.setattr(prediction, "BATCH_SIZE", 2)
     monkeypatch.setattr(prediction, "WORTH_ACCELERATING", len(mixed))
     for one, other in zip(few, predict(trained, mixed), strict=True):
         assert (one.path, one.label, one.error) == (other.path, other.label, other.error)
