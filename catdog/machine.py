@@ -1,5 +1,6 @@
 """The machine: its cores and how TensorFlow uses them, and what a result was made with."""
 
+import gc
 import os
 import platform
 import resource
@@ -78,6 +79,22 @@ def tensorflow_environment(threads: int) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and Keras, for a process that ends with its one job.
+
+    The collector of garbage looks through their half a million objects again and again, at the
+    import and at the end of the process, and none is ever garbage: 1.7 of 4.4 s without a job.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import keras  # noqa: F401 - with TensorFlow, its backend here
+    finally:
+        gc.freeze()
+        if collecting:
+            gc.enable()
 
 
 def _processor() -> str:

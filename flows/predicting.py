@@ -12,7 +12,7 @@ from rich.table import Table
 
 from catdog.artifacts import TrainedModel
 from catdog.errors import StoreError
-from catdog.machine import available_cores, tensorflow_environment
+from catdog.machine import available_cores, import_tensorflow, tensorflow_environment
 from catdog.prediction import Prediction, find_photos, predict
 from catdog.registry import Registry
 from catdog.runs import Run, load_runs
@@ -30,6 +30,7 @@ def predict_photos(
     trained = choose_model(store, model)
     os.environ.update(tensorflow_environment(available_cores()))
     divert_stderr(store.work("logs") / "predict.log")
+    import_tensorflow()
     predictions = list(predict(trained, files))
     if csv:
         _write_csv(predictions, trained.classes, csv)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from catdog.machine import import_tensorflow
+
 PARENT_CHECK_SECONDS = 0.5
 STARTED_BY_RUNNER = "PREFECT__FLOW_RUN_ID"
 """Prefect's workers and served deployments set this for the process of a flow run."""
@@ -39,6 +41,7 @@ def start_training_process(parent: int, environment: Mapping[str, str], native_l
     divert_stderr(native_log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.environ.update(environment)
+    import_tensorflow()
     logging.getLogger("catdog").setLevel(logging.INFO)
 
 
