@@ -35,6 +35,8 @@ SAMPLE_SEED = 1
 """Fixed: a run with another training seed is a run on the same photos."""
 
 _CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CHOICES = "Give 'official', 'sample', a folder, an archive, or the http(s) URL of an archive."
 
 
@@ -44,6 +46,12 @@ class _Plan:
 
     key: str
     make: Callable[[Path], Mapping[str, Any]]
+
+
+def require_source(source: str) -> None:
+    """Refuse at once, before anything slow starts, what names no source. Raises SourceError."""
+    if source not in ("sample", "official") and not _WEB.match(source):
+        _local_path(source)
 
 
 def photos_key(source: str, *, store: Store, sleep: Sleep = time.sleep) -> str:
@@ -75,10 +83,8 @@ def _plan(source: str, store: Store, progress: Progress | None, sleep: Sleep) ->
         return _plan_sample()
     if source == "official":
         return _plan_url(OFFICIAL, store, progress, sleep)
-    if re.match(r"https?://", source, re.IGNORECASE):
+    if _WEB.match(source):
         return _plan_url(source, store, progress, sleep)
-    if re.match(r"[a-z][a-z0-9+.-]*://", source, re.IGNORECASE):
-        raise SourceError(f"{source}: catdog fetches from http:// and https:// only.", _CHOICES)
     return _plan_local(source)
 
 
@@ -103,20 +109,28 @@ def _make_sample(folder: Path) -> Mapping[str, Any]:
 
 
 def _plan_local(source: str) -> _Plan:
+    path = _local_path(source)
     with reading():
-        try:
-            path = Path(source).expanduser().resolve()
-        except RuntimeError as error:
-            raise SourceError(f"{source} leads nowhere ({error}).", _CHOICES) from error
         if path.is_dir():
             return _plan_folder(source, path)
-        if not path.is_file():
-            raise SourceError(f"{source} is not a file or folder here.", _CHOICES)
         sha256 = digest_once(path)
     return _Plan(
         _unpacked_key(sha256),
         lambda folder: _make_unpacked(folder, path, name=source, origin=source, sha256=sha256),
     )
+
+
+def _local_path(source: str) -> Path:
+    if _SCHEME.match(source):
+        raise SourceError(f"{source}: catdog fetches from http:// and https:// only.", _CHOICES)
+    with reading():
+        try:
+            path = Path(source).expanduser().resolve()
+        except RuntimeError as error:
+            raise SourceError(f"{source} leads nowhere ({error}).", _CHOICES) from error
+        if not path.is_dir() and not path.is_file():
+            raise SourceError(f"{source} is not a file or folder here.", _CHOICES)
+    return path
 
 
 def _plan_folder(source: str, path: Path) -> _Plan:

@@ -11,6 +11,7 @@ from rich.table import Table
 from catdog.progress import progress_folder, write_stage
 from catdog.runs import Run
 from catdog.settings import Settings
+from catdog.sources import require_source
 from catdog.store import writing
 from catdog.wording import percent
 from flows.champion_commands import print_decision
@@ -32,6 +33,7 @@ def run_flow(settings: Settings, console: Console) -> None:
     Raises the flow's own error when it fails; a run in which only some models failed is printed
     first.
     """
+    require_source(settings.source)
     for name, value in PREFECT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     folder = progress_folder(settings.home)

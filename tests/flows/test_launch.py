@@ -1,13 +1,17 @@
-"""What a run prints at its end."""
+"""What a run refuses before it starts, and what it prints at its end."""
 
 import io
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from catdog.errors import SourceError
 from catdog.runs import Run, Score
-from flows.launch import print_run
+from catdog.settings import Settings
+from flows import launch
+from flows.launch import print_run, run_flow
 
 
 def printed(folder: Path, *scores: Score) -> str:
@@ -40,3 +44,13 @@ def test_a_report_is_named_only_where_there_is_one(tmp_path: Path) -> None:
     assert "report.html" not in printed(tmp_path, failed)
     (tmp_path / "report.html").touch()
     assert str(tmp_path / "report.html") in printed(tmp_path, failed).replace("\n", "")
+
+
+@pytest.mark.parametrize("source", ["offical", "ftp://example.org/pets.zip"])
+def test_a_mistyped_source_is_refused_before_anything_is_started(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "prefect_server", lambda home: pytest.fail("a server was started"))
+    with pytest.raises(SourceError, match=source):
+        run_flow(Settings(source=source, home=tmp_path), Console(file=io.StringIO()))
+    assert list(tmp_path.iterdir()) == []
