@@ -274,17 +274,27 @@ def _judge(
         return _kept("worse", f"{stays}{new} is worse {numbers}.", evidence)
     worst = min(evidence.classes, key=lambda c: c.challenger - c.champion)
     loss = worst.challenger - worst.champion
-    if loss < -class_margin:
+    only = _only_class(evidence)
+    if loss < -class_margin and not only:
         sentence = (
             f"{stays}{new} is better {numbers}, but on {worst.label} it is worse by "
             f"{points(-loss).lstrip('+')} points, more than the {margin} allowed."
         )
         return _kept("worse on a class", sentence, evidence)
-    sentence = (
-        f"{new} replaces {old} as champion: it is better {numbers}; no class is worse by more "
-        f"than {margin} points."
+    classes = (
+        f"{old} is right on {only} alone"
+        if only
+        else f"no class is worse by more than {margin} points"
     )
+    sentence = f"{new} replaces {old} as champion: it is better {numbers}; {classes}."
     return Ruling("promoted", "better", evidence, sentence)
+
+
+def _only_class(evidence: Evidence) -> str | None:
+    """The one class on which the champion is right, and always: it may give it to every photo."""
+    right = [c.label for c in evidence.classes if c.champion == 1]
+    wrong = [c.label for c in evidence.classes if c.champion == 0]
+    return right[0] if right and len(wrong) == len(evidence.classes) - 1 else None
 
 
 def _numbers(evidence: Evidence) -> str:
