@@ -50,12 +50,21 @@ def live_table(folder: Path) -> Iterator[None]:
 
 
 def training_table(progress: Mapping[tuple[str, int], Progress]) -> str:
-    """A row a model, in Markdown; models that were reused have none."""
-    return HEAD + "".join(
-        f"| {p.name} | {p.seed} | {p.finished_epochs} of {p.epochs} | {p.loss:.4f} "
-        f"| {percent(p.accuracy)} | {'' if p.val_accuracy is None else percent(p.val_accuracy)} "
-        f"| {_left(p)} |\n"
-        for p in progress.values()
+    """A row a model, in Markdown; models that were reused have none.
+
+    Losses and accuracies are those of the last finished epoch; in the first epoch, of its steps.
+    """
+    return HEAD + "".join(_row(p) for p in progress.values())
+
+
+def _row(progress: Progress) -> str:
+    loss, accuracy = progress.epoch_loss, progress.epoch_accuracy
+    if loss is None or accuracy is None:
+        loss, accuracy = progress.loss, progress.accuracy
+    validation = "" if progress.val_accuracy is None else percent(progress.val_accuracy)
+    return (
+        f"| {progress.name} | {progress.seed} | {progress.finished_epochs} of {progress.epochs} "
+        f"| {loss:.4f} | {percent(accuracy)} | {validation} | {_left(progress)} |\n"
     )
 
 
