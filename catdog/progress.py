@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import shutil
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Progress:
 
 def progress_folder(home: Path) -> Path:
     """Where the run of this process publishes its progress."""
-    return home / "work" / "progress" / str(os.getpid())
+    return home / "work" / "progress" / f"{socket.gethostname()}-{os.getpid()}"
 
 
 def claim_progress(folder: Path) -> None:

@@ -5,21 +5,21 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from catdog.errors import SettingsError
 from flows.cli import Home, out, use
+from flows.server import AUTH, HOST
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-AUTH = "PREFECT_SERVER_API_AUTH_STRING"
-CLIENT_AUTH = "PREFECT_API_AUTH_STRING"
+LOOPBACK = (HOST, "localhost")
 DEFAULT_PORT = 4200
 """Prefect's own, so that its command line finds the server where it looks first."""
 
 
 def serve(
     *,
-    port: int = DEFAULT_PORT,
-    host: str = LOOPBACK[0],
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))] = DEFAULT_PORT,
+    host: str = HOST,
     insecure: Annotated[bool, Parameter(negative="")] = False,
     home: Home = None,
 ) -> None:
@@ -43,8 +43,6 @@ def serve(
 
     for name, value in PREFECT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if secret := os.environ.get(AUTH):
-        os.environ.setdefault(CLIENT_AUTH, secret)
     require_free(port, host)
     out.print("Starting the Prefect server", highlight=False)
     with running_server(folder, port, host) as url:

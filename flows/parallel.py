@@ -6,8 +6,10 @@ tried once more, which goes on from its last finished epoch.
 
 import contextvars
 import logging
+import time
+import traceback
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from prefect.task_runners import TaskRunner
 
 from catdog.artifacts import Arrays, Predictions, TrainedModel
 from catdog.comparison import ModelResult
-from catdog.errors import TrainingError
+from catdog.errors import CatdogError, TrainingError
 from catdog.evaluation import predictions_key
 from catdog.models import model_spec
 from catdog.store import Store
@@ -34,6 +36,9 @@ log = logging.getLogger("catdog.train")
 
 ATTEMPTS = 2
 """A crash may be bad luck (memory was short for a moment); twice is a fact."""
+
+STOP_SECONDS = 0.1
+"""Between two tries to stop what still runs."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +86,27 @@ def train_and_evaluate(
     """Run all jobs, the longest first; results in the order of the jobs, failures included."""
     team = _Team(workers, store, progress_folder)
     longest_first = sorted(range(len(jobs)), key=lambda i: -model_spec(jobs[i].name).cost)
+    futures: dict[int, Future[ModelResult]] = {}
     with closing(workers), ThreadPoolExecutor(workers.places, "model") as threads:
         try:
-            futures = {
-                i: threads.submit(contextvars.copy_context().run, team.result, jobs[i])
-                for i in longest_first
-            }
+            for i in longest_first:
+                run = contextvars.copy_context().run
+                futures[i] = threads.submit(run, team.result, jobs[i])
             return [futures[i].result() for i in range(len(jobs))]
         except BaseException:
             team.stopping = True
-            workers.stop()
             threads.shutdown(wait=False, cancel_futures=True)
+            while not all(future.done() for future in futures.values()):
+                workers.stop()  # again, for a process that was only about to start
+                time.sleep(STOP_SECONDS)
             raise
+
+
+def describe(error: Exception) -> str:
+    """Why something failed, in words that are never empty: a bug of ours with its kind."""
+    if isinstance(error, CatdogError):
+        return str(error)
+    return traceback.format_exception_only(error)[-1].strip()
 
 
 class _Team:
@@ -109,9 +123,10 @@ class _Team:
         except Exception as error:  # one model must not take down the others
             if self.stopping:
                 raise
-            log.error("%s failed: %s", job.name, error)
+            reason = describe(error)
+            log.error("%s failed: %s", job.name, reason)
             return ModelResult(
-                name=job.name, seed=job.seed, model=None, predictions=None, error=str(error)
+                name=job.name, seed=job.seed, model=None, predictions=None, error=reason
             )
         return ModelResult(
             name=job.name, seed=job.seed, model=model, predictions=predictions, error=None
@@ -130,6 +145,8 @@ class _Team:
 
     def _try(self, job: Job) -> tuple[TrainedModel, Predictions]:
         for attempt in range(1, ATTEMPTS + 1):
+            if self.stopping:
+                raise CancelledError
             future: PrefectFuture[Any] | None = None
             try:
                 with self.workers.runner(job) as runner:
@@ -149,7 +166,8 @@ class _Team:
                 _mark_crashed(future)
         raise TrainingError(
             f"The process that trained '{job.name}' died {ATTEMPTS} times.",
-            "It was killed or out of memory: try a smaller --parallel.",
+            "It was killed or out of memory: try a smaller --parallel. What it wrote is in "
+            f"{self.store.work('logs')}.",
         )
 
 

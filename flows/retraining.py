@@ -39,14 +39,20 @@ def note_changes(manifest: Manifest, source: str, store: Store) -> Changes | Non
 
 def forget_models(jobs: Sequence[Job], store: Store) -> None:
     """Let the models be trained anew; what an earlier try of this flow run has trained stays."""
-    context = FlowRunContext.get()
-    asked = context.flow_run.created if context and context.flow_run else None
+    asked = _due()
     for job in jobs:
-        store.forget(
-            TrainedModel,
-            model_key(job.name, job.arrays, **job.training()),
-            before=asked or datetime.now(UTC),
-        )
+        key = model_key(job.name, job.arrays, **job.training())
+        store.forget(TrainedModel, key, before=asked)
+
+
+def _due() -> datetime:
+    """When this flow run was to start; the same for all its tries.
+
+    A scheduled run was created weeks before: models that are younger than that may be old.
+    """
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return (run and (run.expected_start_time or run.created)) or datetime.now(UTC)
 
 
 def challenge(

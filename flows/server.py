@@ -13,9 +13,12 @@ from pathlib import Path
 
 from catdog.errors import CatdogError
 from catdog.store import Store, no_space, writing
+from flows.processes import end_with_parent
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
+AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+CLIENT_AUTH = "PREFECT_API_AUTH_STRING"
 DELIVERY_SECONDS = 10
 START_SECONDS = 300
 """A new database takes 16 s on 2 free cores, and more than 2 min on busy ones."""
@@ -46,6 +49,7 @@ def prefect_server(home: Path) -> Iterator[str]:
 @contextmanager
 def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
     """A private server of this process, which reports to it, by its API URL. Raises ServerError."""
+    reach_directly(host)
     with ExitStack() as stack:
         with Store(home).lock("prefect-server"):  # two that make the database at once would fail
             process = start_server(home, port, host)
@@ -98,7 +102,10 @@ def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[by
     }
     with log:
         return subprocess.Popen(  # noqa: S603  our own module
-            [sys.executable, "-m", "flows.server", "--host", host, "--port", str(port)],
+            [
+                *(sys.executable, "-m", "flows.server", "--parent", str(os.getpid())),
+                *("--host", host, "--port", str(port)),
+            ],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -141,6 +148,14 @@ def _report_to(url: str) -> None:
     refresh_global_settings_context()
 
 
+def reach_directly(host: str) -> None:
+    """Let this process and its children reach their own server past a proxy, and log in to it."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), HOST, host]))
+    if secret := os.environ.get(AUTH):
+        os.environ.setdefault(CLIENT_AUTH, secret)
+
+
 def deliver() -> None:
     """Wait until the server has the last log lines and events of this process."""
     from prefect.events.worker import EventsWorker
@@ -170,16 +185,16 @@ def healthy(url: str) -> bool:
 
 def main() -> None:
     """Serve until the parent process has gone."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True, help="the process to end with")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args()
+    end_with_parent(given.parent)  # before the imports, which take seconds
+
     import uvicorn
     from prefect.server.api.server import create_app
 
-    from flows.processes import end_with_parent
-
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default=HOST)
-    parser.add_argument("--port", type=int, required=True)
-    end_with_parent(os.getppid())
-    given = parser.parse_args()
     uvicorn.run(create_app(), host=given.host, port=given.port, log_level="warning")
 
 

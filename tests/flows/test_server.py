@@ -1,10 +1,16 @@
 """The private Prefect server of a run."""
 
+import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from flows.server import healthy, reach_directly
 
 START = """
 import sys
@@ -30,3 +36,55 @@ def test_two_runs_that_start_at_once_on_a_new_home_both_get_a_server(tmp_path: P
         printed, problem = process.communicate(timeout=600)
         assert process.returncode == 0, problem
         assert printed.startswith("http://127.0.0.1:")
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def healthy_url() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Healthy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_proxy_does_not_stand_before_the_private_server(
+    healthy_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "example.org")
+    assert not healthy(healthy_url)
+    reach_directly("127.0.0.1")
+    assert healthy(healthy_url)
+    assert os.environ["NO_PROXY"].startswith("example.org,")
+
+
+def test_who_may_log_in_to_the_private_server_is_its_own_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "cat:dog")
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    reach_directly("127.0.0.1")
+    assert os.environ["PREFECT_API_AUTH_STRING"] == "cat:dog"
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING")
+
+
+def test_a_server_whose_parent_is_gone_before_it_is_up_ends() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", "flows.server", "--parent", str(gone.pid)]
+    ended = subprocess.run(  # noqa: S603  our own module
+        [*command, "--host", "127.0.0.1", "--port", "0"], check=False, timeout=120
+    )
+    assert ended.returncode == 1

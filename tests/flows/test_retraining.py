@@ -1,0 +1,28 @@
+"""Which models `force` trains again."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows import retraining
+from flows.parallel import Job
+from flows.retraining import forget_models
+
+DUE = datetime(2026, 11, 23, 3, tzinfo=UTC)
+PLANNED = DUE - timedelta(weeks=3)
+"""Prefect's scheduler creates runs so long ahead."""
+
+
+def test_a_scheduled_run_forgets_what_was_trained_after_it_was_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = SimpleNamespace(created=PLANNED, expected_start_time=DUE)
+    context = SimpleNamespace(get=lambda: SimpleNamespace(flow_run=run))
+    monkeypatch.setattr(retraining, "FlowRunContext", context)
+    forgotten = []
+    store: Any = SimpleNamespace(forget=lambda kind, key, before: forgotten.append(before))
+    arrays: Any = SimpleNamespace(content="photos")
+    forget_models([Job("baseline", 1, arrays, 1, 32, None)], store)
+    assert forgotten == [DUE]
