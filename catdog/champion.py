@@ -161,7 +161,7 @@ def rule(
     Photos that only one of the two was tested on do not count: the other may have been trained on
     them. rolled_back: keys of models that a person has taken back.
     """
-    if found := _incomparable(challenger.candidate, champion.candidate, rolled_back):
+    if found := incomparable(challenger.candidate, champion.candidate, rolled_back):
         return found
     evidence = weigh(challenger, champion)
     if evidence is None or evidence.n < FEWEST_PHOTOS:
@@ -213,7 +213,7 @@ def score_text(candidate: Candidate) -> str:
     )
 
 
-def _incomparable(
+def incomparable(
     challenger: Candidate, champion: Candidate, rolled_back: Collection[str]
 ) -> Ruling | None:
     """The rulings that need no numbers."""

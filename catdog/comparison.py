@@ -28,6 +28,7 @@ from catdog.significance import (
 )
 from catdog.tables import class_names, indices, probabilities, read_facts, read_table
 from catdog.verdict import Contender, Verdict, decide
+from catdog.wording import listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +102,8 @@ class Comparison(Record):
     """All that the report says. Metrics are those of the first seed of each model."""
 
     origin: str
+    note: str
+    """What is to be known about the source; empty when all is as asked."""
     classes: tuple[str, ...]
     guessing: float
     """Accuracy on test of always naming its largest class."""
@@ -129,6 +132,11 @@ class Comparison(Record):
     def model(self, name: str) -> ScoredModel:
         """The scored model of this name."""
         return next(model for model in self.models if model.name == name)
+
+    @property
+    def failures(self) -> str:
+        """The models that failed, with their seeds, in words."""
+        return listing(f"{model.name} (seed {model.seed})" for model in self.failed)
 
     @property
     def winner(self) -> ScoredModel:
@@ -173,6 +181,7 @@ def compare(
     good = good_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=photos.origin,
+        note=photos.note,
         classes=arrays.classes,
         guessing=guessing,
         verdict=verdict,
@@ -193,7 +202,7 @@ def compare(
         doubted=doubted_labels([tables[name] for name in good]),
         quality=data_quality(manifest),
         changes=changes,
-        published=published_results(photos, manifest),
+        published=published_results(manifest),
         digests=_digests(photos, manifest, arrays, done),
         settings=dict(settings),
     )

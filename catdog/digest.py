@@ -68,7 +68,8 @@ def make_key(*, code: tuple[str, ...], libraries: tuple[str, ...] = (), **inputs
 def code_digest(*modules: str) -> str:
     """Digest of the meaning of these modules and of all `catdog` modules that they import.
 
-    Comments, layout and docstrings do not count: changing them changes no artifact.
+    Comments, layout and docstrings, also those below constants and fields, do not count: changing
+    them changes no artifact.
     """
     found: dict[str, str] = {}
     waiting = list(modules)
@@ -101,10 +102,13 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:]
-    return tree
+    stripped: ast.Module = _DropStrings().visit(tree)
+    return stripped
+
+
+class _DropStrings(ast.NodeTransformer):
+    """Takes away the strings that stand as statements: they do nothing."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if alone else node

@@ -23,6 +23,7 @@ from tenacity import (
     wait_random,
 )
 
+from catdog.addresses import without_secrets
 from catdog.digest import file_digest
 from catdog.errors import SourceError
 
@@ -90,11 +91,6 @@ class Version:
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.modified
-
-
-def without_secrets(url: str) -> str:
-    """The address without the user name and password that it may hold."""
-    return str(httpx.URL(url).copy_with(userinfo=b""))
 
 
 def look(url: str, *, sleep: Sleep) -> Version:

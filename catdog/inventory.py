@@ -5,6 +5,7 @@ import hashlib
 import io
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from catdog.errors import SourceError
 
 log = logging.getLogger(__name__)
 
-PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+PHOTO_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+)
 SPLIT_FOLDERS = frozenset(("train", "validation", "test"))
 
 
@@ -28,6 +31,8 @@ class Inventory:
     csv: str
     """A row a file, sorted by path: path (relative to `root`, POSIX), bytes, sha256."""
     count: int
+    left_out: str = ""
+    """How many files of which other kinds there are, in a sentence; empty when there are none."""
 
     @property
     def digest(self) -> str:
@@ -43,9 +48,8 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
     """
     shown = name or str(folder)
     with reading():
-        paths = [path.relative_to(folder) for path in _files(folder)]
+        paths = [path.relative_to(folder) for path in visible_files(folder)]
     photos = sorted(path.as_posix() for path in paths if path.suffix.lower() in PHOTO_SUFFIXES)
-    log.debug("%s: %d photo files, %d others ignored", shown, len(photos), len(paths) - len(photos))
     if not photos:
         raise SourceError(
             f"{shown} holds no photo files.",
@@ -62,7 +66,10 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
         with reading():
             relative = PurePosixPath(photo).relative_to(wrapper)
             rows.writerow((relative, path.stat().st_size, digest_once(path)))
-    return Inventory(root, table.getvalue(), len(photos))
+    left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
+    if left_out:
+        log.warning("%s: %s", shown, left_out)
+    return Inventory(root, table.getvalue(), len(photos), left_out)
 
 
 @contextmanager
@@ -77,7 +84,7 @@ def reading() -> Iterator[None]:
         ) from error
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def visible_files(folder: Path) -> Iterator[Path]:
     """The files below a folder, hidden ones left out; linked folders count, but each once."""
     seen: set[Path] = set()
     for place, folders, names in os.walk(folder, onerror=_give_up, followlinks=True):
@@ -92,6 +99,14 @@ def _files(folder: Path) -> Iterator[Path]:
             path = Path(place, name)
             if not _hidden(name) and path.is_file():
                 yield path
+
+
+def _left_out(others: Iterable[Path]) -> str:
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
+    if not kinds:
+        return ""
+    listed = ", ".join(f"{number} of {kind}" for kind, number in kinds.most_common())
+    return f"Files that catdog does not read as photos were left out: {listed}."
 
 
 def _give_up(error: OSError) -> None:

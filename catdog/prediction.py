@@ -11,7 +11,7 @@ from catdog.acceleration import accelerate
 from catdog.artifacts import TrainedModel
 from catdog.errors import PhotosError
 from catdog.evaluation import BATCH_SIZE, load_model
-from catdog.inventory import PHOTO_SUFFIXES
+from catdog.inventory import PHOTO_SUFFIXES, reading, visible_files
 from catdog.machine import threads
 from catdog.photos import UnreadablePhotoError, in_threads, read_photo, resize
 
@@ -35,16 +35,17 @@ class Prediction(BaseModel):
 def find_photos(paths: Iterable[Path]) -> list[Path]:
     """The photos that are named, and those in the folders that are named, each folder sorted.
 
-    Raises PhotosError for a path that does not exist and for a folder without photos.
+    Hidden files in a folder are left out, as they are from a source.
+
+    Raises PhotosError for a path that does not exist and for a folder without photos, and
+    SourceError for a folder that cannot be read.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [
-                file
-                for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file()
-            ]
+            with reading():
+                files = sorted(visible_files(path))
+            inside = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
             if not inside:
                 raise PhotosError(f"{path} holds no photos.", "Name photos, or a folder of them.")
             found.extend(inside)

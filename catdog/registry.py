@@ -17,7 +17,16 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from catdog.artifacts import Manifest, Predictions, TrainedModel
-from catdog.champion import Candidate, Decision, Entrant, Ruling, rule, score_text, title
+from catdog.champion import (
+    Candidate,
+    Decision,
+    Entrant,
+    Ruling,
+    incomparable,
+    rule,
+    score_text,
+    title,
+)
 from catdog.errors import StoreError
 from catdog.store import ENTRY, Artifact, Store, write_text, writing
 
@@ -111,15 +120,19 @@ class Registry:
         if not past:
             sentence = f"{title(new)} is the first champion: {score_text(new)}."
             return Ruling("promoted", "first", None, sentence)
-        champion = self._entrant(past[-1].champion)
+        before, rolled_back = past[-1].champion, _rolled_back(past)
+        champion = self._entrant(before)
         if champion is None:
-            old = title(past[-1].champion)
+            found = incomparable(new, before, rolled_back)
+            if found and found.reason != "same model":
+                return found
+            old = title(before)
             sentence = (
                 f"{title(new)} is champion, since the files of {old} are missing or damaged: "
                 f"{score_text(new)}."
             )
             return Ruling("promoted", "champion lost", None, sentence)
-        return rule(challenger, champion, rolled_back=_rolled_back(past), class_margin=class_margin)
+        return rule(challenger, champion, rolled_back=rolled_back, class_margin=class_margin)
 
     def _record(
         self,
@@ -205,7 +218,8 @@ def _reign(past: list[Decision]) -> list[Candidate]:
     reign: list[Candidate] = []
     for decision in past:
         if decision.outcome == "promoted":
-            reign.append(decision.champion)
+            if not reign or reign[-1].model != decision.champion.model:  # else it was restored
+                reign.append(decision.champion)
         elif decision.outcome == "rolled-back":
             reign.pop()
     return reign

@@ -49,6 +49,8 @@ def report_key(
         templates=templates(),
         origin=photos.origin,
         photos=photos.inventory,
+        archive=photos.archive_sha256,
+        note=photos.note,
         manifest=manifest.content,
         arrays=arrays.content,
         results=[

@@ -6,7 +6,6 @@ as `CATDOG_NAME` unless that is empty, else from the default here.
 
 import difflib
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Annotated, Any, Literal, Self
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from catdog.addresses import without_secrets
 from catdog.errors import SettingsError
 from catdog.models import MODELS
 
 PREFIX = "CATDOG_"
 NOT_ASKED = {"home", "parallel", "runner", "dask_address", "promote", "class_margin", "force"}
 """Where a run works, how fast, and what becomes of its winner: no result depends on them."""
-_ADDRESS_SECRETS = re.compile(r"(?<=://)[^/?#]*@")
 
 
 def _known(name: str) -> str:
@@ -174,10 +173,10 @@ class Settings(BaseModel):
     def asked(self) -> dict[str, Any]:
         """What decides the results, as JSON values.
 
-        A user name and password in the source's address are left out: this is written down.
+        Secrets in the source's address are left out: this is written down.
         """
         asked = self.model_dump(mode="json", exclude=NOT_ASKED)
-        return asked | {"source": _ADDRESS_SECRETS.sub("", self.source)}
+        return asked | {"source": without_secrets(self.source)}
 
     def described(self) -> dict[str, Any]:
         """What a report says of how to repeat it: the command, then every setting."""

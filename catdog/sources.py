@@ -16,11 +16,12 @@ from typing import Any
 
 import httpx
 
+from catdog.addresses import without_secrets
 from catdog.archives import extract
 from catdog.artifacts import Archive, Photos
 from catdog.digest import digest_once, make_key
 from catdog.errors import SourceError, StoreError
-from catdog.fetch import Progress, Sleep, UnreachableError, fetch, look, without_secrets
+from catdog.fetch import Progress, Sleep, UnreachableError, fetch, look
 from catdog.inventory import Inventory, reading, take_inventory
 from catdog.store import Store, read_entry, write_text
 
@@ -135,7 +136,12 @@ def _local_path(source: str) -> Path:
 
 def _plan_folder(source: str, path: Path) -> _Plan:
     inventory = take_inventory(path, name=source)
-    key = make_key(code=("catdog.inventory",), inventory=inventory.digest, root=str(inventory.root))
+    key = make_key(
+        code=("catdog.inventory",),
+        inventory=inventory.digest,
+        root=str(inventory.root),
+        note=inventory.left_out,
+    )
     return _Plan(key, lambda folder: _record(folder, inventory, source))
 
 
@@ -251,7 +257,8 @@ def _make_unpacked(
     photos.mkdir()
     extract(archive, photos, name=name)
     record = _record(folder, take_inventory(photos, name=name), origin)
-    return {**record, "archive_sha256": sha256, "note": note}
+    notes = filter(None, [note, record["note"]])
+    return record | {"archive_sha256": sha256, "note": " ".join(notes)}
 
 
 def _record(folder: Path, inventory: Inventory, origin: str) -> dict[str, Any]:
@@ -262,4 +269,5 @@ def _record(folder: Path, inventory: Inventory, origin: str) -> dict[str, Any]:
         "root": inventory.root.relative_to(folder) if own else inventory.root,
         "inventory": inventory.digest,
         "count": inventory.count,
+        "note": inventory.left_out,
     }

@@ -128,6 +128,12 @@ def reign(registry: Registry) -> str:
     return champion.name
 
 
+def damage_champion(registry: Registry) -> None:
+    model = registry.champion_model()
+    assert model
+    model.file("model.keras").unlink()
+
+
 def test_the_first_model_is_champion(store: Store, registry: Registry) -> None:
     assert registry.champion() is None
     assert registry.champion_model() is None
@@ -305,13 +311,37 @@ def test_a_damaged_champion_is_an_error_to_its_user_and_loses_its_place(
     store: Store, registry: Registry
 ) -> None:
     registry.challenge(make(store, "a"), class_margin=MARGIN)
-    model = registry.champion_model()
-    assert model
-    model.file("model.keras").unlink()
+    damage_champion(registry)
     with pytest.raises(StoreError, match="catdog champion promote"):
         registry.champion_model()
     decision = registry.challenge(make(store, "b", right=(1, 1)), class_margin=MARGIN)
     assert (decision.outcome, decision.reason) == ("promoted", "champion lost")
+
+
+def test_what_may_not_replace_a_champion_may_not_replace_a_damaged_one_either(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "first"), class_margin=MARGIN)
+    registry.challenge(make(store, "second", right=(50, 50)), class_margin=MARGIN)
+    registry.rollback()
+    damage_champion(registry)
+    for challenger in (
+        make(store, "drawn", origin="sample"),
+        make(store, "second", right=(50, 50)),
+    ):
+        assert registry.challenge(challenger, class_margin=MARGIN).outcome == "kept"
+
+
+def test_a_champion_that_was_damaged_and_restored_is_taken_back_as_one(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "old"), class_margin=MARGIN)
+    better = make(store, "new", right=(50, 50))
+    registry.challenge(better, class_margin=MARGIN)
+    damage_champion(registry)
+    assert registry.challenge(better, class_margin=MARGIN).reason == "champion lost"
+    registry.rollback()
+    assert reign(registry) == "old"
 
 
 def test_a_damaged_decision_is_named(store: Store, registry: Registry) -> None:

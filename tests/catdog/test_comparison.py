@@ -118,7 +118,6 @@ def test_published_results_stand_only_beside_the_official_photos(fake_run: FakeR
     official = {"train": 1000, "validation": 404, "test": 96}
     assert compared(fake_run()).published == ()
     assert len(compared(fake_run(counts=official)).published) == 10
-    assert len(compared(fake_run(origin="official")).published) == 10
     assert compared(fake_run(counts=official, classes=("hens", "owls"))).published == ()
 
 

@@ -63,6 +63,13 @@ def test_comments_docstrings_and_layout_do_not_change_the_digest(write: Write) -
     assert write(helper=same) == first
 
 
+def test_the_words_below_a_constant_or_field_do_not_change_the_digest(write: Write) -> None:
+    source = 'SIZE = 64\n"""{0}"""\n\n\nclass Row:\n    name: str\n    """{0}"""\n'
+    first = write(maker=source.format("Changes no number."))
+    assert write(maker=source.format("Other words.")) == first
+    assert write(maker=source.format("Other words.").replace("64", "65")) != first
+
+
 def test_a_string_that_is_not_a_docstring_counts(write: Write) -> None:
     first = write(maker='NAME = "cat"\n')
     assert write(maker='NAME = "dog"\n') != first

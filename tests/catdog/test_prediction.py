@@ -87,6 +87,8 @@ def test_a_folder_stands_for_the_photos_in_it_sorted(tmp_path: Path) -> None:
     for name in names:
         save(tmp_path / "folder" / name)
     (tmp_path / "folder" / "notes.txt").write_text(TEXT)
+    save(tmp_path / "folder" / "__MACOSX" / "1.jpg")
+    save(tmp_path / "folder" / "._b.jpg")
     single = save(tmp_path / "z.jpg")
     found = find_photos([single, tmp_path / "folder"])
     assert found == [single, *sorted(tmp_path / "folder" / name for name in names)]

@@ -279,11 +279,11 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
         ({"accuracies": {"solo": 0.9}}, ["solo gets 90.1 % of the test photos"], "Lead over"),
         (
             {"accuracies": {"solo": 0.9}, "failed": {"a": "<oom>", "b": "x"}},
-            ["a and b failed and are not compared", "<oom>"],
+            ["failed and are not compared", "a (seed", "<oom>"],
             "Lead over",
         ),
         ({"classes": ("cats", "dogs", "犬 & <b>")}, ["犬 & <b>", "averaged"], "Published"),
-        ({"failed": {"augmented": "killed"}}, ["augmented failed and is not", "killed"], "seeds"),
+        ({"failed": {"augmented": "killed"}}, ["augmented (seed", "failed and is not", "killed"], "seeds"),
         ({"repeats": 5}, ["The ranking is stable", "over 5 seeds"], "Failed models"),
         ({"accuracies": {"perfect": 1.0, "b": 1.0}}, ["It made none on 192 test photos"], "Yes"),
         ({"accuracies": {"a": 0.5, "b": 0.52}}, ["not shown to be better than guessing"], "Yes"),

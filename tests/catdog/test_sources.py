@@ -640,7 +640,22 @@ def test_every_kind_of_photo_and_name(tmp_path: Path, get: Fetcher) -> None:
     )
     folder = as_folder(tmp_path / "pets", names)
     as_folder(folder, ["notes.txt", "a b/.hidden.jpg", "__MACOSX/x.jpg", ".cache/x.jpg", "a b/jpg"])
-    assert listed(get(str(folder))) == names
+    found = get(str(folder))
+    assert listed(found) == names
+    assert found.note.endswith("left out: 1 of .txt, 1 of no suffix.")
+
+
+def test_files_of_a_kind_that_is_not_read_are_never_left_out_in_silence(
+    tmp_path: Path, get: Fetcher
+) -> None:
+    folder = as_folder(tmp_path / "pets", ["cats/a.jpg", "dogs/b.jfif"])
+    first = get(str(folder))
+    assert listed(first) == ["cats/a.jpg", "dogs/b.jfif"]
+    assert first.note == ""
+    as_folder(folder, ["cats/c.HEIC", "dogs/d.heic"])
+    second = get(str(folder))
+    assert "2 of .heic" in second.note
+    assert second.inventory == first.inventory
 
 
 def test_a_linked_class_folder_counts_and_a_circle_ends(tmp_path: Path, get: Fetcher) -> None:
