@@ -16,9 +16,10 @@ ALIVE = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 def crash_orphans() -> list[str]:
     """Mark the served runs that seem to be alive as crashed, and give their names.
 
-    For use before anything is served: then all of them are dead, and the next run would wait for
-    their place until the zombie automation comes. Runs of `catdog run` have no deployment and are
-    left alone. Their finished work is kept: `prefect flow-run retry ID` goes on from it.
+    For use by the only `catdog serve` of a home, before it serves anything: then all of them are
+    dead, and the next run would wait for their place until the zombie automation comes. Runs of
+    `catdog run` have no deployment and are left alone. Their finished work is kept:
+    `prefect flow-run retry ID` goes on from it.
     """
     served = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(is_null_=False),

@@ -1,6 +1,8 @@
 """The command `catdog serve`: a Prefect server and all deployments in one go."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from catdog.errors import SettingsError
+from catdog.store import Store
 from flows.cli import Home, out, use
 from flows.server import AUTH, HOST
 
@@ -45,7 +48,7 @@ def serve(
         os.environ.setdefault(name, value)
     require_free(port, host)
     out.print("Starting the Prefect server", highlight=False)
-    with running_server(folder, port, host) as url:
+    with _alone(folder), running_server(folder, port, host) as url:
         _prepare()
         _say_where(url.removesuffix("/api"), log_file(folder))
         _serve_deployments()
@@ -59,6 +62,18 @@ def check_exposure(host: str, *, insecure: bool) -> None:
         f"Without basic auth, anybody who reaches {host} could run and delete everything.",
         f"Set {AUTH} to USER:PASSWORD, or say --insecure.",
     )
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Only one `serve` a home: a second would take the first one's runs for dead."""
+    store = Store(home)
+    if store.is_locked("serve"):
+        raise SettingsError(
+            f"'catdog serve' runs on {home} already.", "Stop it, or choose another --home."
+        )
+    with store.lock("serve"):
+        yield
 
 
 def _prepare() -> None:

@@ -15,9 +15,10 @@ from sites import wait_for
 from catdog.errors import SettingsError
 from catdog.models import MODELS
 from catdog.settings import Settings
+from catdog.store import Store
 from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, ZOMBIE_MINUTES, automations
 from deployments.definitions import definitions, next_run, served_deployments
-from deployments.serving import check_exposure
+from deployments.serving import check_exposure, serve
 from flows.catdog import catdog
 from flows.server import ServerError, free_port, require_free
 
@@ -207,3 +208,8 @@ def test_a_wrong_parameter_is_refused_before_the_run_starts(served: dict[str, st
     )
     assert done.returncode != 0
     assert "epochs" in done.stdout + done.stderr
+
+
+def test_a_second_serve_on_the_same_home_is_refused(tmp_path: Path) -> None:
+    with Store(tmp_path).lock("serve"), pytest.raises(SettingsError, match=r"runs on .* already"):
+        serve(port=free_port(), home=tmp_path)
