@@ -40,8 +40,8 @@ UNWRITABLE = (
 class Artifact(BaseModel):
     """A stored artifact: its record, and the folder that holds its files.
 
-    Reading a record whose files are missing or damaged raises a ValidationError, so a cached
-    record never outlives what it stands for.
+    Reading a record whose files are missing, damaged or made again raises a ValidationError, so a
+    cached record never outlives what it stands for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +57,9 @@ class Artifact(BaseModel):
     def _whole(self) -> Self:
         if problem := damage(self.path):
             raise ValueError(problem)
+        record = read_entry(self.path).get("record")
+        if not isinstance(record, dict) or record.get("content") != self.content:
+            raise ValueError(f"{self.path} was made again since")
         return self
 
     def file(self, name: str) -> Path:

@@ -171,6 +171,24 @@ def _require_health(url: str) -> None:
             f"The Prefect server at {url} does not answer.",
             "Start it ('prefect server start'), or unset PREFECT_API_URL to use a private one.",
         )
+    _require_login(url)
+
+
+def _require_login(url: str) -> None:
+    """The health check is open to all; whatever else a run asks for is not."""
+    import httpx
+    from prefect.client.orchestration import get_client
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.api_version()
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.UNAUTHORIZED:
+            raise
+        raise ServerError(
+            f"The Prefect server at {url} refuses this user.",
+            f"Set {CLIENT_AUTH} to its USER:PASSWORD.",
+        ) from error
 
 
 def healthy(url: str) -> bool:

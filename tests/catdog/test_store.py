@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -173,6 +174,18 @@ def test_a_cached_record_does_not_outlive_its_files(store: Store, make: Maker) -
     assert Note.model_validate_json(cached) == note
     truncate(note.file("words.txt"))
     with pytest.raises(ValidationError, match=r"words\.txt has 7 bytes instead of 15"):
+        Note.model_validate_json(cached)
+
+
+def test_a_cached_record_does_not_stand_for_what_was_made_later(store: Store) -> None:
+    def write(text: str, folder: Path) -> dict[str, object]:
+        (folder / "words.txt").write_text(text)
+        return {"title": "words"}
+
+    cached = store.obtain(Note, KEY, partial(write, "first")).model_dump_json()
+    store.forget(Note, KEY, before=datetime.now(UTC) + timedelta(days=1))
+    store.obtain(Note, KEY, partial(write, "other"))
+    with pytest.raises(ValidationError, match="made again"):
         Note.model_validate_json(cached)
 
 

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.server import healthy, reach_directly
+from flows.server import ServerError, healthy, prefect_server, reach_directly
 
 START = """
 import sys
@@ -39,8 +40,11 @@ def test_two_runs_that_start_at_once_on_a_new_home_both_get_a_server(tmp_path: P
 
 
 class Healthy(BaseHTTPRequestHandler):
+    def refuses(self) -> bool:
+        return False
+
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(401 if self.refuses() else 200)
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
@@ -66,6 +70,18 @@ def test_a_proxy_does_not_stand_before_the_private_server(
     reach_directly("127.0.0.1")
     assert healthy(healthy_url)
     assert os.environ["NO_PROXY"].startswith("example.org,")
+
+
+def test_a_server_that_refuses_this_user_is_one_clear_error(
+    healthy_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Healthy, "refuses", lambda self: self.path.endswith("/version"))
+    with (
+        temporary_settings({PREFECT_API_URL: f"{healthy_url}/api"}),
+        pytest.raises(ServerError, match=r"refuses this user\. Set PREFECT_API_AUTH_STRING"),
+        prefect_server(tmp_path),
+    ):
+        pass
 
 
 def test_who_may_log_in_to_the_private_server_is_its_own_process(
