@@ -125,7 +125,7 @@ def _template(name: str) -> "Template":
         listing=wording.listing,
         span=_interval_text,
         count=lambda number: f"{number:,}",
-        cell=_cell,
+        cell=wording.plain,
         flat=flatten,
     )
     return environment.get_template(name)
@@ -153,11 +153,3 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
 
 def _interval_text(interval: Any) -> str:
     return "" if interval is None else wording.span(interval.low, interval.high)
-
-
-def _cell(text: Any) -> str:
-    """Text that cannot break a Markdown table or be taken for markup."""
-    clean = " ".join(str(text).split())
-    for mark in "\\|*_`<[]":
-        clean = clean.replace(mark, f"\\{mark}")
-    return clean

@@ -52,3 +52,11 @@ def listing(names: Iterable[str]) -> str:
     """Names as a list in a sentence: "a, b and c"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def plain(text: object) -> str:
+    """Text on one line that cannot break a Markdown table or be taken for markup."""
+    clean = " ".join(str(text).split())
+    for mark in "\\|*_`<[]":
+        clean = clean.replace(mark, f"\\{mark}")
+    return clean

@@ -10,7 +10,7 @@ from prefect.events import emit_event
 from catdog.artifacts import Manifest, Predictions, TrainedModel
 from catdog.champion import Candidate, Decision, Outcome, entrant, score_text, title
 from catdog.registry import Registry
-from catdog.wording import percent
+from catdog.wording import percent, plain
 from tasks.caching import store
 
 log = logging.getLogger("catdog.champion")
@@ -57,11 +57,11 @@ def announce(decision: Decision) -> None:
 
 def explain(decision: Decision) -> str:
     """A decision in Markdown: one sentence, then the numbers behind it."""
-    lines = [f"# {HEADINGS[decision.outcome]}", "", decision.sentence, ""]
+    lines = [f"# {HEADINGS[decision.outcome]}", "", plain(decision.sentence), ""]
     if evidence := decision.evidence:
         lines += ["| Class | Photos | Champion | Challenger |", "|---|--:|--:|--:|"]
         lines += [
-            f"| {_cell(c.label)} | {c.n:,} | {percent(c.champion)} | {percent(c.challenger)} |"
+            f"| {plain(c.label)} | {c.n:,} | {percent(c.champion)} | {percent(c.challenger)} |"
             for c in evidence.classes
         ]
         lines.append("")
@@ -84,8 +84,4 @@ def _facts(decision: Decision) -> dict[str, Any]:
 
 
 def _described(candidate: Candidate) -> str:
-    return f"{title(candidate)} (model `{candidate.model}`), {score_text(candidate)}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|")
+    return f"{plain(title(candidate))} (model `{candidate.model}`), {score_text(candidate)}"
