@@ -200,9 +200,9 @@ def _flag(value: Any) -> str:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     found = {
-        name.removeprefix(PREFIX).lower(): value
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and value
+        name.removeprefix(PREFIX).lower(): environ[name]
+        for name in environ  # not all values: another thread may be taking one away
+        if name.startswith(PREFIX) and environ[name]
     }
     for name in found.keys() - Settings.model_fields.keys():
         known = [PREFIX + field.upper() for field in Settings.model_fields]
