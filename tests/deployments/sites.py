@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -198,7 +199,7 @@ class Site:
         progress = self.home / "work" / "progress"
 
         def begun() -> bool:
-            own = [progress / str(pid) for pid in family(worker.pid)]
+            own = [progress / f"{socket.gethostname()}-{pid}" for pid in family(worker.pid)]
             states = (json.loads(p.read_text()) for folder in own for p in folder.glob("*.json"))
             return any(1 <= state["finished_epochs"] < state["epochs"] for state in states)
 
