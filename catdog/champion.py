@@ -1,7 +1,8 @@
 """Which model is in use, and whether a new one takes its place.
 
 A challenger is promoted only when it names more of the same test photos rightly than the champion,
-by more than chance (exact McNemar test), and is not worse on any class by more than a margin. What
+by more than chance (exact McNemar test), and is not worse on any class by more than a margin; a
+champion that is right on one class alone has none to lose. What
 cannot be compared changes nothing, and says what to do.
 """
 

@@ -88,12 +88,12 @@ def test_who_may_log_in_to_the_private_server_is_its_own_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "cat:dog")
-    monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "")
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING")  # so that what is set now is undone, too
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     reach_directly("127.0.0.1")
     assert os.environ["PREFECT_API_AUTH_STRING"] == "cat:dog"
-    monkeypatch.delenv("PREFECT_API_AUTH_STRING")
 
 
 def test_a_server_whose_parent_is_gone_before_it_is_up_ends() -> None:
