@@ -21,7 +21,7 @@ from catdog.models import build_model, model_spec
 from catdog.pipeline import ordered_batches, steps_per_epoch, training_batches
 from catdog.seeding import seed_epoch, seed_weights
 from catdog.store import Store, write_json
-from catdog.weights import Weights, load_base
+from catdog.weights import Weights, fill_base, new_base
 
 log = logging.getLogger(__name__)
 
@@ -110,14 +110,15 @@ class _Training:
         return self._write(model, checkpoints.history, folder)
 
     def _build(self) -> Any:
-        seed_weights(self.seed)
-        base = load_base(self.weights, self.arrays.image_size) if self.weights else None
-        return build_model(
-            self.name,
-            classes=len(self.arrays.classes),
-            image_size=self.arrays.image_size,
-            base=base,
+        image_size = self.arrays.image_size
+        base = new_base(image_size) if self.weights else None
+        model = build_model(
+            self.name, classes=len(self.arrays.classes), image_size=image_size, base=base
         )
+        seed_weights(model, self.seed)
+        if self.weights:
+            fill_base(base, self.weights)
+        return model
 
     def _fit(self, model: Any, twin: Any, checkpoints: Checkpoints, first: int) -> None:
         batches = training_batches(

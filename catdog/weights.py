@@ -84,22 +84,34 @@ def find_weights(choice: str, *, home: Path, url: str = OFFICIAL_URL) -> Weights
 
 
 def load_base(weights: Weights, image_size: int) -> Any:
+    """`new_base`, filled with these weights. Raises TrainingError as `fill_base`."""
+    base = new_base(image_size)
+    fill_base(base, weights)
+    return base
+
+
+def new_base(image_size: int) -> Any:
     """MobileNetV2 (1.0, no top) as a frozen Keras model: n x size x size x 3, scaled to -1..1.
 
-    Its output is n x size/32 x size/32 x 1280. Raises TrainingError when the file does not fit.
+    Its output is n x size/32 x size/32 x 1280. Its weights are random.
     """
     import keras
 
     base = keras.applications.MobileNetV2(
         input_shape=(image_size, image_size, 3), include_top=False, weights=None
     )
-    if weights.file is not None:
-        _fill(base, weights.file)
     base.trainable = False
     return base
 
 
-def _fill(base: Any, path: Path) -> None:
+def fill_base(base: Any, weights: Weights) -> None:
+    """Load the weights of a file into a base; random ones stay as they are.
+
+    Raises TrainingError when the file does not fit.
+    """
+    path = weights.file
+    if path is None:
+        return
     try:
         with warnings.catch_warnings():
             # Keras only warns when a layer is missing in the file and keeps its random weights.

@@ -15,10 +15,12 @@ import pytest
 from distributed import Client, LocalCluster
 
 from catdog.artifacts import TrainedModel
+from catdog.machine import available_cores, tensorflow_environment
 from catdog.progress import write_stage
 from catdog.store import Store
 from flows.dask_runner import DaskError, workers_at
 from flows.dask_worker import code_key, obstacle
+from flows.processes import plan
 from flows.server import free_port
 
 BOTH = ("baseline", "transfer")
@@ -192,22 +194,66 @@ def test_the_trainings_of_a_killed_worker_go_on_at_another_one(
         assert seconds[: len(before)] == before
 
 
-@pytest.mark.slow
-def test_a_local_cluster_gives_the_results_of_the_runner_process(
-    second: Any, run_tiny: Callable[..., Any], flow_store: Store
+BUSY = """
+import random, threading, time
+
+def draw():
+    while True:
+        random.random()
+        time.sleep(0.0005)
+
+threading.Thread(target=draw, daemon=True).start()
+"""
+"""As `sitecustomize`, it runs in each Python process before all else."""
+
+TRAINED_BY_THE_LIBRARY = """
+import sys
+from pathlib import Path
+import catdog
+
+photos = catdog.download(sys.argv[1])
+arrays = catdog.prefetch(photos, catdog.split(photos), image_size=64)
+for name in sys.argv[2:]:
+    model = catdog.train(name, arrays, epochs=1, weights="embedded")
+    print(catdog.evaluate(model, arrays).file("predictions.csv"))
+"""
+
+
+@pytest.fixture
+def busy_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each process that starts from now on, a thread draws from the global generators."""
+    (tmp_path / "sitecustomize.py").write_text(BUSY, encoding="utf-8")
+    before = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(tmp_path), before])))
+
+
+def test_all_ways_to_train_give_the_same_bits_whatever_other_threads_draw(
+    second: Any,
+    run_tiny: Callable[..., Any],
+    flow_store: Store,
+    tiny_source: Path,
+    busy_processes: None,
+    tmp_path: Path,
 ) -> None:
-    def predictions(outcome: Any) -> dict[str, bytes]:
-        keys = {name: outcome.run.artifacts[f"predictions {name} 42"] for name in BOTH}
-        return {
-            name: (flow_store.folder("predictions", key) / "predictions.csv").read_bytes()
-            for name, key in keys.items()
-        }
+    def predictions(outcome: Any) -> list[bytes]:
+        keys = [outcome.run.artifacts[f"predictions {name} 42"] for name in BOTH]
+        folders = [flow_store.folder("predictions", key) for key in keys]
+        return [(folder / "predictions.csv").read_bytes() for folder in folders]
 
     expected = predictions(second)
-    for name in BOTH:
-        model = flow_store.folder("model", second.run.artifacts[f"model {name} 42"])
-        (model / "model.keras").unlink()
-    outcome = run_tiny(runner="dask")
-    assert outcome.error is None
-    assert {outcome.tasks[f"train-{name}"][0] for name in BOTH} == {"Completed"}
-    assert predictions(outcome) == expected
+    for runner in ("process", "dask"):
+        outcome = run_tiny(runner=runner, force=True)
+        assert outcome.error is None
+        assert {outcome.tasks[f"train-{name}"][0] for name in BOTH} == {"Completed"}
+        assert predictions(outcome) == expected
+    threads = plan(len(BOTH), parallel=2, cores=available_cores()).threads
+    done = subprocess.run(  # noqa: S603  our own script
+        [sys.executable, "-c", TRAINED_BY_THE_LIBRARY, str(tiny_source), *BOTH],
+        env=os.environ | tensorflow_environment(threads) | {"CATDOG_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    files = [Path(line) for line in done.stdout.splitlines() if line.endswith(".csv")]
+    assert [file.read_bytes() for file in files] == expected
