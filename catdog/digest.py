@@ -3,18 +3,28 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
-# What these modules decide reaches a key by value, or cannot change an artifact's content.
+import catdog
+
+ROOT = "catdog"
+# What these modules, or all modules of these packages, decide reaches a key by value, or cannot
+# change an artifact's content.
 PLUMBING = frozenset(
-    f"catdog.{name}"
-    for name in ("artifacts", "digest", "errors", "machine", "progress", "settings", "store")
+    {
+        "catdog.artifacts",
+        "catdog.digest",
+        "catdog.errors",
+        "catdog.machine",
+        "catdog.progress",
+        "catdog.settings",
+        "catdog.store",
+    }
 )
 KEY_LENGTH = 24
 # CPython counts the depth of all threads' syntax trees in one place, so that two that parse at
@@ -68,47 +78,105 @@ def make_key(*, code: tuple[str, ...], libraries: tuple[str, ...] = (), **inputs
 def code_digest(*modules: str) -> str:
     """Digest of the meaning of these modules and of all `catdog` modules that they import.
 
-    Comments, layout and docstrings, also those below constants and fields, do not count: changing
-    them changes no artifact.
+    Comments, layout and docstrings, also those below constants and fields, do not count, nor what
+    only a type checker sees: changing them changes no artifact.
     """
-    found: dict[str, str] = {}
-    waiting = list(modules)
+    return value_digest({name: _read(name).meaning for name in modules_covered(*modules)})
+
+
+def modules_covered(*modules: str) -> frozenset[str]:
+    """These modules and all that they import, as far as they can change an artifact.
+
+    With a module come the packages around it, whose code Python runs first. `catdog` itself comes
+    only where its own name is imported: it makes nothing, but through it everything can be had.
+    """
+    found = set[str]()
+    waiting = _with_packages(modules)
     while waiting:
         name = waiting.pop()
-        if name in found or name in PLUMBING:
-            continue
-        with _PARSING:
-            tree = ast.parse(_source(name))
-        waiting.extend(_imports(tree))
-        found[name] = ast.dump(_without_docstrings(tree))
-    return value_digest(found)
+        if name not in found and not is_plumbing(name):
+            found.add(name)
+            waiting |= _read(name).imports
+    return frozenset(found)
 
 
-def _source(module: str) -> str:
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
+def is_plumbing(module: str) -> bool:
+    """Whether no key counts the code of a module, since it can change no artifact."""
+    parts = module.split(".")
+    return any(".".join(parts[:length]) in PLUMBING for length in range(1, len(parts) + 1))
+
+
+class _Module(NamedTuple):
+    meaning: str
+    imports: frozenset[str]
+
+
+@cache
+def _read(module: str) -> _Module:
+    file = _file(module)
+    if file is None:
         raise ModuleNotFoundError(f"no source for module {module}", name=module)
-    return Path(spec.origin).read_text(encoding="utf-8")
+    source = file.read_text(encoding="utf-8")
+    with _PARSING:
+        tree = ast.parse(source)
+    tree = _DropIdle().visit(tree)
+    named = {name for node in ast.walk(tree) for name in _imports(node)}
+    return _Module(ast.dump(tree), frozenset(_with_packages(filter(_is_own, named))))
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.startswith("catdog."))
-        elif isinstance(node, ast.ImportFrom) and node.module == "catdog":
-            yield from (f"catdog.{a.name}" for a in node.names if find_spec(f"catdog.{a.name}"))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("catdog."):
-            yield node.module or ""
+def _file(module: str) -> Path | None:
+    """Where the code of a module is. It is looked up without importing any package."""
+    for folder in catdog.__path__:
+        place = Path(folder, *module.split(".")[1:])
+        for file in (place / "__init__.py", place.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return None
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    stripped: ast.Module = _DropStrings().visit(tree)
-    return stripped
+def _is_own(module: str) -> bool:
+    return module.split(".")[0] == ROOT
 
 
-class _DropStrings(ast.NodeTransformer):
-    """Takes away the strings that stand as statements: they do nothing."""
+def _with_packages(modules: Iterable[str]) -> set[str]:
+    """The modules, and the packages around them below `catdog`."""
+    found = set[str]()
+    for module in modules:
+        parts = module.split(".")
+        found |= {module, *(".".join(parts[:length]) for length in range(2, len(parts)))}
+    return found
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import():
+            for alias in node.names:
+                # Without `as` it is the name of the outermost package that is bound.
+                yield from (alias.name,) if alias.asname else (alias.name, alias.name.split(".")[0])
+        case ast.ImportFrom(module=str(module)):
+            yield from (_holder(module, alias.name) for alias in node.names)
+        case ast.Call(
+            func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            yield name
+
+
+def _holder(module: str, name: str) -> str:
+    """The module that `from module import name` gives, or takes the name from."""
+    inner = f"{module}.{name}"
+    return inner if _is_own(module) and _file(inner) else module
+
+
+class _DropIdle(ast.NodeTransformer):
+    """Takes away strings that stand as statements, and code for type checkers: they do nothing."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if alone else node
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        match node.test:
+            case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+                node.body = []
+        return self.generic_visit(node)

@@ -1,6 +1,7 @@
+import ast
 import gc
-import importlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from catdog.digest import (
     digest_once,
     file_digest,
     make_key,
+    modules_covered,
     value_digest,
 )
 
@@ -36,18 +38,30 @@ HELPER = '"""Help."""\n\n\ndef double(n):\n    """Twice."""\n    return {} * n\n
 
 
 @pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Write modules into the catdog package for one test, and give the digest of the maker."""
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Write modules into the catdog package for one test, and give the digest of the maker.
+
+    `room.inner` is a module in a package, and `room.__init__` that package's own code.
+    """
     monkeypatch.setattr(catdog, "__path__", [*catdog.__path__, str(tmp_path)])
 
     def write(**modules: str) -> str:
         for name, source in modules.items():
-            (tmp_path / f"probe_{name}.py").write_text(source)
-        importlib.invalidate_caches()
-        code_digest.cache_clear()
+            file = tmp_path / f"probe_{name.replace('.', '/')}.py"
+            file.parent.mkdir(exist_ok=True)
+            if file.parent != tmp_path:
+                (file.parent / "__init__.py").touch()
+            file.write_text(source)
+        forget()
         return code_digest("catdog.probe_maker")
 
-    return write
+    yield write
+    forget()
+
+
+def forget() -> None:
+    code_digest.cache_clear()
+    digest._read.cache_clear()
 
 
 def test_an_edit_of_the_maker_or_of_a_helper_changes_the_digest(write: Write) -> None:
@@ -92,6 +106,116 @@ def test_every_way_of_importing_a_helper_is_followed(write: Write, statement: st
     assert write(helper=HELPER.format(3)) != first
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import catdog.probe_room.helper",
+        "import catdog.probe_room.helper as helper",
+        "from catdog.probe_room import helper",
+        "from catdog.probe_room import helper as other, SIZE",
+        "from catdog.probe_room.helper import double",
+        "from catdog.probe_room.helper import *",
+        "def make():\n    from catdog.probe_room import helper",
+        "def make():\n    import catdog.probe_room.helper as helper",
+        "from importlib import import_module\nhelper = import_module('catdog.probe_room.helper')",
+        "import importlib\ndef make():\n    importlib.import_module('catdog.probe_room.helper')",
+    ],
+)
+def test_every_way_of_importing_from_a_room_is_followed(write: Write, statement: str) -> None:
+    room = {"room.__init__": "SIZE = 64\n", "room.helper": HELPER.format(2)}
+    first = write(maker=statement, **room, **{"room.other": "OTHER = 1\n"})
+    assert write(**{"room.helper": HELPER.format(3)}) != first
+    assert write(**{"room.helper": HELPER.replace("Twice", "Double").format(2)}) == first
+    assert write(**{"room.__init__": "SIZE = 65\n"}) != first, "Python runs it on the way"
+    assert write(**{"room.__init__": '"""A room."""\n\nSIZE = 64  # small\n'}) == first
+    assert write(**{"room.other": "OTHER = 2\n"}) == first, "nobody imports it"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from catdog import probe_room",
+        "from catdog.probe_room import double",
+        "import catdog.probe_room as room",
+        "from catdog.probe_room.other import OTHER",
+    ],
+)
+def test_what_a_room_itself_imports_is_followed(write: Write, statement: str) -> None:
+    inside = {
+        "room.__init__": "from catdog.probe_room.helper import double\n",
+        "room.other": "OTHER = 1\n",
+    }
+    first = write(maker=statement, **inside, **{"room.helper": HELPER.format(2)})
+    assert write(**{"room.helper": HELPER.format(3)}) != first
+
+
+def test_the_rooms_around_a_room_count(write: Write) -> None:
+    first = write(
+        **{"maker": "from catdog.probe_room.inner import helper\n", "room.__init__": "SIZE = 64\n"},
+        **{"room.inner.__init__": "", "room.inner.helper": HELPER.format(2)},
+    )
+    assert write(**{"room.__init__": "SIZE = 65\n"}) != first
+    assert write(**{"room.__init__": "SIZE = 64\n", "room.inner.helper": HELPER.format(3)}) != first
+
+
+@pytest.mark.parametrize("condition", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
+def test_what_only_a_type_checker_sees_does_not_count(write: Write, condition: str) -> None:
+    source = "if {}:\n    from catdog.probe_helper import {}\nelse:\n    VALUE = {}\n"
+    maker = source.format(condition, "double", 1)
+    first = write(maker=maker, helper=HELPER.format(2))
+    assert modules_covered("catdog.probe_maker") == {"catdog.probe_maker"}
+    assert write(helper=HELPER.format(3)) == first
+    assert write(maker=source.format(condition, "double as twice", 1)) == first
+    assert write(maker=source.format(condition, "double", 2)) != first
+
+
+def test_what_is_imported_where_a_type_checker_does_not_look_counts(write: Write) -> None:
+    maker = "if TYPE_CHECKING:\n    pass\nelse:\n    from catdog import probe_helper\n"
+    first = write(maker=maker, helper=HELPER.format(2))
+    assert write(helper=HELPER.format(3)) != first
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import catdog",
+        "import catdog as cd",
+        "import catdog.probe_helper",
+        "from catdog import train",
+        "from catdog import *",
+    ],
+)
+def test_the_package_counts_where_its_own_name_is_imported(write: Write, statement: str) -> None:
+    write(maker=statement, helper="")
+    covered = modules_covered("catdog.probe_maker")
+    assert {"catdog", *modules_covered("catdog")} < covered
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import catdog.probe_helper as helper", "from catdog import probe_helper"],
+)
+def test_the_package_does_not_count_on_the_way_to_a_module(write: Write, statement: str) -> None:
+    write(maker=statement, helper="")
+    assert modules_covered("catdog.probe_maker") == {"catdog.probe_maker", "catdog.probe_helper"}
+
+
+def test_no_module_is_imported_by_a_name_that_is_computed() -> None:
+    """`catdog.digest` could not follow it."""
+    computed = [
+        f"{file}:{node.lineno}"
+        for file in Path(catdog.__path__[0]).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and re.search("import_module$|__import__$", name_of(node))
+        if not node.args or not isinstance(node.args[0], ast.Constant)
+    ]
+    assert computed == []
+
+
+def name_of(call: ast.Call) -> str:
+    return ast.unparse(call.func)
+
+
 def test_modules_that_import_each_other_are_followed_once(write: Write) -> None:
     helper = "import catdog.probe_maker\n\nVALUE = 1\n"
     first = write(maker="import catdog.probe_helper\n", helper=helper)
@@ -103,6 +227,32 @@ def test_plumbing_does_not_count(write: Write) -> None:
     with_plumbing = write(maker="from catdog.store import Store\n\nVALUE = 1\n")
     assert with_plumbing != first, "the import itself is code"
     assert with_plumbing == write(maker="from catdog.store import Store\nVALUE = 1  # same\n")
+
+
+def test_a_package_of_plumbing_does_not_count_with_all_that_is_in_it(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "PLUMBING", {"catdog.probe_room"})
+    maker = "from catdog.probe_room import helper\nfrom catdog import probe_roomy\n"
+    first = write(maker=maker, roomy="A = 1\n", **{"room.helper": HELPER.format(2)})
+    assert write(**{"room.helper": HELPER.format(3), "room.__init__": "A = 1\n"}) == first
+    assert write(roomy="A = 2\n") != first, "only its name begins alike"
+
+
+def test_a_module_of_plumbing_takes_nothing_else_of_its_package_with_it(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "PLUMBING", {"catdog.probe_room.helper"})
+    maker = "from catdog.probe_room import helper, other\n"
+    inside = {"room.helper": HELPER.format(2), "room.other": "A = 1\n", "room.__init__": ""}
+    first = write(maker=maker, **inside)
+    assert write(**{"room.helper": HELPER.format(3)}) == first
+    assert write(**{"room.other": "A = 2\n"}) != first
+    assert write(**inside | {"room.__init__": "A = 1\n"}) != first
+
+
+def test_all_plumbing_exists() -> None:
+    assert [name for name in digest.PLUMBING if digest._file(name) is None] == []
 
 
 @pytest.fixture
@@ -125,10 +275,10 @@ def eager_switching() -> Iterator[None]:
 
 def test_threads_that_ask_at_once_all_get_the_digest(eager_switching: None) -> None:
     modules = [f"catdog.{name}" for name in ("comparison", "manifest", "significance", "models")]
-    code_digest.cache_clear()
+    forget()
     with ThreadPoolExecutor(len(modules)) as threads:
         at_once = list(threads.map(code_digest, modules))
-    code_digest.cache_clear()
+    forget()
     assert at_once == [code_digest(module) for module in modules]
 
 
