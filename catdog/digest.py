@@ -20,6 +20,7 @@ PLUMBING = frozenset(
         "catdog.artifacts",
         "catdog.digest",
         "catdog.errors",
+        "catdog.fetch",
         "catdog.machine",
         "catdog.progress",
         "catdog.settings",

@@ -91,7 +91,7 @@ def _plan(source: str, store: Store, progress: Progress | None, sleep: Sleep) ->
 
 def _plan_sample() -> _Plan:
     key = make_key(
-        code=("catdog.sample", "catdog.inventory"),
+        code=("catdog.sources",),
         libraries=("numpy", "pillow"),
         train=SAMPLE_TRAIN,
         validation=SAMPLE_VALIDATION,
@@ -137,7 +137,7 @@ def _local_path(source: str) -> Path:
 def _plan_folder(source: str, path: Path) -> _Plan:
     inventory = take_inventory(path, name=source)
     key = make_key(
-        code=("catdog.inventory",),
+        code=("catdog.sources",),
         inventory=inventory.digest,
         root=str(inventory.root),
         note=inventory.left_out,
@@ -229,7 +229,7 @@ def _archive_key(**known: Any) -> str:
 
 
 def _unpacked_key(archive: str, *, note: str = "") -> str:
-    return make_key(code=("catdog.archives", "catdog.inventory"), archive=archive, note=note)
+    return make_key(code=("catdog.sources",), archive=archive, note=note)
 
 
 def _make_archive(
