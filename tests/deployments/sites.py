@@ -18,6 +18,8 @@ import httpx
 from flows.server import free_port
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = dict(os.environ)
+"""As it is before the first test: a command that a test runs in this process leaves traces."""
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 PATIENCE = 240
 """Seconds to wait for what takes a few on a free machine."""
@@ -78,7 +80,7 @@ class Site:
         self.folder = folder
         self.home = folder / "home"
         self.port = free_port()
-        self.environment = os.environ | {
+        self.environment = ENVIRONMENT | {
             "CATDOG_HOME": str(self.home),
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",

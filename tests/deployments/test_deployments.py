@@ -1,6 +1,5 @@
 """Both ways to start, and what keeps watch: without a server where that is enough."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sites import wait_for
+from sites import ENVIRONMENT, wait_for
 
 from catdog.errors import SettingsError
 from catdog.models import MODELS
@@ -144,11 +143,8 @@ def test_a_run_that_lives_is_not_taken_for_a_zombie() -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """`catdog serve` as an operator starts it, and the environment that reaches it."""
     port, home = free_port(), tmp_path_factory.mktemp("home")
-    environment = os.environ | {
-        "CATDOG_HOME": str(home),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-    }
-    starting = {name: value for name, value in environment.items() if name != "PREFECT_API_URL"}
+    starting = ENVIRONMENT | {"CATDOG_HOME": str(home)}
+    environment = starting | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     process = subprocess.Popen(  # noqa: S603  our own command
         [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
         env=starting,

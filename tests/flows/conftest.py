@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,24 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def home() -> Path:
-    """The home folder of this test session: the tasks read it when they are imported."""
+def flow_home() -> Path:
+    """The home folder of this test session: the tasks read it when they are imported, so here."""
+    import_module("flows.catdog")
     return Path(os.environ["CATDOG_HOME"])
 
 
 @pytest.fixture(scope="session")
-def flow_store(home: Path) -> Store:
-    return Store(home)
+def flow_store(flow_home: Path) -> Store:
+    return Store(flow_home)
 
 
 @pytest.fixture(scope="session")
-def server(home: Path) -> Iterator[str]:
+def server(flow_home: Path) -> Iterator[str]:
     """A private Prefect server for all tests that need one; `catdog run` finds it too."""
     from flows import server
 
     server.START_SECONDS = 600  # a busy machine is no failed test
-    with server.prefect_server(home) as url:
+    with server.prefect_server(flow_home) as url:
         yield url
     os.environ.pop("PREFECT_API_URL", None)
 

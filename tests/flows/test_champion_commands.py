@@ -1,9 +1,11 @@
 """`catdog champion` and `catdog predict` on runs whose artifacts are made up."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -32,7 +34,7 @@ def catdog(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tupl
     """Runs the command line: exit code, and all that it printed on one line."""
 
     def call(*words: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as ended, patch.dict(os.environ):
             main([*words, "--home", str(home)])
         printed = capsys.readouterr()
         return int(ended.value.code or 0), " ".join((printed.out + printed.err).split())

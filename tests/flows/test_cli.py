@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def command(home: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `catdog WORD...` in this process."""
 
     def run(*words: str | Path) -> Answer:
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as ended, patch.dict(os.environ):
             main([str(word) for word in words])
         printed = capsys.readouterr()
         code = ended.value.code
