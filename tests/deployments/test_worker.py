@@ -1,7 +1,6 @@
 """Server, work pool and worker: runs start, queue, reuse, end when cancelled, survive a crash."""
 
 import os
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,17 @@ FOR_EVER = 5_000
 """Epochs: more than any test waits for."""
 
 
-@pytest.fixture(scope="module")
-def source(tiny_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Photos of these tests alone, so that no other test has made anything of them before."""
+    from catdog.sample import draw
+
     folder = tmp_path_factory.mktemp("sources") / "my photos"
-    shutil.copytree(tiny_photos, folder)
+    draw(folder, train=40, validation=40, seed=7)
     return str(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def first(site: Site, source: str) -> dict[str, Any]:
     """The first run, as an operator starts and watches it; its flow run."""
     site.operate(
@@ -33,6 +35,11 @@ def first(site: Site, source: str) -> dict[str, Any]:
     (run,) = site.runs(name={"like_": Path(source).name})
     found: dict[str, Any] = run
     return found
+
+
+def first_record(site: Site, first: dict[str, Any]) -> Any:
+    source = first["parameters"]["source"]
+    return next(record for record in site.records() if record["settings"]["source"] == source)
 
 
 def test_a_run_is_named_and_tagged_for_what_it_does(first: dict[str, Any]) -> None:
@@ -54,20 +61,18 @@ def test_its_pages_show_training_report_comparison_lineage_and_champion(
     shown = site.artifacts(first["id"])
     assert set(shown) == {"training", "report", "comparison", "lineage", "champion"}
     assert "1 of 1" in shown["training"]["data"]
-    source = first["parameters"]["source"]
-    record = next(r for r in site.records() if r["settings"]["source"] == source)
-    for what, key in record["artifacts"].items():
+    for what, key in first_record(site, first)["artifacts"].items():
         assert what in shown["lineage"]["data"]
         assert key in shown["lineage"]["data"]
 
 
 def test_a_run_on_unchanged_photos_makes_nothing_unless_forced(
-    site: Site, first: dict[str, Any], source: str
+    site: Site, first: dict[str, Any]
 ) -> None:
     again = dict(first["parameters"])
     assert site.wait(site.run(**again)) == "Completed"
     record = site.records()[-1]
-    assert record["unchanged_since"] == site.records()[-2]["id"]
+    assert record["unchanged_since"] == first_record(site, first)["id"]
     assert set(record["reused"]) == set(record["artifacts"])
     assert site.wait(site.run(**again, force=True)) == "Completed"
     record = site.records()[-1]

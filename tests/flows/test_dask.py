@@ -168,6 +168,7 @@ class Killer(threading.Thread):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("first")
 def test_the_trainings_of_a_killed_worker_go_on_at_another_one(
     cluster: Client, run_tiny: Callable[..., Any], flow_store: Store
 ) -> None:
