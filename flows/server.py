@@ -80,6 +80,11 @@ def require_free(port: int, host: str = HOST) -> None:
             ) from error
 
 
+def address(port: int, host: str = HOST) -> str:
+    """Where this machine reaches its server, and its UI."""
+    return f"http://{HOST if host == EVERYWHERE else host}:{port}"
+
+
 def log_file(home: Path) -> Path:
     """Where the private server writes what it has to say."""
     return home / "prefect" / "server.log"
@@ -96,6 +101,8 @@ def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[by
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui"),
         "PREFECT_SERVER_API_HOST": host,
         "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join([address(port, host), *_allowed()]),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_UI_API_URL": "/api",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # its console is the log file
@@ -118,7 +125,7 @@ def wait_until_ready(
     process: subprocess.Popen[bytes], port: int, log: Path, host: str = HOST
 ) -> str:
     """Wait for the server's health check and give its API URL."""
-    url = f"http://{HOST if host == EVERYWHERE else host}:{port}/api"
+    url = f"{address(port, host)}/api"
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -138,6 +145,14 @@ def configured_url() -> str | None:
 
     url = get_current_settings().api.url
     return str(url) if url else None
+
+
+def _allowed() -> list[str]:
+    """The origins that Prefect's settings allow by name; its default is any."""
+    from prefect.settings import get_current_settings
+
+    given = get_current_settings().server.api.cors_allowed_origins.split(",")
+    return [origin for origin in given if origin not in ("", "*")]
 
 
 def _report_to(url: str) -> None:
@@ -213,7 +228,15 @@ def main() -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
-    uvicorn.run(create_app(), host=given.host, port=given.port, log_level="warning")
+    from flows.guard import Guard, known_names
+
+    origins = _allowed()
+    app = Guard(
+        create_app(),
+        names=None if os.environ.get(AUTH) else known_names(origins),  # a login guards as well
+        origins=origins,
+    )
+    uvicorn.run(app, host=given.host, port=given.port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""What stands before a Prefect server of ours, so that no foreign web page can use it."""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from fastapi.datastructures import Headers
+from fastapi.responses import PlainTextResponse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+SETTING = "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"
+HOST_HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[^][:@/]+)(:\d+)?", re.IGNORECASE)
+ORIGIN = re.compile(r"https?://(.+)")
+FORBIDDEN = 403
+
+
+class Guard:
+    """Refuses what pages of other sites send; Prefect's own checks stop short of websockets.
+
+    names: the host names that the server goes by beside numeric addresses, or None for any. A
+    page can give its own name our address (DNS rebinding), but it cannot take on a number.
+    origins: whose pages may ask beside those that the server itself has sent.
+    """
+
+    def __init__(
+        self, app: "ASGIApp", *, names: Collection[str] | None, origins: Collection[str]
+    ) -> None:
+        self._app = app
+        self._names = names
+        self._origins = origins
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer as the server does, or refuse."""
+        app = self._app
+        if scope["type"] in ("http", "websocket") and (
+            objection := self._objection(Headers(scope=scope))
+        ):
+            app = PlainTextResponse(f"{objection}\n", status_code=FORBIDDEN)
+        await app(scope, receive, send)
+
+    def _objection(self, headers: Headers) -> str | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._names is not None and not _is_known(host_name(host), self._names):
+            return f"Refused: this server has no such name. {SETTING} can name a proxy before it."
+        if origin is None or origin in (f"http://{host}", f"https://{host}", *self._origins):
+            return None
+        return f"Refused: a page of another site asks. {SETTING} can allow it."
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port; empty when there is none."""
+    found = HOST_HEADER.fullmatch(host)
+    return found[1].strip("[]").lower() if found else ""
+
+
+def known_names(origins: Collection[str]) -> frozenset[str]:
+    """The names of this machine, and those of some origins."""
+    given = (host_name(found[1]) for origin in origins if (found := ORIGIN.fullmatch(origin)))
+    return frozenset({"localhost", socket.gethostname().lower(), *given} - {""})
+
+
+def _is_known(name: str, names: Collection[str]) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name in names
+    return True
