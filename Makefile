@@ -28,7 +28,7 @@ full: $(READY) ## The whole job on the official photos, or on yours: make full S
 	$(BIN)/catdog run --source "$(SOURCE)"
 
 serve: $(READY) ## Start a Prefect server with its UI, and run the deployments when due
-	$(BIN)/catdog serve
+	$(BIN)/catdog serve --client-config prefect.toml
 
 test: $(READY) ## Run the fast tests and show the coverage
 	$(BIN)/pytest -m "not slow" --cov --numprocesses auto --maxprocesses 4 --dist loadfile

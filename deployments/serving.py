@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +11,9 @@ from cyclopts.validators import Number
 
 from catdog.errors import SettingsError
 from catdog.store import Store
-from flows.cli import Home, out, use
-from flows.server import AUTH, HOST
+from flows.cli import Home, Switch, out, use
+from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
+from flows.server import CLIENT_CONFIG, HOST
 
 LOOPBACK = (HOST, "localhost")
 DEFAULT_PORT = 4200
@@ -23,7 +24,9 @@ def serve(
     *,
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))] = DEFAULT_PORT,
     host: str = HOST,
-    insecure: Annotated[bool, Parameter(negative="")] = False,
+    auth: Switch = False,
+    insecure: Switch = False,
+    client_config: Path | None = None,
     home: Home = None,
 ) -> None:
     """Start a Prefect server with its UI, and run the deployments 'full' and 'smoke' when due.
@@ -35,32 +38,48 @@ def serve(
     port
         Of the server and its UI.
     host
-        The address to listen on; any but loopback needs basic auth (see --insecure).
+        The address to listen on; any but loopback needs a login (see --auth and --insecure).
+    auth
+        Ask for a login, as a machine with several users needs. The home keeps it in
+        prefect/login.toml, which only you can read, and its servers ask for it from now on.
     insecure
-        Listen on another address without basic auth: whoever reaches it can run and delete.
+        Listen on another address without a login: whoever reaches it can run and delete.
+    client_config
+        Keep its address (and login) in this file while it runs. Prefect's commands read
+        'prefect.toml' in the folder where they start.
     """
-    check_exposure(host, insecure=insecure)
+    check_exposure(host, insecure=insecure or auth)
     folder = use(home=home).home
     from flows.launch import PREFECT_ENVIRONMENT
-    from flows.server import log_file, require_free, running_server
+    from flows.login import client_config as written
+    from flows.login import keep_login, require_ours
+    from flows.server import address, require_free, running_server
 
     for name, value in PREFECT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     require_free(port, host)
+    if client_config:
+        require_ours(client_config)
     out.print("Starting the Prefect server", highlight=False)
-    with _alone(folder), running_server(folder, port, host) as url:
+    with ExitStack() as stack:
+        stack.enter_context(_alone(folder))
+        if auth or login_file(folder).exists():
+            keep_login(folder, f"{address(port, host)}/api")
+        url = stack.enter_context(running_server(folder, port, host))
         _prepare()
-        _say_where(url.removesuffix("/api"), log_file(folder))
+        if client_config:
+            stack.enter_context(written(client_config, url))
+        _say_where(url, folder, client_config)
         _serve_deployments()
 
 
 def check_exposure(host: str, *, insecure: bool) -> None:
-    """Refuse to listen beyond loopback without basic auth. Raises SettingsError."""
+    """Refuse to listen beyond loopback without a login. Raises SettingsError."""
     if host in LOOPBACK or insecure or os.environ.get(AUTH):
         return
     raise SettingsError(
-        f"Without basic auth, anybody who reaches {host} could run and delete everything.",
-        f"Set {AUTH} to USER:PASSWORD, or say --insecure.",
+        f"Without a login, anybody who reaches {host} could run and delete everything.",
+        f"Say --auth, set {AUTH} to USER:PASSWORD, or say --insecure.",
     )
 
 
@@ -85,20 +104,31 @@ def _prepare() -> None:
     create_automations()
 
 
-def _say_where(address: str, log: Path) -> None:
+def _say_where(url: str, home: Path, client_config: Path | None) -> None:
     import asyncio
 
     from deployments.definitions import next_run
+    from flows.server import log_file
 
-    lines = [f"UI:        {address}"]
+    lines = [f"UI:        {url.removesuffix('/api')}"]
+    if login_file(home).exists():
+        lines.append(f"Login:     the auth_string in {login_file(home)}")
     if coming := asyncio.run(next_run()):
         name, when = coming
         lines.append(f"Next run:  catdog/{name} on {when:%A, %Y-%m-%d at %H:%M %Z}")
     lines += [
-        f"Start one: PREFECT_API_URL={address}/api prefect deployment run catdog/smoke --watch",
-        f"Log:       {log}",
+        f"Start one: {_reaching(url, client_config)}prefect deployment run catdog/smoke --watch",
+        f"Log:       {log_file(home)}",
     ]
     out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+
+
+def _reaching(url: str, client_config: Path | None) -> str:
+    """What to write before a command of Prefect's, so that it finds the server."""
+    if client_config and client_config.absolute() == CLIENT_CONFIG.absolute():
+        return ""
+    login = f"{CLIENT_AUTH}=USER:PASSWORD " if os.environ.get(AUTH) else ""
+    return f"{CLIENT_URL}={url} {login}"
 
 
 def _serve_deployments() -> None:

@@ -66,7 +66,7 @@ def promote(run: str, /, *, model: str | None = None, home: Home = None) -> None
     from catdog.registry import Registry
 
     folder = use(home=home).home
-    _tell(Registry(folder).promote(_entrant(Store(folder), run, model)))
+    _tell(Registry(folder).promote(_entrant(Store(folder), run, model)), folder)
 
 
 @champion_app.command
@@ -74,7 +74,8 @@ def rollback(*, home: Home = None) -> None:
     """Go back to the champion before this one."""
     from catdog.registry import Registry
 
-    _tell(Registry(use(home=home).home).rollback())
+    folder = use(home=home).home
+    _tell(Registry(folder).rollback(), folder)
 
 
 def print_decision(run: "Run", home: Path) -> None:
@@ -115,14 +116,16 @@ def _entrant(store: Store, run_name: str, model_name: str | None) -> "Entrant":
     return entrant(model, predictions, manifest, run=run.id, origin=str(run.settings["source"]))
 
 
-def _tell(decision: "Decision") -> None:
+def _tell(decision: "Decision", home: Path) -> None:
     """Print a decision, and emit its event where a Prefect server is configured."""
     _say(decision.sentence)
     from flows.server import configured_url
 
-    if configured_url():
+    if url := configured_url():
+        from flows.login import log_in
         from tasks.promote import announce
 
+        log_in(home, url)
         announce(decision)
 
 

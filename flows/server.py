@@ -13,12 +13,13 @@ from pathlib import Path
 
 from catdog.errors import CatdogError
 from catdog.store import Store, no_space, writing
+from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, log_in, names, require_login
 from flows.processes import end_with_parent
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
-AUTH = "PREFECT_SERVER_API_AUTH_STRING"
-CLIENT_AUTH = "PREFECT_API_AUTH_STRING"
+CLIENT_CONFIG = Path("prefect.toml")
+"""Where Prefect's clients look for their settings: in the folder where they start."""
 DELIVERY_SECONDS = 10
 START_SECONDS = 300
 """A new database takes 16 s on 2 free cores, and more than 2 min on busy ones."""
@@ -39,6 +40,7 @@ def prefect_server(home: Path) -> Iterator[str]:
     this process however that ends. Raises ServerError.
     """
     if url := configured_url():
+        log_in(home, url)
         _require_health(url)
         yield url
         return
@@ -48,7 +50,11 @@ def prefect_server(home: Path) -> Iterator[str]:
 
 @contextmanager
 def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
-    """A private server of this process, which reports to it, by its API URL. Raises ServerError."""
+    """A private server of this process, which reports to it, by its API URL.
+
+    It asks for a login when the home keeps one. Raises ServerError or LoginError.
+    """
+    require_login(home)
     reach_directly(host)
     with ExitStack() as stack:
         with Store(home).lock("prefect-server"):  # two that make the database at once would fail
@@ -159,7 +165,7 @@ def _report_to(url: str) -> None:
     """Point every thread of this process, and the processes that it starts, at a server."""
     from prefect.context import refresh_global_settings_context
 
-    os.environ["PREFECT_API_URL"] = url
+    os.environ[CLIENT_URL] = url
     refresh_global_settings_context()
 
 
@@ -168,7 +174,7 @@ def reach_directly(host: str) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), HOST, host]))
     if secret := os.environ.get(AUTH):
-        os.environ.setdefault(CLIENT_AUTH, secret)
+        os.environ[CLIENT_AUTH] = secret
 
 
 def deliver() -> None:
@@ -182,14 +188,18 @@ def deliver() -> None:
 
 def _require_health(url: str) -> None:
     if not healthy(url):
-        raise ServerError(
-            f"The Prefect server at {url} does not answer.",
-            "Start it ('prefect server start'), or unset PREFECT_API_URL to use a private one.",
-        )
-    _require_login(url)
+        raise ServerError(f"The Prefect server at {url} does not answer.", _remedy(url))
+    _require_admission(url)
 
 
-def _require_login(url: str) -> None:
+def _remedy(url: str) -> str:
+    if not os.environ.get(CLIENT_URL) and names(CLIENT_CONFIG, url):
+        file = CLIENT_CONFIG.absolute()
+        return f"Start it, or remove {file}, which names it, to use a private one."
+    return f"Start it ('prefect server start'), or unset {CLIENT_URL} to use a private one."
+
+
+def _require_admission(url: str) -> None:
     """The health check is open to all; whatever else a run asks for is not."""
     import httpx
     from prefect.client.orchestration import get_client

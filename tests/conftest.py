@@ -15,6 +15,8 @@ for name in [name for name in os.environ if name.startswith(("CATDOG_", "PREFECT
 os.environ |= {
     "CATDOG_HOME": str(HOME / "home"),
     "PREFECT_HOME": str(HOME / "prefect"),
+    "PREFECT_API_URL": "",  # hides a prefect.toml here, which names a server that is not ours
+    "PREFECT_API_AUTH_STRING": "",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "TF_NUM_INTRAOP_THREADS": "1",

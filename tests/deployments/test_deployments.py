@@ -1,8 +1,11 @@
 """Both ways to start, and what keeps watch: without a server where that is enough."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, ZOMBIE_MINUTES
 from deployments.definitions import definitions, next_run, served_deployments
 from deployments.serving import check_exposure, serve
 from flows.catdog import catdog
+from flows.login import login_file, saved_login
 from flows.server import ServerError, free_port, require_free
 
 MINUTE = 60
@@ -139,71 +143,141 @@ def test_a_run_that_lives_is_not_taken_for_a_zombie() -> None:
     assert frequency is None or 3 * frequency <= ZOMBIE_MINUTES * MINUTE
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`catdog serve` as an operator starts it, and the environment that reaches it."""
-    port, home = free_port(), tmp_path_factory.mktemp("home")
-    starting = ENVIRONMENT | {"CATDOG_HOME": str(home)}
-    environment = starting | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+@dataclass(frozen=True)
+class Served:
+    """`catdog serve` as `make serve` starts it, and its user's commands in the same folder."""
+
+    folder: Path
+    url: str
+    process: subprocess.Popen[str]
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603  our own and Prefect's commands
+            words,
+            env=environment_of(self.home),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20 * MINUTE,
+        )
+
+    def prefect(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.call(str(Path(sys.executable).with_name("prefect")), "--no-prompt", *words)
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    """What a user's shell has: nothing that leads to a server."""
+    hidden = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+    given = {name: value for name, value in ENVIRONMENT.items() if name not in hidden}
+    return given | {"CATDOG_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+
+
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[Served]:
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603  our own command
-        [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
-        env=starting,
+        [
+            *(sys.executable, "-m", "flows.cli", "serve", "--port", str(port)),
+            *("--client-config", "prefect.toml", *words),
+        ],
+        env=environment_of(folder / "home"),
+        cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout
-    for line in process.stdout:
-        if line.startswith("Next run"):
-            break
-    smoke = f"{environment['PREFECT_API_URL']}/deployments/name/catdog/smoke"
-    wait_for(lambda: httpx.get(smoke, timeout=60).is_success, "the deployments are served")
-    yield environment
-    process.terminate()
-    process.wait(timeout=MINUTE)
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("Next run"):
+                break
+        yield Served(folder, f"http://127.0.0.1:{port}/api", process)
+    finally:
+        process.terminate()
+        process.wait(timeout=MINUTE)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with a login, whose deployments can be started."""
+    with serving(tmp_path_factory.mktemp("clone"), "--auth") as served:
+        user, password = str(saved_login(served.home)).split(":")
+        smoke = f"{served.url}/deployments/name/catdog/smoke"
+
+        def deployed() -> bool:
+            return httpx.get(smoke, auth=(user, password), timeout=60).is_success
+
+        wait_for(deployed, "the deployments are served")
+        yield served
 
 
 @pytest.mark.slow
-def test_the_smoke_deployment_completes_on_a_real_server(served: dict[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603  Prefect's own command
-        [
-            str(Path(sys.executable).with_name("prefect")),
-            *("--no-prompt", "deployment", "run", "catdog/smoke", "--watch"),
-            *("-p", "epochs=1", "-p", 'models=["baseline"]', "-p", "promote=true"),
-        ],
-        env=served,
+def test_the_smoke_deployment_completes_on_a_real_server(served: Served) -> None:
+    done = served.prefect(
+        *("deployment", "run", "catdog/smoke", "--watch"),
+        *("-p", "epochs=1", "-p", 'models=["baseline"]', "-p", "promote=true"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = served.call(sys.executable, "-m", "flows.cli", "champion", "show")
+    assert "is the first champion" in shown.stdout
+    log = served.home / "prefect" / "server.log"
+    wait_for(lambda: "is the first champion" in log.read_text(), "the alert is in the log")
+
+
+@pytest.mark.slow
+def test_a_wrong_parameter_is_refused_before_the_run_starts(served: Served) -> None:
+    done = served.prefect("deployment", "run", "catdog/smoke", "-p", "epochs=0")
+    assert done.returncode != 0
+    assert "epochs" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_who_has_not_the_login_is_kept_out(served: Served) -> None:
+    for auth in (None, ("catdog", "guessed")):
+        answer = httpx.get(f"{served.url}/version", auth=auth, timeout=60)
+        assert answer.status_code == httpx.codes.UNAUTHORIZED
+    for secret in (login_file(served.home), served.folder / "prefect.toml"):
+        assert secret.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
+def test_a_home_logs_in_to_its_own_server_by_itself(served: Served) -> None:
+    """Where only the address is known: `prefect.toml` is in another folder."""
+    command = (sys.executable, "-m", "flows.cli", "run", "--source", "sample", "--epochs", "1")
+    done = subprocess.run(  # noqa: S603  our own command
+        [*command, "--models", "baseline", "--image-size", "64"],
+        env=environment_of(served.home) | {"PREFECT_API_URL": served.url},
+        cwd=served.home,
         capture_output=True,
         text=True,
         check=False,
         timeout=20 * MINUTE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    shown = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "champion", "show"],
-        env=served,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "is the first champion" in shown.stdout
-    log = Path(served["CATDOG_HOME"]) / "prefect" / "server.log"
-    wait_for(lambda: "is the first champion" in log.read_text(), "the alert is in the log")
 
 
 @pytest.mark.slow
-def test_a_wrong_parameter_is_refused_before_the_run_starts(served: dict[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603  Prefect's own command
-        [
-            str(Path(sys.executable).with_name("prefect")),
-            *("--no-prompt", "deployment", "run", "catdog/smoke", "-p", "epochs=0"),
-        ],
-        env=served,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=5 * MINUTE,
-    )
-    assert done.returncode != 0
-    assert "epochs" in done.stdout + done.stderr
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_file_that_leads_to_a_server_goes_with_it(tmp_path: Path, how: signal.Signals) -> None:
+    with serving(tmp_path) as served:
+        assert served.url in served.prefect("config", "view").stdout
+        served.process.send_signal(how)
+        served.process.wait(timeout=MINUTE)
+        assert not (tmp_path / "prefect.toml").exists()
+
+
+def test_a_file_of_the_users_own_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATDOG_HOME", "")
+    mine = tmp_path / "prefect.toml"
+    mine.write_text("[api]\n")
+    with pytest.raises(SettingsError, match="was not written by 'catdog serve'"):
+        serve(port=free_port(), client_config=mine, home=tmp_path / "home")
 
 
 def test_a_second_serve_on_the_same_home_is_refused(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def server(flow_home: Path) -> Iterator[str]:
     server.START_SECONDS = 600  # a busy machine is no failed test
     with server.prefect_server(flow_home) as url:
         yield url
-    os.environ.pop("PREFECT_API_URL", None)
+    os.environ["PREFECT_API_URL"] = ""
 
 
 @pytest.fixture(scope="session")

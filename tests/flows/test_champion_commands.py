@@ -25,7 +25,7 @@ NAMES = [f"test/{label}/{i}.jpg" for label, i in PHOTOS]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CATDOG_HOME", str(tmp_path))
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_API_URL", "")
     return tmp_path
 
 

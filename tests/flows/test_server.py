@@ -88,8 +88,7 @@ def test_who_may_log_in_to_the_private_server_is_its_own_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "cat:dog")
-    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "")
-    monkeypatch.delenv("PREFECT_API_AUTH_STRING")  # so that what is set now is undone, too
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "of:another")
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     reach_directly("127.0.0.1")

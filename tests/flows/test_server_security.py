@@ -1,5 +1,6 @@
 """No web page of another site, and no other user, gets at a server of ours."""
 
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -166,3 +167,16 @@ def test_beyond_loopback_an_origin_is_measured_by_the_name_that_was_asked_for(
 def test_the_name_of_an_allowed_origin_is_known() -> None:
     assert known_names(["https://Proxy.example:8443"]) >= {"localhost", "proxy.example"}
     assert host_name("[::1]:4200") == "::1"
+
+
+def test_a_file_for_prefects_commands_does_not_reach_the_tests(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that `make serve` started in this folder is none of their business."""
+    from prefect.settings import Settings
+
+    (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://live/api"\nauth_string = "a:b"\n')
+    monkeypatch.chdir(tmp_path)
+    found = Settings().api
+    assert found.url in ("", os.environ["PREFECT_API_URL"])
+    assert not (found.auth_string and found.auth_string.get_secret_value())
