@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 
@@ -86,6 +87,8 @@ class Site:
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "PREFECT_SERVER_API_PORT": str(self.port),
+            "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{self.port}",
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui"),
             "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
             **settings,
@@ -104,11 +107,22 @@ class Site:
 
         def answered() -> httpx.Response | None:
             answer = self.api.request(method, path, json=body)
+            if answer.status_code == httpx.codes.FORBIDDEN:
+                self._fetch_token()
+                return None
             return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
         answer = wait_for(answered, f"{path} answers")
         assert answer
         return answer.raise_for_status().json()
+
+    def _fetch_token(self) -> None:
+        """What Prefect wants to see before it writes; it lasts for an hour."""
+        client = str(uuid4())
+        given = self.api.get("/csrf-token", params={"client": client})
+        if given.is_success:  # else the server is busy
+            token = given.json()["token"]
+            self.api.headers.update({"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client})
 
     def start(self, *words: str, log: str) -> subprocess.Popen[bytes]:
         """Start a command of Prefect's in an empty folder: what it needs is installed."""
