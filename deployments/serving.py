@@ -52,7 +52,7 @@ def serve(
     folder = use(home=home).home
     from flows.launch import PREFECT_ENVIRONMENT
     from flows.login import client_config as written
-    from flows.login import keep_login, require_ours
+    from flows.login import keep_login, require_ours, saved_login
     from flows.server import address, require_free, running_server
 
     for name, value in PREFECT_ENVIRONMENT.items():
@@ -63,7 +63,7 @@ def serve(
     out.print("Starting the Prefect server", highlight=False)
     with ExitStack() as stack:
         stack.enter_context(_alone(folder))
-        if auth or login_file(folder).exists():
+        if auth or saved_login(folder):
             keep_login(folder, f"{address(port, host)}/api")
         url = stack.enter_context(running_server(folder, port, host))
         _prepare()

@@ -22,6 +22,8 @@ CLIENT_URL = "PREFECT_API_URL"
 KEPT = "# The login of this home's Prefect servers. Without this file they ask for none."
 PASSING = "# Written by 'catdog serve', which removes it when it ends."
 SECRET_BYTES = 32
+OWN = 0o700
+"""Of the folder: the database and the log beside the login tell what was run, and with what."""
 OTHERS = 0o077
 """The rights of all but the owner."""
 
@@ -42,6 +44,7 @@ def keep_login(home: Path, url: str) -> None:
     path = login_file(home)
     with writing(home):
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(OWN)
         _write(path, _settings(KEPT, url, secret))
 
 

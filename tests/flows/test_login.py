@@ -52,6 +52,7 @@ def test_a_login_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> 
     file = login_file(tmp_path)
     assert api(file)["url"] == "http://127.0.0.1:4300/api"
     assert mode(file) == 0o600
+    assert mode(file.parent) == 0o700  # the database and the log are there
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
