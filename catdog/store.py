@@ -80,6 +80,8 @@ class Store:
 
     def __init__(self, home: Path) -> None:
         self.home = home.expanduser().absolute()
+        self.made: set[Path] = set()
+        """The folders of the artifacts that were made by way of this object, not found."""
 
     def obtain(self, cls: type[A], key: str, make: Callable[[Path], Mapping[str, Any]]) -> A:
         """The artifact under this key: read when it is there and whole, else made, once.
@@ -170,6 +172,7 @@ class Store:
                 )
                 discard(final)
                 folder.rename(final)
+                self.made.add(final)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise

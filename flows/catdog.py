@@ -77,6 +77,8 @@ def _run_name() -> str:
     description="Train image classifiers on labelled photos and compare them.",
     flow_run_name=_run_name,
     validate_parameters=True,
+    persist_result=False,
+    result_serializer="json",  # Prefect keeps the exception of a failed run nevertheless
 )
 @described
 def catdog(

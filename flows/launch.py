@@ -22,9 +22,8 @@ PREFECT_ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "catdog",
-    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
 }
-"""No call home, our own log in the UI, and no pickle written."""
+"""No call home, and our own log in the UI."""
 
 
 def run_flow(settings: Settings, console: Console) -> None:

@@ -1,45 +1,37 @@
-"""Prefect's caching for artifacts: the cache key is the artifact's key, the result its record."""
+"""What a task run made and what it found: the artifact store alone is the cache.
+
+Prefect's own cache is off, for its files are obeyed: they name the code that reads them.
+"""
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import TypeVar
 
-from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
+from prefect.transactions import TransactionState, get_transaction
 
-from catdog.errors import CatdogError
 from catdog.settings import Settings
-from catdog.store import Store
+from catdog.store import Artifact, Store
+
+A = TypeVar("A", bound=Artifact)
 
 
-class Stored(TypedDict):
-    """Task options that keep a result across runs."""
+def obtained(obtain: Callable[[Store], A]) -> A:
+    """The artifact that a function obtains from the store; `Cached` when the task did not make it.
 
-    persist_result: bool
-    result_storage: Any
-    result_serializer: str
-    cache_policy: CachePolicy
-
-
-def stored_by(key: Callable[..., str]) -> Stored:
-    """Options of a task that makes an artifact.
-
-    key: takes the task's parameters by name and gives the artifact's key. A record whose files
-    are missing or damaged does not validate, which makes it a miss.
+    To be called by a task, whose state is meant.
     """
-
-    def cache_key(context: Any, parameters: dict[str, Any]) -> str | None:
-        try:
-            return f"{context.task.name}-{key(**parameters)}"
-        except CatdogError:
-            return None  # the task itself meets the same problem and reports it
-
-    return Stored(
-        persist_result=True,
-        result_storage=Settings.load().home / "results",
-        result_serializer="json",
-        cache_policy=CacheKeyFnPolicy(cache_key_fn=cache_key),
-    )
+    own = store()
+    artifact = obtain(own)
+    if artifact.path not in own.made:
+        _show_cached()
+    return artifact
 
 
 def store() -> Store:
     """The store of this process's `CATDOG_HOME`."""
     return Store(Settings.load().home)
+
+
+def _show_cached() -> None:
+    # A task that returns a State of this name would hand the State to whoever calls it directly.
+    if transaction := get_transaction():
+        transaction.state = TransactionState.COMMITTED

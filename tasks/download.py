@@ -5,16 +5,12 @@ from prefect import task
 from catdog import sources
 from catdog.artifacts import Photos
 from catdog.progress import progress_folder, write_stage
-from tasks.caching import store, stored_by
+from tasks.caching import obtained, store
 
 BYTES_IN_A_MEGABYTE = 1_000_000
 
 
-@task(
-    name="download",
-    task_run_name="download",
-    **stored_by(lambda source: sources.photos_key(source, store=store())),
-)
+@task(name="download", task_run_name="download", persist_result=False)
 def download(source: str) -> Photos:
     """Fetch and unpack the photos of a source, or take a folder as it is."""
     folder = progress_folder(store().home)
@@ -23,4 +19,4 @@ def download(source: str) -> Photos:
         of = f" of {total / BYTES_IN_A_MEGABYTE:.1f}" if total else ""
         write_stage(folder, f"Downloading: {done / BYTES_IN_A_MEGABYTE:.1f}{of} MB")
 
-    return sources.download(source, store=store(), progress=publish)
+    return obtained(lambda store: sources.download(source, store=store, progress=publish))

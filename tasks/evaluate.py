@@ -4,14 +4,10 @@ from prefect import task
 
 from catdog import evaluation
 from catdog.artifacts import Arrays, Predictions, TrainedModel
-from tasks.caching import store, stored_by
+from tasks.caching import obtained
 
 
-@task(
-    name="evaluate",
-    task_run_name="evaluate-{model.name}",
-    **stored_by(evaluation.predictions_key),
-)
+@task(name="evaluate", task_run_name="evaluate-{model.name}", persist_result=False)
 def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
     """Predict all validation and test photos with a trained model."""
-    return evaluation.evaluate(model, arrays, store=store())
+    return obtained(lambda store: evaluation.evaluate(model, arrays, store=store))

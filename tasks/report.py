@@ -10,10 +10,10 @@ from catdog.artifacts import Arrays, Manifest, Photos, Report
 from catdog.changes import Changes
 from catdog.comparison import ModelResult
 from catdog.render import comparison_table
-from tasks.caching import store, stored_by
+from tasks.caching import obtained
 
 
-@task(name="report", task_run_name="report", **stored_by(reports.report_key))
+@task(name="report", task_run_name="report", persist_result=False)
 def report(
     photos: Photos,
     manifest: Manifest,
@@ -24,8 +24,10 @@ def report(
     changes: Changes | None,
 ) -> Report:
     """Compare the models on the same photos and write the report's files."""
-    return reports.write_report(
-        photos, manifest, arrays, results, settings=settings, changes=changes, store=store()
+    return obtained(
+        lambda store: reports.write_report(
+            photos, manifest, arrays, results, settings=settings, changes=changes, store=store
+        )
     )
 
 

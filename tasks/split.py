@@ -6,10 +6,10 @@ from prefect import task
 
 from catdog import manifest
 from catdog.artifacts import Manifest, Photos
-from tasks.caching import store, stored_by
+from tasks.caching import obtained
 
 
-@task(name="split", task_run_name="split", **stored_by(manifest.split_key))
+@task(name="split", task_run_name="split", persist_result=False)
 def split(
     photos: Photos,
     *,
@@ -19,11 +19,13 @@ def split(
     duplicates: Literal["drop", "keep"],
 ) -> Manifest:
     """Check every photo and divide them into training, validation and test."""
-    return manifest.split(
-        photos,
-        seed=seed,
-        validation_share=validation_share,
-        test_share=test_share,
-        duplicates=duplicates,
-        store=store(),
+    return obtained(
+        lambda store: manifest.split(
+            photos,
+            seed=seed,
+            validation_share=validation_share,
+            test_share=test_share,
+            duplicates=duplicates,
+            store=store,
+        )
     )

@@ -9,26 +9,12 @@ from catdog import training
 from catdog.artifacts import Arrays, TrainedModel
 from catdog.progress import Progress, write_progress
 from catdog.weights import Weights
-from tasks.caching import store, stored_by
+from tasks.caching import obtained
 
 log = logging.getLogger("catdog.train")
 
 
-def _key(
-    name: str,
-    arrays: Arrays,
-    epochs: int,
-    seed: int,
-    batch_size: int,
-    weights: Weights | None,
-    progress_folder: Path,
-) -> str:
-    return training.model_key(
-        name, arrays, epochs=epochs, seed=seed, batch_size=batch_size, weights=weights
-    )
-
-
-@task(name="train", task_run_name="train-{name}", **stored_by(_key))
+@task(name="train", task_run_name="train-{name}", persist_result=False)
 def train(
     name: str,
     arrays: Arrays,
@@ -55,13 +41,15 @@ def train(
                 progress.seconds_left or 0.0,
             )
 
-    return training.train(
-        name,
-        arrays,
-        epochs=epochs,
-        seed=seed,
-        batch_size=batch_size,
-        weights=weights,
-        store=store(),
-        on_progress=publish,
+    return obtained(
+        lambda store: training.train(
+            name,
+            arrays,
+            epochs=epochs,
+            seed=seed,
+            batch_size=batch_size,
+            weights=weights,
+            store=store,
+            on_progress=publish,
+        )
     )

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-# Read at import time by TensorFlow, Prefect and `tasks.caching`, so it must stand above all.
+# Read at import time by TensorFlow and Prefect, so it must stand above all.
 HOME = Path(tempfile.mkdtemp(prefix="catdog-tests-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 for name in [name for name in os.environ if name.startswith(("CATDOG_", "PREFECT_"))]:
