@@ -28,10 +28,13 @@ class Outcome:
     """The names of the states that ended each task run, by the task run's name."""
 
 
+HOME = Path(os.environ["CATDOG_HOME"])
+"""The home folder of this test session, whatever one the first test that asks has made its own."""
+
+
 @pytest.fixture(scope="session")
 def flow_home() -> Path:
-    """The home folder of this test session."""
-    return Path(os.environ["CATDOG_HOME"])
+    return HOME
 
 
 @pytest.fixture(scope="session")
@@ -79,10 +82,12 @@ def run_tiny(server: str, tiny_source: Path, flow_store: Store) -> Callable[...,
         before = {past.id for past in load_runs(flow_store)}
         console = Console(file=io.StringIO(), width=120)
         error = None
-        try:
-            run_flow(Settings.load(**options | changes), console)
-        except CatdogError as raised:
-            error = raised
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CATDOG_HOME", str(HOME))
+            try:
+                run_flow(Settings.load(**options | changes), console)
+            except CatdogError as raised:
+                error = raised
         new = [past for past in load_runs(flow_store) if past.id not in before]
         flow_run, tasks = newest_flow_run()
         printed = console.file.getvalue()  # type: ignore[attr-defined]
