@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.measure import Cost, run
+from catdog.library import download
 from catdog.machine import machine, versions
 from catdog.models import MODELS
-from catdog.notebook import download
 from catdog.settings import Settings
 from flows.processes import divert_stderr
 
@@ -82,7 +82,7 @@ def notebook_job(models: Sequence[str], folder: Path, epochs: int, seed: int) ->
 def catdog_job(models: Sequence[str], folder: Path, epochs: int, seed: int, home: Path) -> Cost:
     """The whole of `catdog run`: its server, checks, report and comparison included."""
     options = [f"--models={','.join(models)}", f"--epochs={epochs}", f"--seed={seed}"]
-    command = [sys.executable, "-m", "flows.cli", "run", f"--source={folder}", f"--home={home}"]
+    command = [sys.executable, "-m", "flows.cli.app", "run", f"--source={folder}", f"--home={home}"]
     return run([*command, *options, "--weights=embedded"], {"PREFECT_API_URL": ""})
 
 

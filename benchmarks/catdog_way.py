@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import catdog
-from catdog.training import load_history
+from catdog.training.train import load_history
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks.measure import run
-from catdog.sample import draw
+from catdog.sample.draw import draw
 
 HELD_OUT = 3
 """One photo of so many."""

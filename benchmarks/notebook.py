@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from catdog.models import build_model, model_spec
-from catdog.weights import find_weights, load_base
+from catdog.training.weights import find_weights, load_base
 
 SIZE = 160
 BATCH = 32

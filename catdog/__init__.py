@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from catdog import figures
     from catdog.errors import CatdogError
-    from catdog.notebook import compare, download, evaluate, prefetch, split, train
+    from catdog.library import compare, download, evaluate, prefetch, split, train
+    from catdog.report import figures
 
 _FUNCTIONS = ("compare", "download", "evaluate", "prefetch", "split", "train")
 
@@ -27,9 +27,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
-        return getattr(import_module("catdog.notebook"), name)
+        return getattr(import_module("catdog.library"), name)
     if name == "CatdogError":
         return import_module("catdog.errors").CatdogError
     if name == "figures":
-        return import_module("catdog.figures")
+        return import_module("catdog.report.figures")
     raise AttributeError(f"module 'catdog' has no attribute '{name}'")

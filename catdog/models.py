@@ -110,7 +110,9 @@ def _transfer(classes: int, image_size: int, base: Base | None) -> Any:
     from keras import layers
 
     if base is None:
-        raise TrainingError("'transfer' needs a base model.", "See catdog.weights.load_base.")
+        raise TrainingError(
+            "'transfer' needs a base model.", "See catdog.training.weights.load_base."
+        )
     base.trainable = False
     stack = [*_scaling(), *_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]
     return _sequential("transfer", image_size, stack)

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from catdog.artifacts import Report
 from catdog.errors import StoreError
-from catdog.store import Store, discard, write_text, writing
+from catdog.store.artifacts import Report
+from catdog.store.store import Store, discard, write_text, writing
 
 log = logging.getLogger(__name__)
 

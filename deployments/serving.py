@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from catdog.errors import SettingsError
-from catdog.store import Store
-from flows.cli import Home, Switch, out, use
+from catdog.store.store import Store
+from flows.cli.app import Home, Switch, out, use
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
 from flows.server import CLIENT_CONFIG, HOST
 
@@ -50,7 +50,7 @@ def serve(
     """
     check_exposure(host, insecure=insecure or auth)
     folder = use(home=home).home
-    from flows.launch import PREFECT_ENVIRONMENT
+    from flows.cli.run import PREFECT_ENVIRONMENT
     from flows.login import client_config as written
     from flows.login import keep_login, require_ours, saved_login
     from flows.server import address, require_free, running_server

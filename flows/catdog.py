@@ -9,12 +9,10 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run
 
-from catdog.artifacts import Arrays, Manifest, Photos, Report
-from catdog.changes import Changes
-from catdog.comparison import ModelResult
+from catdog.comparison.compare import ModelResult
 from catdog.errors import TrainingError
-from catdog.evaluation import accuracy
 from catdog.models import model_spec
+from catdog.photos.changes import Changes
 from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.runs import Run, Score, run_id, runs_folder, same_run, save_run
 from catdog.settings import (
@@ -37,17 +35,19 @@ from catdog.settings import (
     ValidationShare,
     WeightsChoice,
 )
-from catdog.store import Artifact, Store
-from flows.form import described
-from flows.parallel import Job, train_and_evaluate
+from catdog.store.artifacts import Arrays, Manifest, Photos, Report
+from catdog.store.store import Artifact, Store
+from catdog.training.evaluate import accuracy
+from flows.parameters import described
 from flows.processes import end_with_runner
 from flows.retraining import challenge, forget_models, note_changes
-from flows.runners import choose_workers
+from flows.workers.choose import choose_workers
+from flows.workers.team import Job, train_and_evaluate
 from tasks.download import download
-from tasks.lineage import publish_lineage
 from tasks.live_table import live_table
 from tasks.prefetch import prefetch
 from tasks.report import publish, report
+from tasks.shown import publish_lineage
 from tasks.split import split
 from tasks.weights import find_weights
 

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 from prefect.context import FlowRunContext
 
-from catdog.artifacts import Manifest, Report, TrainedModel
-from catdog.changes import Changes, compare_manifests
-from catdog.comparison import ModelResult
-from catdog.report import load_comparison
+from catdog.comparison.compare import ModelResult
+from catdog.photos.changes import Changes, compare_manifests
+from catdog.report.write import load_comparison
 from catdog.runs import Run, load_runs
-from catdog.store import Store
-from catdog.training import model_key
-from flows.parallel import Job
+from catdog.store.artifacts import Manifest, Report, TrainedModel
+from catdog.store.store import Store
+from catdog.training.train import model_key
+from flows.workers.team import Job
 from tasks.changes import publish_changes
 from tasks.promote import promote
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from catdog.errors import CatdogError
-from catdog.store import Store, no_space, writing
+from catdog.store.store import Store, no_space, writing
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, log_in, names, require_login
 from flows.processes import end_with_parent
 

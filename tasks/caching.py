@@ -9,7 +9,7 @@ from typing import TypeVar
 from prefect.transactions import TransactionState, get_transaction
 
 from catdog.settings import Settings
-from catdog.store import Artifact, Store
+from catdog.store.store import Artifact, Store
 
 A = TypeVar("A", bound=Artifact)
 

@@ -2,7 +2,7 @@
 
 from prefect.artifacts import create_table_artifact
 
-from catdog.changes import Changes
+from catdog.photos.changes import Changes
 
 MOST_ROWS = 500
 """A page that a browser still scrolls well; `comparison.json` has all."""

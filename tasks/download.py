@@ -2,9 +2,9 @@
 
 from prefect import task
 
-from catdog import sources
-from catdog.artifacts import Photos
 from catdog.progress import progress_folder, write_stage
+from catdog.sources import download as sources
+from catdog.store.artifacts import Photos
 from tasks.caching import obtained, store
 
 BYTES_IN_A_MEGABYTE = 1_000_000

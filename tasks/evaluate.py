@@ -2,8 +2,8 @@
 
 from prefect import task
 
-from catdog import evaluation
-from catdog.artifacts import Arrays, Predictions, TrainedModel
+from catdog.store.artifacts import Arrays, Predictions, TrainedModel
+from catdog.training import evaluate as evaluation
 from tasks.caching import obtained
 
 

@@ -2,8 +2,8 @@
 
 from prefect import task
 
-from catdog import arrays
-from catdog.artifacts import Arrays, Manifest, Photos
+from catdog.photos import prefetch as arrays
+from catdog.store.artifacts import Arrays, Manifest, Photos
 from tasks.caching import obtained
 
 

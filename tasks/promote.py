@@ -7,9 +7,9 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
-from catdog.artifacts import Manifest, Predictions, TrainedModel
-from catdog.champion import Candidate, Decision, Outcome, entrant, score_text, title
-from catdog.registry import Registry
+from catdog.champion.registry import Registry
+from catdog.champion.rules import Candidate, Decision, Outcome, entrant, score_text, title
+from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.wording import percent, plain
 from tasks.caching import store
 
@@ -43,7 +43,7 @@ def promote(
 
 
 def announce(decision: Decision) -> None:
-    """Emit `catdog.champion.promoted`, `.kept` or `.rolled-back`."""
+    """Emit `catdog.champion.rules.promoted`, `.kept` or `.rolled-back`."""
     emit_event(
         event=f"catdog.champion.{decision.outcome}",
         resource={

@@ -5,11 +5,11 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-import catdog.report as reports
-from catdog.artifacts import Arrays, Manifest, Photos, Report
-from catdog.changes import Changes
-from catdog.comparison import ModelResult
-from catdog.render import comparison_table
+import catdog.report.write as reports
+from catdog.comparison.compare import ModelResult
+from catdog.photos.changes import Changes
+from catdog.report.render import comparison_table
+from catdog.store.artifacts import Arrays, Manifest, Photos, Report
 from tasks.caching import obtained
 
 

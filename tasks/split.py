@@ -4,8 +4,8 @@ from typing import Literal
 
 from prefect import task
 
-from catdog import manifest
-from catdog.artifacts import Manifest, Photos
+from catdog.photos import split as manifest
+from catdog.store.artifacts import Manifest, Photos
 from tasks.caching import obtained
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect import task
 
-from catdog import training
-from catdog.artifacts import Arrays, TrainedModel
 from catdog.progress import Progress, write_progress
-from catdog.weights import Weights
+from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.training import train as training
+from catdog.training.weights import Weights
 from tasks.caching import obtained
 
 log = logging.getLogger("catdog.train")

@@ -2,8 +2,8 @@
 
 from prefect import task
 
-from catdog import weights
-from catdog.weights import Weights
+from catdog.training import weights
+from catdog.training.weights import Weights
 from tasks.caching import store
 
 

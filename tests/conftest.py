@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from catdog.artifacts import Arrays, Predictions, TrainedModel
-from catdog.store import Store
+from catdog.store.artifacts import Arrays, Predictions, TrainedModel
+from catdog.store.store import Store
 
 TINY_SIZE = 32
 TINY_COUNTS = {"train": 40, "validation": 24, "test": 12}
@@ -97,7 +97,7 @@ def training() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def trained(arrays: Arrays, training: dict[str, Any], store_of_tests: Store) -> TrainedModel:
     """`baseline` after two epochs on the tiny arrays."""
-    from catdog.training import train
+    from catdog.training.train import train
 
     return train("baseline", arrays, **training, store=store_of_tests)
 
@@ -105,6 +105,6 @@ def trained(arrays: Arrays, training: dict[str, Any], store_of_tests: Store) -> 
 @pytest.fixture(scope="session")
 def predictions(trained: TrainedModel, arrays: Arrays, store_of_tests: Store) -> Predictions:
     """What `trained` says of the tiny validation and test photos."""
-    from catdog.evaluation import evaluate
+    from catdog.training.evaluate import evaluate
 
     return evaluate(trained, arrays, store=store_of_tests)

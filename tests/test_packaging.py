@@ -21,12 +21,12 @@ import sys
 from pathlib import Path
 
 import catdog
-from catdog.digest import code_digest
-from catdog.weights import find_weights
+from catdog.store.digest import code_digest
+from catdog.training.weights import find_weights
 
 print(catdog.__file__)
 print(find_weights("embedded", home=Path("home")).file)
-print(code_digest("catdog.training"))
+print(code_digest("catdog.training.train"))
 assert "tensorflow" not in sys.modules
 """
 
@@ -78,8 +78,8 @@ def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
     assert {
         "catdog/data/mobilenet_v2_imagenet_no_top.weights.h5",
         "catdog/data/NOTICE",
-        "catdog/templates/report.html.jinja",
-        "flows/cli.py",
+        "catdog/report/templates/report.html.jinja",
+        "flows/cli/app.py",
         "tasks/train.py",
         "deployments/__init__.py",
     } <= inside
@@ -92,10 +92,10 @@ def test_the_licence_and_the_notice_of_the_weights_travel_with_it(wheel: Path) -
 
 
 def test_the_installed_wheel_works_from_elsewhere(installed: Path, tmp_path: Path) -> None:
-    listed = python("-m", "flows.cli", "models", cwd=tmp_path, path=installed)
+    listed = python("-m", "flows.cli.app", "models", cwd=tmp_path, path=installed)
     for name in ("baseline", "augmented", "preprocessed", "transfer", "2,260,546"):
         assert name in listed
-    assert "Usage" in python("-m", "flows.cli", "--help", cwd=tmp_path, path=installed)
+    assert "Usage" in python("-m", "flows.cli.app", "--help", cwd=tmp_path, path=installed)
     assert (installed / "bin" / "catdog").exists()
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from catdog import sources
-from flows.cli import app
+from catdog.sources import download as sources
+from flows.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from catdog.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
-from catdog.comparison import ModelResult
-from catdog.store import Store
+from catdog.comparison.compare import ModelResult
+from catdog.store.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
+from catdog.store.store import Store
 
 SIZE = 24
 COUNTS = {"train": 20, "validation": 60, "test": 96}

@@ -7,7 +7,7 @@ import pytest
 
 from catdog.errors import TrainingError
 from catdog.models import MODELS, build_model, model_spec
-from catdog.weights import Weights, load_base
+from catdog.training.weights import Weights, load_base
 
 DESIGNED = {
     "baseline": (742_194, 742_194),

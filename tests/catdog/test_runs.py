@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from catdog import runs as module
-from catdog.artifacts import Report
 from catdog.errors import StoreError
 from catdog.runs import Run, Score, load_run, load_runs, run_id, runs_folder, save_run
-from catdog.store import Store
+from catdog.store.artifacts import Report
+from catdog.store.store import Store
 
 BEGAN = datetime(2026, 5, 4, 12, 30, 15, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from catdog.errors import SettingsError
 from catdog.models import MODELS
 from catdog.settings import PREFIX, Settings
-from flows.cli import app
+from flows.cli.app import app
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 PLAUSIBLE = st.fixed_dictionaries(

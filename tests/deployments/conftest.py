@@ -17,7 +17,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def tiny_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 training and 40 held-out drawings of cats and dogs."""
-    from catdog.sample import draw
+    from catdog.sample.draw import draw
 
     folder = tmp_path_factory.mktemp("photos")
     draw(folder, train=40, validation=40, seed=5)

@@ -148,7 +148,7 @@ class Site:
         return done.stdout
 
     def catdog(self, *words: str) -> str:
-        return self.operate(*words, command=(sys.executable, "-m", "flows.cli"))
+        return self.operate(*words, command=(sys.executable, "-m", "flows.cli.app"))
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         self.workers += 1

@@ -23,7 +23,7 @@ def own() -> Any:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Enough test photos to tell a good model from a poor one: 77."""
-    from catdog.sample import draw
+    from catdog.sample.draw import draw
 
     folder: Path = tmp_path_factory.mktemp("many photos")
     draw(folder, train=300, validation=400, seed=6)

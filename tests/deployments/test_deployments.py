@@ -17,7 +17,7 @@ from sites import ENVIRONMENT, wait_for
 from catdog.errors import SettingsError
 from catdog.models import MODELS
 from catdog.settings import Settings
-from catdog.store import Store
+from catdog.store.store import Store
 from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, ZOMBIE_MINUTES, automations
 from deployments.definitions import definitions, next_run, served_deployments
 from deployments.serving import check_exposure, serve
@@ -182,7 +182,7 @@ def serving(folder: Path, *words: str) -> Iterator[Served]:
     port = free_port()
     process = subprocess.Popen(  # noqa: S603  our own command
         [
-            *(sys.executable, "-m", "flows.cli", "serve", "--port", str(port)),
+            *(sys.executable, "-m", "flows.cli.app", "serve", "--port", str(port)),
             *("--client-config", "prefect.toml", *words),
         ],
         env=environment_of(folder / "home"),
@@ -222,7 +222,7 @@ def test_the_smoke_deployment_completes_on_a_real_server(served: Served) -> None
         *("-p", "epochs=1", "-p", 'models=["baseline"]', "-p", "promote=true"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    shown = served.call(sys.executable, "-m", "flows.cli", "champion", "show")
+    shown = served.call(sys.executable, "-m", "flows.cli.app", "champion", "show")
     assert "is the first champion" in shown.stdout
     log = served.home / "prefect" / "server.log"
     wait_for(lambda: "is the first champion" in log.read_text(), "the alert is in the log")
@@ -247,7 +247,7 @@ def test_who_has_not_the_login_is_kept_out(served: Served) -> None:
 @pytest.mark.slow
 def test_a_home_logs_in_to_its_own_server_by_itself(served: Served) -> None:
     """Where only the address is known: `prefect.toml` is in another folder."""
-    command = (sys.executable, "-m", "flows.cli", "run", "--source", "sample", "--epochs", "1")
+    command = (sys.executable, "-m", "flows.cli.app", "run", "--source", "sample", "--epochs", "1")
     done = subprocess.run(  # noqa: S603  our own command
         [*command, "--models", "baseline", "--image-size", "64"],
         env=environment_of(served.home) | {"PREFECT_API_URL": served.url},

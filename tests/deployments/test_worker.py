@@ -17,7 +17,7 @@ FOR_EVER = 5_000
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Photos of these tests alone, so that no other test has made anything of them before."""
-    from catdog.sample import draw
+    from catdog.sample.draw import draw
 
     folder = tmp_path_factory.mktemp("sources") / "my photos"
     draw(folder, train=40, validation=40, seed=7)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from catdog.errors import CatdogError
 from catdog.runs import Run, load_runs
-from catdog.store import Store
+from catdog.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def server(flow_home: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 training and 40 held-out drawings of cats and dogs."""
-    from catdog.sample import draw
+    from catdog.sample.draw import draw
 
     folder = tmp_path_factory.mktemp("photos")
     draw(folder, train=40, validation=40, seed=5)
@@ -69,7 +69,7 @@ def run_tiny(server: str, tiny_source: Path, flow_store: Store) -> Callable[...,
 
     def run(**changes: Any) -> Outcome:
         from catdog.settings import Settings
-        from flows.launch import run_flow
+        from flows.cli.run import run_flow
 
         options: dict[str, Any] = {
             "source": str(tiny_source),

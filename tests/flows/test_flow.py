@@ -16,14 +16,14 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from rich.console import Console
 
-from catdog.artifacts import Arrays, TrainedModel
 from catdog.errors import CatdogError
 from catdog.machine import available_cores
 from catdog.progress import progress_folder, read_progress
 from catdog.runs import Run
-from catdog.store import Store
-from catdog.weights import find_weights
-from flows.reporting import render_report
+from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.store.store import Store
+from catdog.training.weights import find_weights
+from flows.cli.past import render_report
 
 MADE = ("download", "split", "prefetch", "train-baseline", "train-transfer")
 MADE = (*MADE, "evaluate-baseline", "evaluate-transfer", "report")

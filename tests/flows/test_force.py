@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flows import retraining
-from flows.parallel import Job
 from flows.retraining import forget_models
+from flows.workers.team import Job
 
 DUE = datetime(2026, 11, 23, 3, tzinfo=UTC)
 PLANNED = DUE - timedelta(weeks=3)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 from prefect.transactions import transaction
 
-from catdog.store import Artifact, Store
+from catdog.store.store import Artifact, Store
 from tasks.caching import obtained
 
 KEY = "0123456789abcdef"

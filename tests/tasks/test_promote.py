@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from catdog.champion import Candidate, Decision
+from catdog.champion.rules import Candidate, Decision
 from tasks.promote import explain
 
 

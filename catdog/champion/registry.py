@@ -1,0 +1,240 @@
+"""The champion registry: every decision, and the models that it needs.
+
+Layout below `CATDOG_HOME/champion`: `decisions/NUMBER.json`, one whole file a decision, never
+changed; `store/`, the champions' own copies of their artifacts (hard links where the disk has
+them), which pruning the artifact store leaves alone. Who is champion is what the newest decision
+says, so that a reader sees either the old champion or the new one.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from catdog.champion.rules import (
+    Candidate,
+    Decision,
+    Entrant,
+    Ruling,
+    incomparable,
+    rule,
+    score_text,
+    title,
+)
+from catdog.errors import StoreError
+from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.store import ENTRY, Artifact, Store, write_text, writing
+
+log = logging.getLogger(__name__)
+
+A = TypeVar("A", bound=Artifact)
+
+
+class Registry:
+    """The champions of one home folder; safe under several processes at once."""
+
+    def __init__(self, home: Path) -> None:
+        self.store = Store(home / "champion")
+        self.folder = self.store.home / "decisions"
+
+    def decisions(self) -> list[Decision]:
+        """All decisions, the newest last. Raises StoreError for a damaged one."""
+        return [_read(path) for path in sorted(self.folder.glob("[!.]*.json"))]
+
+    def champion(self) -> Candidate | None:
+        """The model in use, or None before the first run."""
+        newest = max(self.folder.glob("[!.]*.json"), default=None)
+        return _read(newest).champion if newest else None
+
+    def champion_model(self) -> TrainedModel | None:
+        """The champion's model. Raises StoreError when its files are missing or damaged."""
+        champion = self.champion()
+        if champion is None:
+            return None
+        model = self.store.find(TrainedModel, champion.model)
+        if model is None:
+            raise StoreError(
+                f"The champion, {title(champion)}, is missing or damaged in {self.store.home}.",
+                "Choose another one: 'catdog champion promote RUN' or 'catdog champion rollback'.",
+            )
+        return model
+
+    def challenge(self, challenger: Entrant, *, class_margin: float) -> Decision:
+        """Judge a challenger by the rules, and record the decision."""
+        with self.store.lock("decisions"):
+            past = self.decisions()
+            ruling = self._ruling(challenger, past, class_margin)
+            return self._record(past, ruling, challenger, class_margin)
+
+    def promote(self, challenger: Entrant) -> Decision:
+        """Make a model champion whatever the rules say, and record that."""
+        with self.store.lock("decisions"):
+            past = self.decisions()
+            return self._record(past, self._by_hand(challenger.candidate, past), challenger)
+
+    def rollback(self) -> Decision:
+        """Go back to the champion before this one. Raises StoreError when there is none."""
+        with self.store.lock("decisions"):
+            past = self.decisions()
+            reign = _reign(past)
+            if len(reign) < 2:
+                raise StoreError(
+                    "There is no earlier champion to go back to.", "See 'catdog champion history'."
+                )
+            *_, earlier, current = reign
+            if self._entrant(earlier) is None:
+                raise StoreError(
+                    f"The earlier champion, {title(earlier)}, is missing or damaged.",
+                    "Choose a run: 'catdog champion promote RUN'.",
+                )
+            return self._append(
+                Decision(
+                    number=past[-1].number + 1,
+                    at=_now(),
+                    outcome="rolled-back",
+                    reason="rollback",
+                    champion=earlier,
+                    previous=current,
+                    challenger=None,
+                    evidence=None,
+                    class_margin=None,
+                    test_set_uses=0,
+                    sentence=f"{title(earlier)} is champion again; {title(current)} was taken "
+                    "back and will not be promoted again but by hand.",
+                )
+            )
+
+    def _by_hand(self, new: Candidate, past: list[Decision]) -> Ruling:
+        if past and past[-1].champion.model == new.model and self._entrant(past[-1].champion):
+            return Ruling("kept", "same model", None, f"{title(new)} is champion already.")
+        sentence = f"{title(new)} was made champion by hand: {score_text(new)}."
+        return Ruling("promoted", "by hand", None, sentence)
+
+    def _ruling(self, challenger: Entrant, past: list[Decision], class_margin: float) -> Ruling:
+        new = challenger.candidate
+        if not past:
+            sentence = f"{title(new)} is the first champion: {score_text(new)}."
+            return Ruling("promoted", "first", None, sentence)
+        before, rolled_back = past[-1].champion, _rolled_back(past)
+        champion = self._entrant(before)
+        if champion is None:
+            found = incomparable(new, before, rolled_back)
+            if found and found.reason != "same model":
+                return found
+            old = title(before)
+            sentence = (
+                f"{title(new)} is champion, since the files of {old} are missing or damaged: "
+                f"{score_text(new)}."
+            )
+            return Ruling("promoted", "champion lost", None, sentence)
+        return rule(challenger, champion, rolled_back=rolled_back, class_margin=class_margin)
+
+    def _record(
+        self,
+        past: list[Decision],
+        ruling: Ruling,
+        challenger: Entrant,
+        class_margin: float | None = None,
+    ) -> Decision:
+        new = challenger.candidate
+        promoted = ruling.outcome == "promoted"
+        if promoted:
+            for artifact in challenger[1:]:
+                self._keep(artifact)
+        previous = past[-1].champion if past else None
+        challengers = [d.challenger for d in past if d.challenger] + [new]
+        return self._append(
+            Decision(
+                number=past[-1].number + 1 if past else 1,
+                at=_now(),
+                outcome=ruling.outcome,
+                reason=ruling.reason,
+                champion=new if promoted or previous is None else previous,
+                previous=previous,
+                challenger=new,
+                evidence=ruling.evidence,
+                class_margin=class_margin,
+                test_set_uses=len({c.model for c in challengers if c.test_set == new.test_set}),
+                sentence=ruling.sentence,
+            )
+        )
+
+    def _append(self, decision: Decision) -> Decision:
+        with writing(self.store.home):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"{decision.number:06d}.json"
+            write_text(path, decision.model_dump_json(indent=2) + "\n")
+        log.info("%s", decision.sentence)
+        return decision
+
+    def _entrant(self, candidate: Candidate) -> Entrant | None:
+        model = self.store.find(TrainedModel, candidate.model)
+        predictions = self.store.find(Predictions, candidate.predictions)
+        manifest = self.store.find(Manifest, candidate.manifest)
+        if model is None or predictions is None or manifest is None:
+            return None
+        return Entrant(candidate, model, predictions, manifest)
+
+    def _keep(self, artifact: Artifact) -> None:
+        self.store.obtain(type(artifact), artifact.key, lambda folder: _link(artifact, folder))
+
+
+def _link(artifact: Artifact, folder: Path) -> Mapping[str, Any]:
+    """Fill a folder with the files of an artifact, and give its record."""
+    shutil.copytree(
+        artifact.path,
+        folder,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns(ENTRY),
+        copy_function=_link_or_copy,
+    )
+    return artifact.model_dump(exclude={"key", "path", "content"})
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _read(path: Path) -> Decision:
+    try:
+        return Decision.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise StoreError(
+            f"{path} is not a whole decision record ({str(error).splitlines()[0]}).",
+            "Restore it from a backup, or move it away.",
+        ) from error
+
+
+def _reign(past: list[Decision]) -> list[Candidate]:
+    """The champions in force one after the other, those rolled back taken away."""
+    reign: list[Candidate] = []
+    for decision in past:
+        if decision.outcome == "promoted":
+            if not reign or reign[-1].model != decision.champion.model:  # else it was restored
+                reign.append(decision.champion)
+        elif decision.outcome == "rolled-back":
+            reign.pop()
+    return reign
+
+
+def _rolled_back(past: list[Decision]) -> set[str]:
+    """Keys of the models that were taken back and not promoted since."""
+    gone: set[str] = set()
+    for decision in past:
+        if decision.outcome == "rolled-back" and decision.previous:
+            gone.add(decision.previous.model)
+        elif decision.outcome == "promoted":
+            gone.discard(decision.champion.model)
+    return gone
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

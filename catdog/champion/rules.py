@@ -1,0 +1,314 @@
+"""Which model is in use, and whether a new one takes its place.
+
+A challenger is promoted only when it names more of the same test photos rightly than the champion,
+by more than chance (exact McNemar test), and is not worse on any class by more than a margin; a
+champion that is right on one class alone has none to lose. What
+cannot be compared changes nothing, and says what to do.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from catdog.comparison.metrics import Interval, Record, wilson_interval
+from catdog.comparison.significance import ALPHA, Table, cross, mcnemar, paired_interval
+from catdog.comparison.tables import read_table
+from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.digest import value_digest
+from catdog.wording import p_text, percent, points, span
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Outcome = Literal["promoted", "kept", "rolled-back"]
+Reason = Literal[
+    "first", "better", "real photos", "champion lost", "by hand",
+    "same model", "rolled back before", "other classes", "sample", "too few photos",
+    "not significant", "worse", "worse on a class",
+    "rollback",
+]  # fmt: skip
+
+SAMPLE = "sample"
+FEWEST_PHOTOS = 30
+"""With fewer shared photos even a lead of 20 points could be chance."""
+
+
+class Candidate(Record):
+    """A model that is, was or wants to be champion; its artifacts by their keys."""
+
+    run: str
+    name: str
+    seed: int
+    model: str
+    predictions: str
+    manifest: str
+    origin: str
+    """Where its photos came from, as the user named it."""
+    classes: tuple[str, ...]
+    test_set: str
+    """Digest of the bytes and classes of its test photos."""
+    test_photos: int
+    """How many; a photo that is there twice counts once."""
+    test_accuracy: float
+
+
+class ClassChange(Record):
+    """The share of one class's shared test photos that each of the two names rightly."""
+
+    label: str
+    n: int
+    champion: float
+    challenger: float
+
+
+class Evidence(Record):
+    """Challenger and champion on the test photos that both were tested on."""
+
+    table: Table
+    """The challenger is the first of the two."""
+    difference: float
+    """Accuracy of the challenger less that of the champion."""
+    interval: Interval
+    p_value: float
+    classes: tuple[ClassChange, ...]
+    same_test_set: bool
+
+    @property
+    def n(self) -> int:
+        """Photos compared."""
+        return self.table.n
+
+
+class Decision(Record):
+    """One line of the registry: who is champion from now on, and why."""
+
+    number: int
+    at: datetime
+    outcome: Outcome
+    reason: Reason
+    champion: Candidate
+    """From now on."""
+    previous: Candidate | None
+    """Champion until now."""
+    challenger: Candidate | None
+    """Who asked; None for a rollback."""
+    evidence: Evidence | None
+    class_margin: float | None
+    test_set_uses: int
+    """Challengers that were judged on the challenger's test set so far, this one included."""
+    sentence: str
+
+
+class Entrant(NamedTuple):
+    """A candidate with the artifacts behind it."""
+
+    candidate: Candidate
+    model: TrainedModel
+    predictions: Predictions
+    manifest: Manifest
+
+
+class Ruling(NamedTuple):
+    """What the rules say of a challenger."""
+
+    outcome: Outcome
+    reason: Reason
+    evidence: Evidence | None
+    sentence: str
+
+
+def entrant(
+    model: TrainedModel, predictions: Predictions, manifest: Manifest, *, run: str, origin: str
+) -> Entrant:
+    """A model of a run as a candidate, with its score on its test photos."""
+    table = tested_photos(predictions, manifest)
+    right = table["predicted"] == table["label"]
+    return Entrant(
+        Candidate(
+            run=run,
+            name=model.name,
+            seed=model.seed,
+            model=model.key,
+            predictions=predictions.key,
+            manifest=manifest.key,
+            origin=origin,
+            classes=model.classes,
+            test_set=value_digest(sorted(table["label"].items())),
+            test_photos=len(table),
+            test_accuracy=float(right.mean()),
+        ),
+        model,
+        predictions,
+        manifest,
+    )
+
+
+def tested_photos(predictions: Predictions, manifest: Manifest) -> "pd.DataFrame":
+    """The test photos of a model: label and predicted class by SHA-256, each photo once."""
+    scored = read_table(predictions.file("predictions.csv"))
+    scored = scored[scored["split"] == "test"]
+    known = read_table(manifest.file("manifest.csv")).set_index("path")["sha256"]
+    table = scored.assign(sha256=known.loc[scored["path"]].to_numpy())
+    return table.drop_duplicates("sha256").set_index("sha256")[["label", "predicted"]]
+
+
+def rule(
+    challenger: Entrant, champion: Entrant, *, rolled_back: Collection[str], class_margin: float
+) -> Ruling:
+    """Whether the challenger takes the champion's place.
+
+    Photos that only one of the two was tested on do not count: the other may have been trained on
+    them. rolled_back: keys of models that a person has taken back.
+    """
+    if found := incomparable(challenger.candidate, champion.candidate, rolled_back):
+        return found
+    evidence = weigh(challenger, champion)
+    if evidence is None or evidence.n < FEWEST_PHOTOS:
+        return _too_few(challenger.candidate, champion.candidate, evidence)
+    return _judge(challenger.candidate, champion.candidate, evidence, class_margin)
+
+
+def weigh(challenger: Entrant, champion: Entrant) -> Evidence | None:
+    """Both on the test photos that they share, by the challenger's labels; None without any."""
+    ours = tested_photos(challenger.predictions, challenger.manifest)
+    theirs = tested_photos(champion.predictions, champion.manifest)
+    shared = ours.join(theirs["predicted"].rename("predicted_before"), how="inner")
+    if shared.empty:
+        return None
+    new = (shared["predicted"] == shared["label"]).to_numpy(dtype=bool)
+    old = (shared["predicted_before"] == shared["label"]).to_numpy(dtype=bool)
+    labels = shared["label"].to_numpy(dtype=str)
+    table = cross(new, old)
+    return Evidence(
+        table=table,
+        difference=(table.only_first - table.only_second) / table.n,
+        interval=paired_interval(table),
+        p_value=mcnemar(table),
+        classes=tuple(
+            ClassChange(
+                label=str(label),
+                n=int((labels == label).sum()),
+                champion=float(old[labels == label].mean()),
+                challenger=float(new[labels == label].mean()),
+            )
+            for label in np.unique(labels)
+        ),
+        same_test_set=challenger.candidate.test_set == champion.candidate.test_set,
+    )
+
+
+def title(candidate: Candidate) -> str:
+    """How a candidate is called in a sentence."""
+    return f"{candidate.name} of run {candidate.run}"
+
+
+def score_text(candidate: Candidate) -> str:
+    """Its test score with what it rests on."""
+    n = candidate.test_photos
+    interval = wilson_interval(round(candidate.test_accuracy * n), n)
+    return (
+        f"{percent(candidate.test_accuracy)} of {n:,} test photos right "
+        f"(95 % interval {span(interval.low, interval.high)})"
+    )
+
+
+def incomparable(
+    challenger: Candidate, champion: Candidate, rolled_back: Collection[str]
+) -> Ruling | None:
+    """The rulings that need no numbers."""
+    new, old = title(challenger), title(champion)
+    by_hand = f"To use {challenger.name} all the same: 'catdog champion promote {challenger.run}'."
+    if challenger.model == champion.model:
+        return _kept("same model", f"{old} stays champion: {new} is the same model.")
+    if challenger.model in rolled_back:
+        return _kept(
+            "rolled back before",
+            f"{old} stays champion: {challenger.name} is a model that was rolled back. {by_hand}",
+        )
+    if set(challenger.classes) != set(champion.classes):
+        ours, theirs = (", ".join(sorted(c.classes)) for c in (challenger, champion))
+        return _kept(
+            "other classes",
+            f"{old} stays champion: it knows {theirs}, but {new} knows {ours}. {by_hand}",
+        )
+    if challenger.origin != SAMPLE and champion.origin == SAMPLE:
+        return Ruling(
+            "promoted",
+            "real photos",
+            None,
+            f"{new} is the first champion that was trained on real photos: "
+            f"{score_text(challenger)}. It replaces {old}, which knew the drawn sample only.",
+        )
+    if challenger.origin == SAMPLE and champion.origin != SAMPLE:
+        return _kept(
+            "sample",
+            f"{old} stays champion: {new} was trained on the drawn sample, which says nothing "
+            "about real photos.",
+        )
+    return None
+
+
+def _too_few(challenger: Candidate, champion: Candidate, evidence: Evidence | None) -> Ruling:
+    n = evidence.n if evidence else 0
+    same = evidence is not None and evidence.same_test_set
+    changed = "" if same else "the test set has changed, and "
+    return _kept(
+        "too few photos",
+        f"{title(champion)} stays champion: {changed}{n} photos that both "
+        f"were tested on are too few to compare ({FEWEST_PHOTOS} are needed). To use "
+        f"{challenger.name} all the same: 'catdog champion promote {challenger.run}'.",
+        evidence,
+    )
+
+
+def _judge(
+    challenger: Candidate, champion: Candidate, evidence: Evidence, class_margin: float
+) -> Ruling:
+    new, old, numbers = title(challenger), title(champion), _numbers(evidence)
+    stays, margin = f"{old} stays champion: ", points(class_margin).lstrip("+")
+    if evidence.p_value >= ALPHA:
+        sentence = f"{stays}{new} cannot be told apart from it {numbers}."
+        return _kept("not significant", sentence, evidence)
+    if evidence.difference < 0:
+        return _kept("worse", f"{stays}{new} is worse {numbers}.", evidence)
+    worst = min(evidence.classes, key=lambda c: c.challenger - c.champion)
+    loss = worst.challenger - worst.champion
+    only = _only_class(evidence)
+    if loss < -class_margin and not only:
+        sentence = (
+            f"{stays}{new} is better {numbers}, but on {worst.label} it is worse by "
+            f"{points(-loss).lstrip('+')} points, more than the {margin} allowed."
+        )
+        return _kept("worse on a class", sentence, evidence)
+    classes = (
+        f"{old} is right on {only} alone"
+        if only
+        else f"no class is worse by more than {margin} points"
+    )
+    sentence = f"{new} replaces {old} as champion: it is better {numbers}; {classes}."
+    return Ruling("promoted", "better", evidence, sentence)
+
+
+def _only_class(evidence: Evidence) -> str | None:
+    """The one class on which the champion is right, and always: it may give it to every photo."""
+    right = [c.label for c in evidence.classes if c.champion == 1]
+    wrong = [c.label for c in evidence.classes if c.champion == 0]
+    return right[0] if right and len(wrong) == len(evidence.classes) - 1 else None
+
+
+def _numbers(evidence: Evidence) -> str:
+    table = evidence.table
+    which = "the same" if evidence.same_test_set else "the shared"
+    changed = "" if evidence.same_test_set else " (the test set has changed)"
+    return (
+        f"on {which} {evidence.n:,} test photos{changed}: {points(evidence.difference)} points, "
+        f"95 % interval {points(evidence.interval.low)} to {points(evidence.interval.high)}; "
+        f"{table.only_first} only right by the challenger, {table.only_second} only by the "
+        f"champion; {p_text(evidence.p_value)}"
+    )
+
+
+def _kept(reason: Reason, sentence: str, evidence: Evidence | None = None) -> Ruling:
+    return Ruling("kept", reason, evidence, sentence)

@@ -1,0 +1,117 @@
+"""Compare two runs on the photos that both were tested on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catdog.comparison.metrics import Interval, Record, wilson_interval
+from catdog.comparison.significance import (
+    PairTest,
+    SmallestDifference,
+    cross,
+    judge,
+    smallest_difference,
+)
+from catdog.comparison.tables import read_table
+from catdog.errors import PhotosError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class RunScore(Record):
+    """One model of one run on the shared test photos."""
+
+    run: str
+    model: str
+    n: int
+    accuracy: float
+    interval: Interval
+
+
+class RunComparison(Record):
+    """Two runs on the same test photos. Names are "RUN: MODEL"."""
+
+    first: str
+    second: str
+    photos: int
+    scores: tuple[RunScore, ...]
+    pairs: tuple[PairTest, ...]
+    """A model against its namesake in the other run; where no name is shared, all against all."""
+    smallest: SmallestDifference
+    only_first: tuple[str, ...]
+    """Models that only the first run has, and so were not compared; as the next."""
+    only_second: tuple[str, ...]
+
+
+def compare_runs(first: Path, second: Path, *, names: tuple[str, str]) -> RunComparison:
+    """Compare two `predictions.csv` files, pairing the test photos by path and label.
+
+    names: how to call the two runs. Of several seeds, each model's first counts.
+    Raises PhotosError when the test photos differ, as then nothing can be paired.
+    """
+    tables = [_by_model(read_table(path)) for path in (first, second)]
+    _check_same_photos([next(iter(table.values())) for table in tables], names)
+    one, two = tables
+    shared = [name for name in one if name in two]
+    wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
+    labelled, crossed = [], []
+    for a, b in wanted:
+        left, right = (_right(one[a]), f"{names[0]}: {a}"), (_right(two[b]), f"{names[1]}: {b}")
+        if left[0].sum() < right[0].sum():
+            left, right = right, left
+        labelled.append((left[1], right[1]))
+        crossed.append(cross(left[0].to_numpy(), right[0].loc[left[0].index].to_numpy()))
+    photos = crossed[0].n
+    return RunComparison(
+        first=names[0],
+        second=names[1],
+        photos=photos,
+        scores=tuple(
+            _score(run, model, table)
+            for run, models in zip(names, tables, strict=True)
+            for model, table in models.items()
+        ),
+        pairs=judge(labelled, crossed),
+        smallest=smallest_difference(photos, len(crossed)),
+        only_first=tuple(name for name in one if shared and name not in two),
+        only_second=tuple(name for name in two if shared and name not in one),
+    )
+
+
+def _by_model(table: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    """The test predictions of each model's first seed, by path."""
+    found = {}
+    for name, rows in table[table["split"] == "test"].groupby("model", sort=False):
+        first_seed = rows[rows["seed"] == rows["seed"].iloc[0]]
+        found[str(name)] = first_seed.set_index("path")
+    return found
+
+
+def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> None:
+    one, two = (set(table["label"].items()) for table in tables)
+    if one == two:
+        return
+    if not one & two:
+        problem = "they have no test photo in common"
+    else:
+        extra = sorted(one ^ two)
+        path, label = extra[0]
+        problem = (
+            f"{len(one - two)} test photos are only in {names[0]} and {len(two - one)} only in "
+            f"{names[1]} (such as {path}, {label})"
+        )
+    raise PhotosError(
+        f"{names[0]} and {names[1]} cannot be paired: {problem}.",
+        "Compare runs with the same source, seed and split.",
+    )
+
+
+def _right(table: "pd.DataFrame") -> "pd.Series[bool]":
+    return table["predicted"] == table["label"]
+
+
+def _score(run: str, model: str, table: "pd.DataFrame") -> RunScore:
+    correct, n = int(_right(table).sum()), len(table)
+    return RunScore(
+        run=run, model=model, n=n, accuracy=correct / n, interval=wilson_interval(correct, n)
+    )

@@ -1,0 +1,193 @@
+"""Is one model better than another? Paired tests on the same photos."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from catdog.comparison.metrics import Interval, Record, wilson_interval
+from catdog.wording import p_text, points
+
+ALPHA = 0.05
+SURE = 0.001
+"""A corrected p below this is told as certain, one between this and ALPHA as hardly chance."""
+
+Right = npt.NDArray[np.bool_]
+"""For each photo: did the model name its class?"""
+
+
+class Table(Record):
+    """The four cells of two models on the same photos."""
+
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+
+    @property
+    def n(self) -> int:
+        """Photos in all."""
+        return self.both + self.only_first + self.only_second + self.neither
+
+
+class PairTest(Record):
+    """Two models on the same photos; `first` is the one with more right."""
+
+    first: str
+    second: str
+    table: Table
+    difference: float
+    """Accuracy of the first less that of the second, 0..1."""
+    interval: Interval
+    p_value: float
+    """Exact McNemar test, two-sided."""
+    p_adjusted: float
+    """The same after Holm's correction for the number of pairs."""
+    significant: bool
+    sentence: str
+
+
+class SmallestDifference(Record):
+    """What this number of photos could have shown at best.
+
+    photos: the fewest that one model must have right and the other wrong, with none the other way
+    round, for an exact p below 0.05 in the strictest of Holm's steps (0.05 / pairs). Every photo
+    that goes the other way asks for more.
+    """
+
+    n: int
+    pairs: int
+    photos: int
+    difference: float | None
+    """As a difference of accuracy, 0..1; None where even all n photos would not be enough."""
+
+
+def compare_pairs(right: Mapping[str, Right]) -> tuple[PairTest, ...]:
+    """Test each pair of models; all arrays are of the same photos in the same order."""
+    pairs = [
+        (first, second) if right[first].sum() >= right[second].sum() else (second, first)
+        for first, second in combinations(right, 2)
+    ]
+    tables = [cross(right[first], right[second]) for first, second in pairs]
+    return judge(pairs, tables)
+
+
+def judge(pairs: Sequence[tuple[str, str]], tables: Sequence[Table]) -> tuple[PairTest, ...]:
+    """Test each pair of names with its table, corrected for the number of pairs."""
+    raw = [mcnemar(table) for table in tables]
+    tests = []
+    for (first, second), table, p, adjusted in zip(pairs, tables, raw, holm(raw), strict=True):
+        facts = {
+            "first": first,
+            "second": second,
+            "table": table,
+            "difference": (table.only_first - table.only_second) / table.n,
+            "interval": paired_interval(table),
+            "p_value": p,
+            "p_adjusted": adjusted,
+            "significant": adjusted < ALPHA,
+        }
+        draft = PairTest.model_validate({**facts, "sentence": ""})
+        tests.append(draft.model_copy(update={"sentence": sentence(draft)}))
+    return tuple(tests)
+
+
+def cross(first: Right, second: Right) -> Table:
+    """Count the photos that both, one or none of two models have right."""
+    return Table(
+        both=int((first & second).sum()),
+        only_first=int((first & ~second).sum()),
+        only_second=int((~first & second).sum()),
+        neither=int((~first & ~second).sum()),
+    )
+
+
+def mcnemar(table: Table) -> float:
+    """Exact two-sided p of McNemar's test (Psychometrika 12, 1947, 153-157).
+
+    A sign test on the photos that exactly one of the two has right; 1 where there are none.
+    """
+    from scipy.stats import binomtest
+
+    discordant = table.only_first + table.only_second
+    return float(binomtest(table.only_first, discordant).pvalue) if discordant else 1.0
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's adjusted p values, in the given order (Scand. J. Statist. 6, 1979, 65-70)."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    steps = p[order] * (len(p) - np.arange(len(p)))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return tuple(adjusted.tolist())
+
+
+def paired_interval(table: Table) -> Interval:
+    """95 % interval of the difference of two paired proportions.
+
+    Newcombe's method 10 (Statistics in Medicine 17, 1998, 2635-2650): the Wilson limits of each
+    proportion, joined by their correlation.
+    """
+    n = table.n
+    first, second = table.both + table.only_first, table.both + table.only_second
+    p1, p2 = first / n, second / n
+    one, two = wilson_interval(first, n), wilson_interval(second, n)
+    phi = _correlation(table)
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(max(a * a - 2 * phi * a * b + b * b, 0.0))
+
+    difference = p1 - p2
+    return Interval(
+        low=max(-1.0, difference - reach(p1 - one.low, two.high - p2)),
+        high=min(1.0, difference + reach(one.high - p1, p2 - two.low)),
+    )
+
+
+def _correlation(table: Table) -> float:
+    """Phi of the table, with Newcombe's continuity correction where it is positive."""
+    a, b, c, d = table.both, table.only_first, table.only_second, table.neither
+    product = (a + b) * (c + d) * (a + c) * (b + d)
+    if product == 0:
+        return 0.0
+    cross_product = a * d - b * c
+    if cross_product > 0:
+        return max(cross_product - table.n / 2, 0.0) / math.sqrt(product)
+    return cross_product / math.sqrt(product)
+
+
+def smallest_difference(n: int, pairs: int) -> SmallestDifference:
+    """The smallest difference that n photos could show between any of so many pairs."""
+    photos = 1
+    while 2 * 0.5**photos >= ALPHA / max(pairs, 1):
+        photos += 1
+    return SmallestDifference(
+        n=n, pairs=pairs, photos=photos, difference=photos / n if photos <= n else None
+    )
+
+
+def sentence(test: PairTest) -> str:
+    """What a test says, in words that a reader without statistics understands."""
+    numbers = (
+        f"{points(test.difference)} points, 95 % interval {points(test.interval.low)} to "
+        f"{points(test.interval.high)}"
+    )
+    p = p_text(test.p_adjusted)
+    if test.significant:
+        chance = "not chance" if test.p_adjusted < SURE else "hardly chance"
+        return (
+            f"{test.first} is better than {test.second}: {numbers}; "
+            f"the difference is {chance} ({p})."
+        )
+    if test.p_value < ALPHA:
+        return (
+            f"{test.first} leads {test.second} ({numbers}), but with so many pairs tested that "
+            f"may be chance ({p})."
+        )
+    return (
+        f"{test.first} and {test.second} cannot be told apart on {test.table.n:,} photos "
+        f"({numbers}; {p})."
+    )

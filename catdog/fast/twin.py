@@ -1,0 +1,144 @@
+"""The fast way to train; skip this file and all works the same, only slower.
+
+`accelerate` gives a twin of a Sequential model: it shares the model's layers and random numbers and
+computes the same, in an order that costs less. The twin is what one fits; the model is what one
+saves. Three things make the difference on processors, each in a module of its own:
+
+- `catdog.fast.augmentation`: flip, rotation and scaling in one pass over the bytes of the photos.
+- `catdog.fast.convolution`: bias and rectifier after the pooling, on a quarter of the values.
+- `catdog.fast.frozen_base`: a base whose weights never change needs no training framework.
+
+On GPUs it is one, which costs digits: `catdog.fast.mixed_precision`.
+"""
+
+import logging
+from functools import cache
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from catdog.fast.augmentation import Augmentation
+from catdog.fast.convolution import PooledConvolution
+from catdog.fast.frozen_base import FrozenBase
+from catdog.fast.mixed_precision import fast_in_bfloat16, mixed_precision
+
+log = logging.getLogger(__name__)
+
+Stage = Any
+"""A layer, or what stands for several: called with (batch, training)."""
+
+
+class _Part(NamedTuple):
+    """A stage and the number of the model's layers that it stands for."""
+
+    stage: Stage
+    layers: int
+
+
+def accelerate(model: Any, *, threads: int) -> Any:
+    """A twin of a Sequential model, compiled like it, or the model where nothing can be gained.
+
+    The twin takes the same images, also as uint8, and draws the same random numbers. It also
+    takes what `without_base` makes of images that are not augmented. Only layers that are trained
+    count as its weights, and those are the model's own. With a GPU, Keras itself is fast, and the
+    twin only trains in mixed precision, where the GPU is made for it.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    stages = _for_gpus(model, gpus) if gpus else _stages(model, threads)
+    if all(stage in model.layers for stage in stages):
+        return model
+    replaced = any(isinstance(stage, FrozenBase) for stage in stages)
+    trained = [layer for layer in model.layers if layer.trainable or not replaced]
+    twin = _twin_class()(stages, trained, name=model.name)
+    twin.build(model.input_shape)
+    if model.compiled:
+        twin.compile_from_config(model.get_compile_config())
+        # One optimizer for both, so that a saved model has the state of its training.
+        model.optimizer = twin.optimizer
+    return twin
+
+
+def without_base(model: Any, batches: Any) -> Any:
+    """The (images, labels) batches of a tf.data.Dataset as (features, labels), computed now.
+
+    For images that are the same in every epoch. Unchanged for a model that is not a twin, and for
+    one without a frozen base.
+    """
+    import tensorflow as tf
+
+    if not isinstance(model, _twin_class()) or not model.with_base:
+        return batches
+    pairs = [(model.features(images), labels) for images, labels in batches]
+    features, labels = (tf.concat(parts, axis=0) for parts in zip(*pairs, strict=True))
+    return tf.data.Dataset.from_tensor_slices((features, labels)).batch(len(pairs[0][1]))
+
+
+def _for_gpus(model: Any, gpus: list[Any]) -> list[Stage]:
+    return mixed_precision(model.layers) if all(map(fast_in_bfloat16, gpus)) else model.layers
+
+
+def _stages(model: Any, threads: int) -> list[Stage]:
+    stages, rest = [], list(model.layers)
+    while rest:
+        part = _next_part(rest, threads, model.name)
+        stages.append(part.stage)
+        rest = rest[part.layers :]
+    return stages
+
+
+def _next_part(layers: list[Any], threads: int, name: str) -> _Part:
+    """The fastest way through the first of these layers, and perhaps some that follow it."""
+    if augmentation := Augmentation.of(layers):
+        return _Part(augmentation, augmentation.layers)
+    if convolution := PooledConvolution.of(layers):
+        return _Part(convolution, 2)
+    if frozen := _frozen(layers):
+        try:
+            return _Part(FrozenBase(frozen, threads=threads), len(frozen.layers))
+        except Exception as error:  # noqa: BLE001 - whatever it is, Keras can do the same, slower
+            log.warning("'%s' trains the slow way: its base cannot be converted (%s)", name, error)
+    return _Part(layers[0], 1)
+
+
+def _frozen(layers: list[Any]) -> Any:
+    """A frozen base with the layers after it that have neither weights nor random numbers."""
+    import keras
+
+    base = layers[0]
+    if not isinstance(base, keras.Model) or base.trainable:
+        return None
+    pooling = takewhile(lambda after: not after.variables, layers[1:])
+    return keras.Sequential([keras.Input(base.input_shape[1:]), base, *pooling])
+
+
+@cache
+def _twin_class() -> Any:
+    import keras
+    import tensorflow as tf
+
+    class Twin(keras.Model):  # type: ignore[misc]
+        def __init__(self, stages: list[Stage], trained: list[Any], name: str) -> None:
+            super().__init__(name=name)
+            self.trained = trained  # Keras finds weights in layers only
+            self.stages = stages
+            bases = (i + 1 for i, stage in enumerate(stages) if isinstance(stage, FrozenBase))
+            self.with_base = next(bases, 0)
+            """So many stages turn images into features; 0 without a frozen base."""
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            if len(inputs.shape) == 2:
+                return self._through(self.stages[self.with_base :], inputs, training)
+            if not isinstance(self.stages[0], Augmentation):
+                inputs = tf.cast(inputs, tf.float32)
+            return self._through(self.stages, inputs, training)
+
+        def features(self, images: Any) -> Any:
+            return self._through(self.stages[: self.with_base], images, training=False)
+
+        def _through(self, stages: list[Stage], values: Any, training: bool) -> Any:
+            for stage in stages:
+                values = stage(values, training=training)
+            return values
+
+    return Twin

@@ -1,0 +1,88 @@
+"""Cut photos into training, validation and test: fixed, seeded, the same on every machine."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from catdog.store.digest import value_digest
+
+Group = tuple[str, ...]
+
+
+def partition(
+    labels: Mapping[str, str],
+    groups: Iterable[Group] = (),
+    *,
+    seed: int,
+    validation_share: float,
+    test_share: float,
+) -> dict[str, str]:
+    """The split of each photo where the folders name classes only.
+
+    Of each class, round(validation_share x n) photos are held out, and of these
+    round(test_share x held out) are the test photos; at least one goes to each split. Which ones
+    is decided by their rank (see `rank`), so it depends on the seed and the paths alone.
+
+    labels: the class of each path. groups: photos of the same picture, which stay together.
+    0 < shares < 1. A class needs three photos.
+    """
+    counts = Counter(labels.values())
+    held = Counter({c: _cut(n, validation_share, most=n - 1, least=2) for c, n in counts.items()})
+    test, validation = _quotas(held, test_share)
+    ranked = _ranked(labels, groups, seed)
+    chosen = _take(ranked, labels, test)
+    left = [group for group in ranked if group[0] not in chosen]
+    held_out = _take(left, labels, validation)
+    return {
+        path: "test" if path in chosen else "validation" if path in held_out else "train"
+        for path in labels
+    }
+
+
+def partition_validation(
+    labels: Mapping[str, str], groups: Iterable[Group] = (), *, seed: int, test_share: float
+) -> dict[str, str]:
+    """Either "validation" or "test" for each photo of a validation folder.
+
+    Of each class, round(test_share x n) photos become the test photos, at least one and not all;
+    else as `partition`. A class needs two photos.
+    """
+    test, _ = _quotas(Counter(labels.values()), test_share)
+    chosen = _take(_ranked(labels, groups, seed), labels, test)
+    return {path: "test" if path in chosen else "validation" for path in labels}
+
+
+def rank(seed: int, path: str) -> str:
+    """Where a photo stands in the queue for the test set: the lowest are taken first.
+
+    SHA-256 of the JSON array [seed, path], path in Unicode's NFC form (file systems differ).
+    """
+    return value_digest([seed, unicodedata.normalize("NFC", path)])
+
+
+def _quotas(held_out: Counter[str], test_share: float) -> tuple[Counter[str], Counter[str]]:
+    test = Counter({c: _cut(n, test_share, most=n - 1, least=1) for c, n in held_out.items()})
+    return test, held_out - test
+
+
+def _cut(count: int, share: float, *, most: int, least: int) -> int:
+    return max(least, min(round(share * count), most))
+
+
+def _ranked(labels: Mapping[str, str], groups: Iterable[Group], seed: int) -> list[Group]:
+    """All photos by rank, those of one picture behind its first one."""
+    grouped = [tuple(sorted(group)) for group in groups]
+    together = {path for group in grouped for path in group}
+    alone = [(path,) for path in labels if path not in together]
+    return sorted([*grouped, *alone], key=lambda group: rank(seed, group[0]))
+
+
+def _take(ranked: Sequence[Group], labels: Mapping[str, str], quota: Counter[str]) -> set[str]:
+    """The first groups that fit into the quota of each class."""
+    left, taken = Counter(quota), set[str]()
+    for group in ranked:
+        need = Counter(labels[path] for path in group)
+        if need <= left:
+            left -= need
+            taken.update(group)
+    return taken

@@ -1,0 +1,88 @@
+"""What the photos themselves are like: counts, rejects, copies, sizes and brightness."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from catdog.comparison.metrics import Record
+from catdog.comparison.tables import read_table
+from catdog.store.artifacts import SPLITS, Manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+MEASURES = {"width": "px", "height": "px", "bytes": "bytes", "brightness": "0 to 255"}
+
+
+class Rejected(Record):
+    """A file that was set aside, and why."""
+
+    path: str
+    reason: str
+
+
+class Duplicate(Record):
+    """Two photos that are the same or nearly so, and what was done with the first."""
+
+    path: str
+    split: str
+    other: str
+    other_split: str
+    match: str
+    distance: int
+    action: str
+
+
+class Spread(Record):
+    """How one measure of the photos of one class spreads."""
+
+    measure: str
+    unit: str
+    label: str
+    n: int
+    quantiles: tuple[float, ...]
+    """At the shares in `QUANTILES`: lowest, 5 %, 25 %, median, 75 %, 95 %, highest."""
+
+
+class DataQuality(Record):
+    """Everything that is known of the photos before a model sees them."""
+
+    classes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    """Photos by split and class."""
+    rejected: tuple[Rejected, ...]
+    duplicates: tuple[Duplicate, ...]
+    spreads: tuple[Spread, ...]
+
+
+def data_quality(manifest: Manifest) -> DataQuality:
+    """Read a manifest's tables."""
+    return DataQuality(
+        classes=manifest.classes,
+        counts={split: dict(manifest.counts[split]) for split in SPLITS},
+        rejected=tuple(
+            Rejected.model_validate(row)
+            for row in read_table(manifest.file("rejected.csv")).to_dict("records")
+        ),
+        duplicates=tuple(
+            Duplicate.model_validate(row)
+            for row in read_table(manifest.file("duplicates.csv")).to_dict("records")
+        ),
+        spreads=_spreads(read_table(manifest.file("manifest.csv")), manifest.classes),
+    )
+
+
+def _spreads(photos: "pd.DataFrame", classes: tuple[str, ...]) -> tuple[Spread, ...]:
+    found = []
+    for measure, unit in MEASURES.items():
+        for label in classes:
+            values = photos.loc[photos["label"] == label, measure].to_numpy(dtype=float)
+            if values.size:
+                quantiles = tuple(np.quantile(values, QUANTILES).tolist())
+                found.append(
+                    Spread(
+                        measure=measure, unit=unit, label=label, n=values.size, quantiles=quantiles
+                    )
+                )
+    return tuple(found)

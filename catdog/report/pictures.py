@@ -1,0 +1,101 @@
+"""The photos of the report: single thumbnails, and sheets of them as matplotlib Figures."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from catdog.comparison.tables import read_table
+from catdog.report.style import WIDE, look, panels
+from catdog.store.artifacts import SPLITS, Arrays, Predictions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+THUMBNAIL = 192
+
+Image = npt.NDArray[np.uint8]
+"""height x width x 3, RGB."""
+
+
+class Picture(NamedTuple):
+    """A photo with what is written below it, and what a screen reader says of it."""
+
+    image: Image
+    caption: str
+    alt: str
+
+
+class Album:
+    """The photos of an arrays artifact, by path."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self._images = {s: np.load(arrays.file(f"{s}_images.npy"), mmap_mode="r") for s in SPLITS}
+        self._tables = {s: read_table(arrays.file(f"{s}_photos.csv")) for s in SPLITS}
+        self._places = {
+            path: (split, row)
+            for split, table in self._tables.items()
+            for row, path in enumerate(table["path"])
+        }
+
+    def image(self, path: str) -> Image:
+        """The photo as the models see it."""
+        split, row = self._places[path]
+        return np.asarray(self._images[split][row], dtype=np.uint8)
+
+    def examples(self, label: str, count: int) -> list[Image]:
+        """The first training photos of a class."""
+        rows = np.flatnonzero((self._tables["train"]["label"] == label).to_numpy())[:count]
+        return [np.asarray(self._images["train"][row], dtype=np.uint8) for row in rows]
+
+
+def attention(predictions: Predictions, album: Album) -> dict[str, Image]:
+    """Photos that a model got wrong, lit where it looked (Grad-CAM), by path."""
+    file = predictions.file("attention.npz")
+    if not file.is_file():
+        return {}
+    with np.load(file, allow_pickle=False) as stored:
+        found = list(zip(stored["paths"].tolist(), stored["maps"], strict=True))
+    return {path: overlay(album.image(path), heat) for path, heat in found}
+
+
+def overlay(image: Image, heat: npt.NDArray[np.float32]) -> Image:
+    """Darken a photo (h, w, 3) where its map (any size, 0 to 1) is low, warm it where high."""
+    from PIL import Image as Pillow
+
+    height, width = image.shape[:2]
+    small = Pillow.fromarray(heat.astype(np.float32), mode=None)
+    grown = np.asarray(small.resize((width, height), Pillow.Resampling.BICUBIC))
+    weight = np.clip(grown, 0, 1)[..., None]
+    warm = np.array([255.0, 176.0, 0.0])
+    lit = image * (0.3 + 0.7 * weight)
+    mixed = np.clip(lit * (1 - 0.35 * weight) + warm * 0.35 * weight, 0, 255)
+    return np.asarray(mixed, dtype=np.uint8)
+
+
+def thumbnail(image: Image) -> bytes:
+    """A photo as a JPEG file of at most `THUMBNAIL` pixels a side."""
+    from PIL import Image as Pillow
+
+    photo = Pillow.fromarray(image)
+    photo.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=80, optimize=True)
+    return buffer.getvalue()
+
+
+def sheet(pictures: Sequence[Picture], *, columns: int = 6) -> "Figure":
+    """Photos in rows, each with its caption below."""
+    with look():
+        lines = max(picture.caption.count("\n") + 1 for picture in pictures)
+        height = WIDE / columns + 0.17 * lines
+        figure, grid = panels(len(pictures), columns=columns, width=WIDE, height=height)
+        for axes, picture in zip(grid, pictures, strict=True):
+            axes.imshow(picture.image, interpolation="bilinear")
+            axes.set_axis_off()
+            axes.set_title(
+                picture.caption, y=-0.02, va="top", fontsize=8, fontweight="normal", loc="center"
+            )
+    return figure

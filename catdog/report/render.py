@@ -1,0 +1,155 @@
+"""Turn a comparison into text: HTML, Markdown, model cards, a table. Pure: data in, text out."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from catdog import wording
+from catdog.comparison.compare import Comparison, ScoredModel
+from catdog.comparison.metrics import Record
+from catdog.comparison.significance import SURE
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+class EmbeddedChart(NamedTuple):
+    """A chart as addresses that need no network, for a wide and a narrow page."""
+
+    alt: str
+    wide: str
+    narrow: str
+
+
+class EmbeddedPicture(NamedTuple):
+    """A photo as such an address, and its texts."""
+
+    alt: str
+    caption: str
+    address: str
+
+
+class EmbeddedGallery(Record):
+    """Photos that belong together."""
+
+    title: str
+    columns: int
+    pictures: tuple[EmbeddedPicture, ...]
+
+
+def render_html(
+    comparison: Comparison,
+    *,
+    charts: Mapping[str, EmbeddedChart],
+    galleries: Mapping[str, EmbeddedGallery],
+    summaries: Mapping[str, str],
+) -> str:
+    """One HTML page that needs nothing else. summaries: the layers of each model, as text."""
+    page = _template("report.html.jinja").render(
+        c=comparison, sure=SURE, charts=charts, galleries=galleries, summaries=summaries
+    )
+    return _keep_together(page)
+
+
+def render_markdown(comparison: Comparison, *, pictures: Mapping[str, tuple[str, str]]) -> str:
+    """The same in Markdown. pictures: text alternative and address, by name."""
+    return _template("report.md.jinja").render(c=comparison, pictures=pictures)
+
+
+def render_model_card(comparison: Comparison, model: ScoredModel) -> str:
+    """What one model is for, how good it is and where its limits are, in Markdown."""
+    return _template("model-card.md.jinja").render(c=comparison, m=model)
+
+
+def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
+    """A row a model, for a terminal or a table artifact; failed models come last."""
+    rows = [
+        {
+            "model": f"{model.name}{' *' if model.name == comparison.verdict.winner else ''}",
+            "validation": wording.percent(model.validation.accuracy),
+            "test": wording.percent(model.test.accuracy),
+            "95 % interval": wording.span(
+                model.test.accuracy_interval.low, model.test.accuracy_interval.high
+            ),
+            "AUC": "" if model.test.auc is None else f"{model.test.auc:.3f}",
+            "epoch": f"{model.best.epoch} of {model.epochs}",
+            "training": wording.duration(model.seconds),
+            "1,000 photos": wording.duration(model.seconds_per_1000),
+            "parameters": f"{model.parameters:,}",
+            "file": wording.size(model.file_bytes),
+        }
+        for model in comparison.models
+    ]
+    columns = list(rows[0])[1:]
+    rows += [
+        {"model": failed.name} | dict.fromkeys(columns, "") | {"validation": "failed"}
+        for failed in comparison.failed
+    ]
+    return rows
+
+
+def templates() -> dict[str, str]:
+    """The text of each template: what a report's key must also depend on."""
+    from importlib.resources import files
+
+    folder = files("catdog.report") / "templates"
+    return {
+        file.name: file.read_text(encoding="utf-8")
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if file.is_file()
+    }
+
+
+@cache
+def _template(name: str) -> "Template":
+    from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=DictLoader(templates()),
+        autoescape=select_autoescape(("html.jinja",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        percent=wording.percent,
+        points=wording.points,
+        duration=wording.duration,
+        size=wording.size,
+        p_text=wording.p_text,
+        listing=wording.listing,
+        span=_interval_text,
+        count=lambda number: f"{number:,}",
+        cell=wording.plain,
+        flat=flatten,
+    )
+    return environment.get_template(name)
+
+
+def _keep_together(page: str) -> str:
+    """Let no line end between a number and its sign or unit."""
+    page = re.sub(r"(\d) %", rf"\1{NBSP}%", page)
+    return re.sub(r"\bp (=|&lt;) (\d)", rf"p{NBSP}\1{NBSP}\2", page)
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested facts as lines of name and text; lists become "a, b"; empty ones are left out."""
+    lines: list[tuple[str, str]] = []
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            lines += flatten(item, f"{prefix}{name} ")
+        elif isinstance(item, Sequence) and not isinstance(item, str):
+            lines.append((f"{prefix}{name}", ", ".join(map(str, item))))
+        elif item is not None:
+            text = f"{item:.4g}" if isinstance(item, float) else str(item)
+            lines.append((f"{prefix}{name}", text))
+    return lines
+
+
+def _interval_text(interval: Any) -> str:
+    return "" if interval is None else wording.span(interval.low, interval.high)

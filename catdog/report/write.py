@@ -1,0 +1,230 @@
+"""The report: results as data, and the same told as HTML and Markdown, with all figures."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catdog.comparison.compare import Comparison, ModelResult, compare
+from catdog.comparison.tables import read_table
+from catdog.photos.changes import Changes
+from catdog.report.charts import Chart, Gallery, charts, galleries
+from catdog.report.pictures import Album, sheet, thumbnail
+from catdog.report.render import (
+    EmbeddedChart,
+    EmbeddedGallery,
+    EmbeddedPicture,
+    render_html,
+    render_markdown,
+    render_model_card,
+    templates,
+)
+from catdog.report.style import data_uri, jpeg, png, settle, svg
+from catdog.store.artifacts import Arrays, Manifest, Photos, Report
+from catdog.store.digest import make_key
+from catdog.store.store import Store, write_json, write_text, writing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LIBRARIES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
+FIGURES = "figures"
+MARKDOWN_BYTES = 1_900_000
+"""Prefect takes a Markdown artifact of 2 MB; pictures beyond that are left to `figures/`."""
+
+
+def report_key(
+    photos: Photos,
+    manifest: Manifest,
+    arrays: Arrays,
+    results: Sequence[ModelResult],
+    *,
+    settings: Mapping[str, Any],
+    changes: Changes | None = None,
+) -> str:
+    """The key of a report on these results."""
+    return make_key(
+        code=("catdog.report.write",),
+        libraries=LIBRARIES,
+        templates=templates(),
+        origin=photos.origin,
+        photos=photos.inventory,
+        archive=photos.archive_sha256,
+        note=photos.note,
+        manifest=manifest.content,
+        arrays=arrays.content,
+        results=[
+            {
+                "name": result.name,
+                "seed": result.seed,
+                "model": result.model.content if result.model else None,
+                "predictions": result.predictions.content if result.predictions else None,
+                "error": result.error,
+            }
+            for result in results
+        ],
+        settings=dict(settings),
+        changes=changes.model_dump(mode="json") if changes else None,
+    )
+
+
+def write_report(
+    photos: Photos,
+    manifest: Manifest,
+    arrays: Arrays,
+    results: Sequence[ModelResult],
+    *,
+    settings: Mapping[str, Any],
+    store: Store,
+    changes: Changes | None = None,
+) -> Report:
+    """Compare all results and store the report.
+
+    Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `report.html`,
+    `report.md`, `model-card-NAME.md` for each model, and `figures/`. The cards are also put beside
+    the models, where a later report renews them.
+    settings: how the run was asked for; shown under "How to reproduce", `command` first.
+    changes: what became of the photos since an earlier run.
+    Raises TrainingError when no model gave predictions.
+    """
+
+    def write(folder: Path) -> Mapping[str, Any]:
+        comparison = compare(photos, manifest, arrays, results, settings=settings, changes=changes)
+        history = load_history(results)
+        _write_tables(folder, comparison, history, results)
+        _write_pages(folder, comparison, history, list(results), Album(arrays))
+        return {}
+
+    key = report_key(photos, manifest, arrays, results, settings=settings, changes=changes)
+    made = store.obtain(Report, key, write)
+    with writing(store.home):
+        _place_cards(made, results)
+    return made
+
+
+def load_comparison(report: Report) -> Comparison:
+    """The comparison of a stored report."""
+    text = report.file("comparison.json").read_text(encoding="utf-8")
+    return Comparison.model_validate_json(text)
+
+
+def load_changes(run_folder: Path) -> Changes | None:
+    """What a run's stored report says of the photos since an earlier run."""
+    try:
+        text = (run_folder / "comparison.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    found = json.loads(text).get("changes")
+    return Changes.model_validate(found) if found else None
+
+
+def load_history(results: Sequence[ModelResult]) -> "pd.DataFrame":
+    """The histories of all trained models, with their names and seeds, one row an epoch."""
+    import pandas as pd
+
+    tables = []
+    for result in results:
+        if result.model:
+            table = read_table(result.model.file("history.csv"))
+            table.insert(0, "model", result.name)
+            table.insert(1, "seed", result.seed)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _write_tables(
+    folder: Path, comparison: Comparison, history: "pd.DataFrame", results: Sequence[ModelResult]
+) -> None:
+    write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
+    files = [r.predictions.file("predictions.csv") for r in results if r.model and r.predictions]
+    tables = [file.read_text(encoding="utf-8").splitlines(keepends=True) for file in files]
+    lines = tables[0][:1] + [line for table in tables for line in table[1:]]
+    write_text(folder / "predictions.csv", "".join(lines))
+    write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
+    for model in comparison.models:
+        write_text(folder / f"model-card-{model.name}.md", render_model_card(comparison, model))
+
+
+def _place_cards(report: Report, results: Sequence[ModelResult]) -> None:
+    scored = {r.name: r.model for r in reversed(results) if r.model and r.predictions}
+    for name, model in scored.items():
+        card = report.file(f"model-card-{name}.md").read_text(encoding="utf-8")
+        write_text(model.file("model-card.md"), card)
+
+
+def _write_pages(
+    folder: Path,
+    comparison: Comparison,
+    history: "pd.DataFrame",
+    results: list[ModelResult],
+    album: Album,
+) -> None:
+    drawn, shown = charts(comparison, history), galleries(comparison, results, album)
+    (folder / FIGURES).mkdir()
+    embedded, pictures = {}, {}
+    for chart in drawn:
+        embedded[chart.name], pictures[chart.name] = _write_chart(folder / FIGURES, chart)
+    for gallery in shown:
+        pictures[gallery.name] = _write_gallery(folder / FIGURES, gallery)
+    page = render_html(
+        comparison,
+        charts=embedded,
+        galleries={gallery.name: _embedded(gallery) for gallery in shown},
+        summaries=_summaries(comparison, results),
+    )
+    write_text(folder / "report.html", page)
+    write_text(folder / "report.md", render_markdown(comparison, pictures=_affordable(pictures)))
+
+
+def _write_chart(folder: Path, chart: Chart) -> tuple[EmbeddedChart, tuple[str, str]]:
+    """Write PNG and SVG; return the chart for HTML, and its text and address for Markdown."""
+    wide, narrow = chart.draw(False), chart.draw(True)
+    settle(wide)
+    text = svg(wide, chart.name)
+    write_text(folder / f"{chart.name}.svg", text)
+    picture = png(wide)
+    (folder / f"{chart.name}.png").write_bytes(picture)
+    embedded = EmbeddedChart(
+        alt=chart.alt,
+        wide=data_uri(text.encode(), "image/svg+xml"),
+        narrow=data_uri(svg(narrow, f"{chart.name}-narrow").encode(), "image/svg+xml"),
+    )
+    return embedded, (chart.alt, data_uri(picture, "image/png"))
+
+
+def _write_gallery(folder: Path, gallery: Gallery) -> tuple[str, str]:
+    """Write the photos as one JPEG; return its text and its address for Markdown."""
+    picture = jpeg(sheet(gallery.pictures, columns=gallery.columns))
+    (folder / f"{gallery.name}.jpg").write_bytes(picture)
+    text = "; ".join(picture.alt for picture in gallery.pictures)
+    return text, data_uri(picture, "image/jpeg")
+
+
+def _embedded(gallery: Gallery) -> EmbeddedGallery:
+    return EmbeddedGallery(
+        title=gallery.title,
+        columns=gallery.columns,
+        pictures=tuple(
+            EmbeddedPicture(p.alt, p.caption, data_uri(thumbnail(p.image), "image/jpeg"))
+            for p in gallery.pictures
+        ),
+    )
+
+
+def _affordable(pictures: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """As many pictures, in order, as a Markdown report may hold."""
+    chosen, used = {}, 0
+    for name, (text, address) in pictures.items():
+        used += len(text) + len(address)
+        if used > MARKDOWN_BYTES:
+            break
+        chosen[name] = (text, address)
+    return chosen
+
+
+def _summaries(comparison: Comparison, results: list[ModelResult]) -> dict[str, str]:
+    first = {r.name: r.model for r in reversed(results) if r.model}
+    return {
+        model.name: first[model.name].file("summary.txt").read_text(encoding="utf-8")
+        for model in comparison.models
+    }

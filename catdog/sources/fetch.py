@@ -1,0 +1,287 @@
+"""Downloads over HTTP that go on where they were cut off."""
+
+import logging
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
+
+from catdog.addresses import without_secrets
+from catdog.errors import SourceError
+from catdog.store.digest import file_digest
+
+log = logging.getLogger(__name__)
+
+FETCH_ATTEMPTS = 6
+LOOK_ATTEMPTS = 3
+"""Fewer: with no network the user should hear of it within a few seconds."""
+LONGEST_WAIT = 60.0
+"""Seconds. A server that asks for more is given up on."""
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+WITHOUT_NETWORK = "With no network, give --source a local file or folder, or 'sample'."
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes so far and the bytes in all, which may be unknown."""
+Sleep = Callable[[float], None]
+T = TypeVar("T")
+
+
+class UnreachableError(SourceError):
+    """The server did not answer, or only with errors of its own, however often it was asked."""
+
+
+class _TryAgain(Exception):  # noqa: N818
+    """A failure that may be gone at the next try. after: seconds the server asks to wait."""
+
+    def __init__(self, problem: str, after: float = 0.0) -> None:
+        super().__init__(problem)
+        self.after = after
+
+
+_TRANSIENT = (
+    _TryAgain,
+    httpx.TimeoutException,
+    httpx.NetworkError,
+    httpx.RemoteProtocolError,
+    httpx.ProxyError,
+)
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a server tells of a file that changes when the file does."""
+
+    etag: str | None
+    modified: str | None
+    bytes: int | None
+
+    @classmethod
+    def of(cls, response: httpx.Response) -> "Version":
+        size = response.headers.get("Content-Length", "")
+        return cls(
+            response.headers.get("ETag"),
+            response.headers.get("Last-Modified"),
+            int(size) if size.isdecimal() else None,
+        )
+
+    def as_json(self) -> dict[str, str | int | None]:
+        """The fields, for a key."""
+        return asdict(self)
+
+    @property
+    def validator(self) -> str | None:
+        """For `If-Range`, which allows no weak ETag."""
+        if self.etag and not self.etag.startswith("W/"):
+            return self.etag
+        return self.modified
+
+
+def look(url: str, *, sleep: Sleep) -> Version:
+    """The version of the file that a server has at an address, without fetching it.
+
+    Raises UnreachableError when there is no answer, SourceError when there is no such file.
+    """
+
+    def ask(client: httpx.Client) -> Version:
+        response = client.head(url)
+        if response.status_code not in (403, 405, 501):
+            _check_status(response)
+            return Version.of(response)
+        with client.stream("GET", url) as response:  # Some servers know no HEAD.
+            _check_status(response)
+            return Version.of(response)
+
+    return _persist(url, ask, attempts=LOOK_ATTEMPTS, sleep=sleep)
+
+
+def fetch(
+    url: str,
+    partial: Path,
+    *,
+    size: int | None,
+    sha256: str | None,
+    progress: Progress | None,
+    sleep: Sleep,
+) -> str:
+    """Download into the file `partial`, going on from what it holds; its SHA-256.
+
+    size, sha256: what the file must have, when known.
+    An interruption leaves `partial` for the next call. A finished file with a wrong size or
+    checksum is deleted. Raises UnreachableError after many tries, SourceError for good.
+    """
+    _persist(
+        url,
+        lambda client: _Download(client, url, partial, size, progress).go_on(),
+        attempts=FETCH_ATTEMPTS,
+        sleep=sleep,
+    )
+    seen = file_digest(partial)
+    if sha256 and seen != sha256:
+        _discard(partial)
+        raise SourceError(
+            f"{without_secrets(url)} has the SHA-256 {seen} instead of {sha256}.",
+            "Check the address and the checksum; what was fetched is deleted.",
+        )
+    return seen
+
+
+@dataclass(frozen=True)
+class _Download:
+    client: httpx.Client
+    url: str
+    partial: Path
+    size: int | None
+    progress: Progress | None
+
+    def go_on(self) -> None:
+        """One try: fetch what is missing."""
+        validator = _validator_file(self.partial)
+        known = validator.read_text() if validator.is_file() else ""
+        start = self.partial.stat().st_size if known and self.partial.is_file() else 0
+        headers = {"Range": f"bytes={start}-", "If-Range": known} if start else {}
+        with self.client.stream("GET", self.url, headers=headers) as response:
+            _check_status(response, but=416 if start else 200)
+            offset, total = _place(response)
+            found = Version.of(response).validator
+            if offset != start or (start and found not in (None, known)):
+                _discard(self.partial)
+                if response.status_code != httpx.codes.OK:
+                    raise _TryAgain("it does not go on where it was cut off")
+                start = 0
+            self._check_size(total)
+            if not start:
+                _discard(self.partial)
+                validator.write_text(found or "")
+            self._save(response, start, total)
+
+    def _save(self, response: httpx.Response, done: int, total: int | None) -> None:
+        with self.partial.open("ab") as file:
+            for block in response.iter_raw():
+                file.write(block)
+                done += len(block)
+                if self.progress:
+                    self.progress(done, total)
+        if total is not None and done != total:
+            raise _TryAgain(f"it sent {done:,} of {total:,} bytes")
+        self._check_size(done)
+
+    def _check_size(self, seen: int | None) -> None:
+        if self.size is not None and seen is not None and seen != self.size:
+            _discard(self.partial)
+            raise SourceError(
+                f"{without_secrets(self.url)} has {seen:,} bytes instead of {self.size:,}.",
+                "It has changed, or something on the way changes it: give --source a local file.",
+            )
+
+
+def _place(response: httpx.Response) -> tuple[int, int | None]:
+    """Where in the file a response's body begins, and the size of the whole file."""
+    place = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if response.status_code == httpx.codes.PARTIAL_CONTENT and place:
+        return int(place[1]), None if place[2] == "*" else int(place[2])
+    return 0, Version.of(response).bytes
+
+
+def _validator_file(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.validator")
+
+
+def _discard(partial: Path) -> None:
+    partial.unlink(missing_ok=True)
+    _validator_file(partial).unlink(missing_ok=True)
+
+
+def _persist(url: str, work: Callable[[httpx.Client], T], *, attempts: int, sleep: Sleep) -> T:
+    """Try again, with growing waits, what may work the next time. Errors name the address."""
+    shown = without_secrets(url)
+    retrying = Retrying(
+        retry=retry_if_exception_type(_TRANSIENT),
+        stop=stop_after_attempt(attempts),
+        wait=_wait,
+        sleep=sleep,
+        before_sleep=before_sleep_log(log, logging.INFO),
+        reraise=True,
+    )
+    headers = {
+        "User-Agent": f"catdog/{version('catdog')}",
+        "Accept-Encoding": "identity",  # The size and the checksum are those of the bytes sent.
+    }
+    try:
+        with httpx.Client(
+            timeout=TIMEOUT, headers=headers, follow_redirects=True, verify=_certificates()
+        ) as client:
+            return retrying(work, client)
+    except _TRANSIENT as error:
+        problem = str(error) or type(error).__name__
+        raise UnreachableError(
+            f"{shown} could not be fetched, tried {attempts} times ({problem}).",
+            WITHOUT_NETWORK,
+        ) from error
+    except httpx.HTTPError as error:
+        raise SourceError(f"{shown} cannot be fetched ({error}).", "Check the address.") from error
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Loading them takes a tenth of a second: once is enough."""
+    return httpx.create_ssl_context()
+
+
+_backoff = wait_exponential(multiplier=0.5, max=20) + wait_random(0, 0.5)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.after if isinstance(error, _TryAgain) else 0.0
+    return max(asked, _backoff(state))
+
+
+def _check_status(response: httpx.Response, *, but: int = 200) -> None:
+    status = response.status_code
+    if response.is_success or status == but:
+        return
+    answer = f"{status} {response.reason_phrase}".strip()
+    shown = without_secrets(str(response.url))
+    if status in (408, 429) or response.is_server_error:
+        after = _retry_after(response)
+        if after > LONGEST_WAIT:
+            raise UnreachableError(
+                f"{shown} answers {answer} and asks to wait {after:,.0f} seconds.",
+                f"Try again then. {WITHOUT_NETWORK}",
+            )
+        raise _TryAgain(f"it answers {answer}", after)
+    raise SourceError(
+        f"{shown} answers {answer}.",
+        "Check the address, or fetch the file in another way and give its path to --source.",
+    )
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds that the server asks to wait; RFC 9110 allows a number or a date."""
+    text = response.headers.get("Retry-After", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,140 @@
+"""Which photo files a folder holds."""
+
+import csv
+import hashlib
+import io
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from catdog.errors import SourceError
+from catdog.store.digest import digest_once
+
+log = logging.getLogger(__name__)
+
+PHOTO_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+)
+SPLIT_FOLDERS = frozenset(("train", "validation", "test"))
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The photo files of a folder, by name; none of them is opened as a picture."""
+
+    root: Path
+    """The folder that holds the split or class folders: wrappers around it are left out."""
+    csv: str
+    """A row a file, sorted by path: path (relative to `root`, POSIX), bytes, sha256."""
+    count: int
+    left_out: str = ""
+    """How many files of which other kinds there are, in a sentence; empty when there are none."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of `csv`: equal for the same photos wherever they lie."""
+        return hashlib.sha256(self.csv.encode()).hexdigest()
+
+
+def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
+    """List the photo files below a folder, hidden ones left out, with size and SHA-256.
+
+    name: what errors call the folder; its path when None.
+    Raises SourceError when there is none, or one cannot be read or has no valid name.
+    """
+    shown = name or str(folder)
+    with reading():
+        paths = [path.relative_to(folder) for path in visible_files(folder)]
+    photos = sorted(path.as_posix() for path in paths if path.suffix.lower() in PHOTO_SUFFIXES)
+    if not photos:
+        raise SourceError(
+            f"{shown} holds no photo files.",
+            f"Put photos ({', '.join(sorted(PHOTO_SUFFIXES))}) into one folder per class.",
+        )
+    wrapper = _wrapper(photos)
+    root = folder / wrapper
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(("path", "bytes", "sha256"))
+    for photo in photos:
+        path = folder / photo
+        _check_name(path)
+        with reading():
+            relative = PurePosixPath(photo).relative_to(wrapper)
+            rows.writerow((relative, path.stat().st_size, digest_once(path)))
+    left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
+    if left_out:
+        log.warning("%s: %s", shown, left_out)
+    return Inventory(root, table.getvalue(), len(photos), left_out)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn a user's file or folder that cannot be read into a SourceError."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"{error.filename} cannot be read ({error.strerror}).",
+            "Check that it still exists and that you may read it.",
+        ) from error
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """The files below a folder, hidden ones left out; linked folders count, but each once."""
+    seen: set[Path] = set()
+    for place, folders, names in os.walk(folder, onerror=_give_up, followlinks=True):
+        real = Path(place).resolve()
+        if real in seen:
+            log.warning("%s leads to a folder that was already counted: left out.", place)
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not _hidden(name))
+        for name in names:
+            path = Path(place, name)
+            if not _hidden(name) and path.is_file():
+                yield path
+
+
+def _left_out(others: Iterable[Path]) -> str:
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
+    if not kinds:
+        return ""
+    listed = ", ".join(f"{number} of {kind}" for kind, number in kinds.most_common())
+    return f"Files that catdog does not read as photos were left out: {listed}."
+
+
+def _give_up(error: OSError) -> None:
+    raise error
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _wrapper(photos: Iterable[str]) -> PurePosixPath:
+    """The folders around the split or class folders, such as `cats_and_dogs_filtered`.
+
+    A folder that holds photos is a class and `train` is a split, so neither is a wrapper.
+    """
+    folders = {PurePosixPath(photo).parts[:-1] for photo in photos}
+    wrapper: list[str] = []
+    for part, *others in zip(*(parts[:-1] for parts in folders), strict=False):
+        if part.lower() in SPLIT_FOLDERS or any(other != part for other in others):
+            break
+        wrapper.append(part)
+    return PurePosixPath(*wrapper)
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(
+            f"The name of {os.fsencode(path)!r} is not valid UTF-8.", "Rename it."
+        ) from error

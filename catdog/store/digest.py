@@ -1,0 +1,183 @@
+"""Digests of files, values and code: the parts that artifact keys are made of."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import catdog
+
+ROOT = "catdog"
+# What these modules, or all modules of these packages, decide reaches a key by value, or cannot
+# change an artifact's content.
+PLUMBING = frozenset(
+    {
+        "catdog.store.artifacts",
+        "catdog.store.digest",
+        "catdog.errors",
+        "catdog.sources.fetch",
+        "catdog.machine",
+        "catdog.progress",
+        "catdog.settings",
+        "catdog.store.store",
+    }
+)
+KEY_LENGTH = 24
+# CPython counts the depth of all threads' syntax trees in one place, so that two that parse at
+# once fail with SystemError: https://github.com/python/cpython/issues/106905
+_PARSING = Lock()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_once(path: Path) -> str:
+    """As `file_digest`, but a process reads an unchanged file only once."""
+    status = path.stat()
+    return _digest_of_version(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=100_000)
+def _digest_of_version(path: Path, size: int, mtime_ns: int, inode: int) -> str:
+    return file_digest(path)
+
+
+def value_digest(value: Any) -> str:
+    """SHA-256 of a JSON value in one canonical spelling, as 64 hex digits.
+
+    Raises TypeError for what JSON cannot hold and ValueError for NaN or infinity.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_key(*, code: tuple[str, ...], libraries: tuple[str, ...] = (), **inputs: Any) -> str:
+    """The key of an artifact: a digest of all that can change its content.
+
+    code: the `catdog` modules that make it; those that they import count too.
+    libraries: distributions whose version matters, such as "keras".
+    inputs: the input digests and the settings that matter, as JSON values.
+    """
+    return value_digest(
+        {
+            "code": code_digest(*code),
+            "libraries": {name: version(name) for name in libraries},
+            "inputs": inputs,
+        }
+    )[:KEY_LENGTH]
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Digest of the meaning of these modules and of all `catdog` modules that they import.
+
+    Comments, layout and docstrings, also those below constants and fields, do not count, nor what
+    only a type checker sees: changing them changes no artifact.
+    """
+    return value_digest({name: _read(name).meaning for name in modules_covered(*modules)})
+
+
+def modules_covered(*modules: str) -> frozenset[str]:
+    """These modules and all that they import, as far as they can change an artifact.
+
+    With a module come the packages around it, whose code Python runs first. `catdog` itself comes
+    only where its own name is imported: it makes nothing, but through it everything can be had.
+    """
+    found = set[str]()
+    waiting = _with_packages(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and not is_plumbing(name):
+            found.add(name)
+            waiting |= _read(name).imports
+    return frozenset(found)
+
+
+def is_plumbing(module: str) -> bool:
+    """Whether no key counts the code of a module, since it can change no artifact."""
+    parts = module.split(".")
+    return any(".".join(parts[:length]) in PLUMBING for length in range(1, len(parts) + 1))
+
+
+class _Module(NamedTuple):
+    meaning: str
+    imports: frozenset[str]
+
+
+@cache
+def _read(module: str) -> _Module:
+    file = _file(module)
+    if file is None:
+        raise ModuleNotFoundError(f"no source for module {module}", name=module)
+    source = file.read_text(encoding="utf-8")
+    with _PARSING:
+        tree = ast.parse(source)
+    tree = _DropIdle().visit(tree)
+    named = {name for node in ast.walk(tree) for name in _imports(node)}
+    return _Module(ast.dump(tree), frozenset(_with_packages(filter(_is_own, named))))
+
+
+def _file(module: str) -> Path | None:
+    """Where the code of a module is. It is looked up without importing any package."""
+    for folder in catdog.__path__:
+        place = Path(folder, *module.split(".")[1:])
+        for file in (place / "__init__.py", place.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def _is_own(module: str) -> bool:
+    return module.split(".")[0] == ROOT
+
+
+def _with_packages(modules: Iterable[str]) -> set[str]:
+    """The modules, and the packages around them below `catdog`."""
+    found = set[str]()
+    for module in modules:
+        parts = module.split(".")
+        found |= {module, *(".".join(parts[:length]) for length in range(2, len(parts)))}
+    return found
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import():
+            for alias in node.names:
+                # Without `as` it is the name of the outermost package that is bound.
+                yield from (alias.name,) if alias.asname else (alias.name, alias.name.split(".")[0])
+        case ast.ImportFrom(module=str(module)):
+            yield from (_holder(module, alias.name) for alias in node.names)
+        case ast.Call(
+            func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            yield name
+
+
+def _holder(module: str, name: str) -> str:
+    """The module that `from module import name` gives, or takes the name from."""
+    inner = f"{module}.{name}"
+    return inner if _is_own(module) and _file(inner) else module
+
+
+class _DropIdle(ast.NodeTransformer):
+    """Takes away strings that stand as statements, and code for type checkers: they do nothing."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if alone else node
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        match node.test:
+            case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+                node.body = []
+        return self.generic_visit(node)

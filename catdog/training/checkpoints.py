@@ -1,0 +1,72 @@
+"""What a training leaves behind after each epoch, so that a later try goes on from there."""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from catdog.store.store import ENTRY, damage, describe_files, discard, write_json
+
+log = logging.getLogger(__name__)
+
+STATE = "state.weights.h5"
+BEST = "best.weights.h5"
+HISTORY = "history.json"
+
+Row = dict[str, float]
+"""epoch (from 1), loss, accuracy, val_loss, val_accuracy, seconds (wall, of this epoch)."""
+
+
+@dataclass
+class Checkpoints:
+    """One folder an epoch, which appears whole or not at all; only the newest is kept."""
+
+    folder: Path
+    history: list[Row] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for folder in self.folder.glob("epoch-*"):
+            if problem := damage(folder):
+                log.warning("What was kept after an epoch is lost: %s", problem)
+                discard(folder)
+        if newest := self._newest():
+            self.history = json.loads((newest / HISTORY).read_text(encoding="utf-8"))
+
+    def restore(self, model: Any) -> None:
+        """Give a compiled model the weights, optimizer and random state of the last epoch."""
+        if newest := self._newest():
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(newest / STATE)
+
+    def save(self, model: Any, row: Row) -> None:
+        """Keep the state after an epoch, and its weights when it is the best one so far."""
+        history = [*self.history, row]
+        making = self.folder / f"making-{len(history):05d}"
+        discard(making)
+        making.mkdir()
+        model.save_weights(making / STATE)
+        best_so_far = making if best_row(history) is row else self._newest() or making
+        shutil.copyfile(best_so_far / (STATE if best_so_far == making else BEST), making / BEST)
+        write_json(making / HISTORY, history)
+        write_json(making / ENTRY, {"files": describe_files(making)})
+        previous = self._newest()
+        making.rename(self.folder / f"epoch-{len(history):05d}")
+        self.history = history
+        if previous:
+            discard(previous)
+
+    def load_best(self, model: Any) -> None:
+        """Give a compiled model the weights of its best epoch."""
+        newest = self._newest()
+        assert newest is not None, "there is no finished epoch"  # noqa: S101
+        model.load_weights(newest / BEST)
+
+    def _newest(self) -> Path | None:
+        return max(self.folder.glob("epoch-*"), default=None)
+
+
+def best_row(history: list[Row]) -> Row:
+    """The best epoch: highest validation accuracy, then lowest validation loss, then earliest."""
+    return min(history, key=lambda row: (-row["val_accuracy"], row["val_loss"]))

@@ -1,0 +1,224 @@
+"""Where the ImageNet weights of the `transfer` model come from, and the frozen base they fill."""
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from catdog.errors import TrainingError
+from catdog.store.digest import file_digest
+from catdog.store.store import write_text, writing
+
+log = logging.getLogger(__name__)
+
+Source = Literal["path", "cache", "official", "embedded", "random"]
+
+CHOICES = ("auto", "official", "embedded", "random")
+OFFICIAL_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_160_no_top.h5"
+OFFICIAL_URL = (
+    f"https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/{OFFICIAL_NAME}"
+)
+OFFICIAL_BYTES = 9_406_464
+"""Keras publishes no checksum for this file; its size is known, its SHA-256 is recorded."""
+EMBEDDED_NAME = "mobilenet_v2_imagenet_no_top.weights.h5"
+EMBEDDED_SHA256 = "6718113ff57950fb4270d50ffbce450fdb7deebf07f611f6981d44844bcfde31"
+RECORD = ".sha256"
+"""Suffix of the file beside a download that holds the SHA-256 seen."""
+HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+TIMEOUT = httpx.Timeout(10, connect=5)
+"""Seconds. There is no second try: the embedded copy stands ready."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that were chosen: a file, or None for random ones."""
+
+    source: Source
+    file: Path | None
+    sha256: str
+    """Of the file; empty for random weights."""
+    note: str
+    """One sentence for the report."""
+
+
+class _DownloadError(Exception):
+    """Why the official weights could not be had, in a few words."""
+
+
+def find_weights(choice: str, *, home: Path, url: str = OFFICIAL_URL) -> Weights:
+    """The weights that a setting stands for; imports no TensorFlow.
+
+    choice: "auto" (a local cache, else the official download, else the embedded copy),
+    "official" (the first two only), "embedded", "random", or the path of a weights file.
+    Raises TrainingError when the file is missing, damaged or cannot be downloaded.
+    """
+    if choice == "random":
+        return Weights("random", None, "", "Random weights were used, as asked.")
+    if choice == "embedded":
+        return _embedded("The embedded ImageNet copy, trained at 224 px, was used, as asked.")
+    if choice not in CHOICES:
+        return _given(Path(choice).expanduser())
+    if cached := _cached(home):
+        return cached
+    try:
+        return _official(home, url)
+    except _DownloadError as error:
+        if choice == "official":
+            raise TrainingError(
+                f"The official weights could not be downloaded from {url} ({error}).",
+                "Check the network, give the path of a copy, or choose 'auto' or 'embedded'.",
+            ) from error
+        note = (
+            f"Official 160 px weights could not be downloaded ({error}); "
+            "the embedded copy, trained at 224 px, was used."
+        )
+        log.warning(note)
+        return _embedded(note)
+
+
+def load_base(weights: Weights, image_size: int) -> Any:
+    """`new_base`, filled with these weights. Raises TrainingError as `fill_base`."""
+    base = new_base(image_size)
+    fill_base(base, weights)
+    return base
+
+
+def new_base(image_size: int) -> Any:
+    """MobileNetV2 (1.0, no top) as a frozen Keras model: n x size x size x 3, scaled to -1..1.
+
+    Its output is n x size/32 x size/32 x 1280. Its weights are random.
+    """
+    import keras
+
+    base = keras.applications.MobileNetV2(
+        input_shape=(image_size, image_size, 3), include_top=False, weights=None
+    )
+    base.trainable = False
+    return base
+
+
+def fill_base(base: Any, weights: Weights) -> None:
+    """Load the weights of a file into a base; random ones stay as they are.
+
+    Raises TrainingError when the file does not fit.
+    """
+    path = weights.file
+    if path is None:
+        return
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns when a layer is missing in the file and keeps its random weights.
+            warnings.simplefilter("error", UserWarning)
+            base.load_weights(path)
+    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise TrainingError(
+            f"{path} does not fit MobileNetV2 1.0 without top ({reason}).",
+            "Give another file, or choose 'auto' or 'embedded'.",
+        ) from error
+
+
+def _given(path: Path) -> Weights:
+    remedy = f"Give the path of an HDF5 weights file, or one of: {', '.join(CHOICES)}."
+    try:
+        digest = _hdf5_digest(path)
+    except ValueError as error:
+        raise TrainingError(f"{path} cannot be used as weights ({error}).", remedy) from error
+    return Weights("path", path.absolute(), digest, f"The weights in {path.name} were used.")
+
+
+def _embedded(note: str) -> Weights:
+    path = Path(str(files("catdog") / "data" / EMBEDDED_NAME))
+    found = file_digest(path) if path.is_file() else "missing"
+    if found != EMBEDDED_SHA256:
+        raise TrainingError(
+            f"The embedded weights {path} are damaged (SHA-256 {found}).", "Install catdog again."
+        )
+    return Weights("embedded", path, found, note)
+
+
+def _cached(home: Path) -> Weights | None:
+    for path in _cache_files(home):
+        if not path.is_file():
+            continue
+        try:
+            digest = _hdf5_digest(path, size=OFFICIAL_BYTES)
+            _check_recorded(path, digest)
+        except ValueError as error:
+            log.warning("%s is passed over (%s)", path, error)
+            continue
+        return Weights("cache", path, digest, "Official 160 px weights, from a local cache.")
+    return None
+
+
+def _check_recorded(path: Path, digest: str) -> None:
+    record = path.with_suffix(RECORD)
+    if record.is_file() and record.read_text(encoding="utf-8").strip() != digest:
+        raise ValueError("it does not have the SHA-256 recorded when it was downloaded")
+
+
+def _cache_files(home: Path) -> Iterator[Path]:
+    keras_home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    yield home / "weights" / OFFICIAL_NAME
+    yield Path(keras_home) / "models" / OFFICIAL_NAME
+
+
+def _hdf5_digest(path: Path, size: int | None = None) -> str:
+    """SHA-256 of an HDF5 file; raises ValueError with the reason when it cannot be one."""
+    try:
+        with path.open("rb") as file:
+            mark = file.read(len(HDF5_MARK))
+        found = path.stat().st_size
+        digest = file_digest(path)
+    except OSError as error:
+        raise ValueError(error.strerror or "it cannot be read") from error
+    if mark != HDF5_MARK:
+        raise ValueError("it is not an HDF5 file")
+    if size is not None and found != size:
+        raise ValueError(f"it has {found:,} bytes instead of {size:,}")
+    return digest
+
+
+def _official(home: Path, url: str) -> Weights:
+    final = home / "weights" / OFFICIAL_NAME
+    with writing(home):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".download-", dir=final.parent)
+        os.close(handle)
+        partial = Path(name)
+        try:
+            _download(url, partial)
+            digest = _hdf5_digest(partial, size=OFFICIAL_BYTES)
+            write_text(final.with_suffix(RECORD), f"{digest}\n")
+            partial.replace(final)
+        except ValueError as error:
+            raise _DownloadError(str(error)) from error
+        finally:
+            partial.unlink(missing_ok=True)
+    log.info("official weights downloaded: %s, SHA-256 %s", final, digest)
+    return Weights("official", final, digest, f"Official 160 px weights, downloaded from {url}.")
+
+
+def _download(url: str, target: Path) -> None:
+    log.info("downloading %s", url)
+    try:
+        with (
+            httpx.stream("GET", url, timeout=TIMEOUT, follow_redirects=True) as response,
+            target.open("wb") as file,
+        ):
+            response.raise_for_status()
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+                if file.tell() > OFFICIAL_BYTES:
+                    raise _DownloadError(f"the answer is longer than {OFFICIAL_BYTES:,} bytes")
+    except httpx.HTTPStatusError as error:
+        raise _DownloadError(f"HTTP status {error.response.status_code}") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _DownloadError(str(error) or type(error).__name__) from error

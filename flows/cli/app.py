@@ -1,0 +1,271 @@
+"""The command line `catdog`. Heavy imports wait until a command needs them."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+
+from catdog.errors import CatdogError
+from catdog.settings import Settings
+
+HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
+
+Every setting can also be given in the environment, as CATDOG_NAME.
+
+With --debug, an error shows its whole traceback and Prefect's own log is printed.
+"""
+LONGEST_DAYS = 36_500
+"""A hundred years: beyond, a date overflows."""
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended, as shells expect it."""
+
+
+def one_line(error: Exception) -> str:
+    """What the user is told: the same shape for a wrong flag as for any other problem."""
+    from rich.markup import escape
+
+    return f"[bold red]Error:[/] {escape(str(error))}"
+
+
+out = Console(markup=False, highlight=False)  # names of files and classes are no markup
+err = Console(stderr=True, soft_wrap=True)
+
+app = App(
+    name="catdog",
+    help=HELP,
+    help_format="plaintext",  # Markdown would add 0.1 s to --help
+    version=lambda: f"catdog {version('catdog')}",
+    error_console=err,
+    error_formatter=one_line,
+    suppress_keyboard_interrupt=False,
+)
+cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
+app.command(cache_app)
+app.command(
+    "deployments.serving:serve",
+    name="serve",
+    help="Start a Prefect server with its UI, and run the deployments when due.",
+)
+app.command(
+    "flows.cli.champion:champion_app",
+    name="champion",
+    help="Show, choose or take back the model that 'predict' uses.",
+)
+
+
+def setting(name: str) -> Parameter:
+    """A flag that stands for a setting: its text and default come from there."""
+    field = Settings.model_fields[name]
+    default = field.default_factory() if field.default_factory else field.default  # type: ignore[call-arg]
+    text = _as_typed(default)
+    shown = f" [default: {text}]" if text else ""
+    return Parameter(help=f"{field.description}{shown}", show_default=False)
+
+
+def _as_typed(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(default)
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, float):
+        return f"{default:.3g}"
+    return "" if default is None else str(default)
+
+
+Home = Annotated[Path | None, setting("home")]
+Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+@app.command
+def run(
+    *,
+    source: Annotated[str | None, setting("source")] = None,
+    models: Annotated[str | None, setting("models")] = None,
+    epochs: Annotated[int | None, setting("epochs")] = None,
+    seed: Annotated[int | None, setting("seed")] = None,
+    repeats: Annotated[int | None, setting("repeats")] = None,
+    parallel: Annotated[int | None, setting("parallel")] = None,
+    runner: Annotated[str | None, setting("runner")] = None,
+    dask_address: Annotated[str | None, setting("dask_address")] = None,
+    batch_size: Annotated[int | None, setting("batch_size")] = None,
+    image_size: Annotated[int | None, setting("image_size")] = None,
+    validation_share: Annotated[float | None, setting("validation_share")] = None,
+    test_share: Annotated[float | None, setting("test_share")] = None,
+    duplicates: Annotated[str | None, setting("duplicates")] = None,
+    weights: Annotated[str | None, setting("weights")] = None,
+    promote: Annotated[bool | None, setting("promote")] = None,
+    class_margin: Annotated[float | None, setting("class_margin")] = None,
+    force: Annotated[bool | None, setting("force")] = None,
+    home: Home = None,
+) -> None:
+    """Run the whole pipeline: photos in, models trained in parallel, a comparison out.
+
+    Ctrl-C ends it at once; the same command goes on from the last finished epoch of each model.
+    """
+    settings = use(**locals())
+    from flows.cli.run import run_flow
+
+    run_flow(settings, out)
+
+
+@app.command
+def predict(
+    photos: list[Path],
+    /,
+    *,
+    model: str | None = None,
+    json: Switch = False,
+    csv: Path | None = None,
+    home: Home = None,
+) -> int:
+    """Tell the class of photos, and how sure the model is.
+
+    Parameters
+    ----------
+    photos
+        Photos, or folders of photos.
+    model
+        A model of the newest run that has it. [default: the champion]
+    json
+        Print JSON instead of a table.
+    csv
+        Write the table to this file.
+    """
+    from flows.cli.predict import predict_photos
+
+    home_folder = use(home=home).home
+    return predict_photos(photos, model=model, as_json=json, csv=csv, home=home_folder)
+
+
+@app.command
+def models() -> None:
+    """List the models with their parameters."""
+    from flows.cli.listing import print_models
+
+    print_models(out)
+
+
+@app.command
+def runs(*, home: Home = None) -> None:
+    """List past runs with their scores."""
+    from flows.cli.listing import print_runs
+
+    print_runs(use(home=home).home, out)
+
+
+@app.command
+def report(
+    name: str = "latest",
+    /,
+    *,
+    show: Annotated[Switch, Parameter(name="--open", help="Open it in the browser.")] = False,
+    home: Home = None,
+) -> None:
+    """Write a past run's report again from what is stored, without training.
+
+    Parameters
+    ----------
+    name
+        A run of 'catdog runs', or 'latest'.
+    """
+    from flows.cli.past import render_report
+
+    render_report(name, use(home=home).home, out, show=show)
+
+
+@app.command
+def compare(first: str, second: str, /, *, home: Home = None) -> None:
+    """Compare two past runs on the same test photos, or say why they cannot be paired.
+
+    Parameters
+    ----------
+    first
+        A run of 'catdog runs'.
+    second
+        Another one, or 'latest'.
+    """
+    from flows.cli.past import print_comparison
+
+    print_comparison(first, second, use(home=home).home, out)
+
+
+@cache_app.command(name="list")
+def cache_list(*, home: Home = None) -> None:
+    """List the stored artifacts with their sizes."""
+    from flows.cli.listing import print_artifacts
+
+    print_artifacts(use(home=home).home, out)
+
+
+@cache_app.command(name="size")
+def cache_size(*, home: Home = None) -> None:
+    """Print how much space the artifacts take, by kind."""
+    from flows.cli.listing import print_sizes
+
+    print_sizes(use(home=home).home, out)
+
+
+@cache_app.command(name="prune")
+def cache_prune(
+    *,
+    days: Annotated[int, Parameter(validator=Number(gte=0, lte=LONGEST_DAYS))] = 0,
+    dry_run: Switch = False,
+    home: Home = None,
+) -> None:
+    """Remove artifacts and interrupted work; past runs keep their reports.
+
+    Parameters
+    ----------
+    days
+        Keep what was made in the last so many days; with 0 nothing is kept.
+    dry_run
+        Only say what would be removed.
+    """
+    from flows.cli.listing import prune
+
+    prune(use(home=home).home, out, days=days, dry_run=dry_run)
+
+
+@cache_app.command(name="verify")
+def cache_verify(*, home: Home = None) -> int:
+    """Check every artifact against its digests; a damaged one is made again when needed."""
+    from flows.cli.listing import verify
+
+    return verify(use(home=home).home, out)
+
+
+def use(**given: Any) -> Settings:
+    """Load the settings, and let this process and its children find the same home."""
+    settings = Settings.load(**given)
+    os.environ["CATDOG_HOME"] = str(settings.home)
+    return settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a problem of the user's is one line on standard error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    if debug:
+        words.remove("--debug")
+    else:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    try:
+        sys.exit(app(words, exit_on_error=True))
+    except CatdogError as error:
+        if debug:
+            raise
+        err.print(one_line(error), highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The commands that list: `catdog models`, `catdog runs` and `catdog cache`."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from catdog.models import MODELS
+from catdog.runs import Run, Score, load_runs
+from catdog.store import housekeeping as cache
+from catdog.store.store import Store
+from catdog.wording import percent
+
+
+def print_models(console: Console) -> None:
+    """Print the models with their parameters for two classes at 160 x 160."""
+    table = Table(title="Models (two classes, 160 x 160)", title_justify="left")
+    table.add_column("name")
+    table.add_column("what it is")
+    table.add_column("parameters", justify="right")
+    table.add_column("trained", justify="right")
+    for spec in MODELS.values():
+        table.add_row(
+            spec.name, spec.title, f"{spec.parameters:,}", f"{spec.trainable_parameters:,}"
+        )
+    console.print(table)
+
+
+def print_runs(home: Path, console: Console) -> None:
+    """Print past runs, the newest last, with the test accuracy of each model."""
+    runs = load_runs(Store(home))
+    if not runs:
+        console.print("No runs yet. Start one: catdog run")
+        return
+    table = Table(title="Runs", title_justify="left")
+    table.add_column("run", no_wrap=True)  # one copies it into the next command
+    table.add_column("source", overflow="fold")
+    table.add_column("epochs", justify="right", no_wrap=True)
+    table.add_column("accuracy on test")
+    for run in runs:
+        scores = (f"{score.name} {_accuracy(score)}" for score in _first_scores(run).values())
+        table.add_row(
+            run.id, str(run.settings["source"]), str(run.settings["epochs"]), "\n".join(scores)
+        )
+    console.print(table)
+
+
+def _first_scores(run: Run) -> dict[str, Score]:
+    first: dict[str, Score] = {}
+    for score in run.scores:
+        first.setdefault(score.name, score)
+    return first
+
+
+def _accuracy(score: Score) -> str:
+    return "failed" if score.test_accuracy is None else percent(score.test_accuracy)
+
+
+def print_artifacts(home: Path, console: Console) -> None:
+    """Print every stored artifact, by kind and age."""
+    store = Store(home)
+    console.print(f"Artifacts in {home}", soft_wrap=True)
+    table = Table()
+    for heading in ("kind", "key", "made"):
+        table.add_column(heading)
+    table.add_column("size", justify="right")
+    for item in [*cache.stored_items(store), *cache.interrupted_items(store)]:
+        made = f"{item.created.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(item.kind, item.key, made, decimal(item.bytes))
+    console.print(table)
+
+
+def print_sizes(home: Path, console: Console) -> None:
+    """Print how much space each kind of artifact takes."""
+    store = Store(home)
+    sizes: defaultdict[str, list[int]] = defaultdict(list)
+    for item in [*cache.stored_items(store), *cache.interrupted_items(store)]:
+        sizes[item.kind].append(item.bytes)
+    console.print(f"Space taken in {home}", soft_wrap=True)
+    table = Table(show_footer=True)
+    table.add_column("kind", footer="all")
+    table.add_column("number", footer=str(sum(map(len, sizes.values()))), justify="right")
+    table.add_column("size", footer=decimal(sum(map(sum, sizes.values()))), justify="right")
+    for kind, found in sizes.items():
+        table.add_row(kind, str(len(found)), decimal(sum(found)))
+    console.print(table)
+
+
+def prune(home: Path, console: Console, *, days: int, dry_run: bool) -> None:
+    """Remove old artifacts and say what was, or would be, freed."""
+    gone = list(cache.prune(Store(home), keep_days=days, dry_run=dry_run))
+    verb = "Would remove" if dry_run else "Removed"
+    freed = decimal(sum(item.bytes for item in gone))
+    console.print(f"{verb} {len(gone)} entries of {home}: {freed}.", soft_wrap=True)
+
+
+def verify(home: Path, console: Console) -> int:
+    """Check all artifacts and name the damaged ones; the exit code is 1 when there are any."""
+    checked = list(cache.verify(Store(home)))
+    damaged = [(item, problem) for item, problem in checked if problem]
+    for item, problem in damaged:
+        console.print(f"{item.kind} {item.key}: {problem}", soft_wrap=True)
+    console.print(f"{len(checked)} artifacts checked, {len(damaged)} damaged.")
+    return 1 if damaged else 0

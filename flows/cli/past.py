@@ -1,0 +1,93 @@
+"""The commands `catdog report` and `catdog compare`: past runs, without training anything."""
+
+import webbrowser
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from catdog.comparison.compare import ModelResult
+from catdog.comparison.pairing import RunComparison, compare_runs
+from catdog.errors import CatdogError, StoreError
+from catdog.report.write import load_changes, write_report
+from catdog.runs import Run, Score, load_run, save_run
+from catdog.settings import Settings
+from catdog.store.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
+from catdog.store.store import Artifact, Store
+from catdog.wording import percent, span
+
+A = TypeVar("A", bound=Artifact)
+
+
+def render_report(name: str, home: Path, console: Console, *, show: bool) -> None:
+    """Write a run's report again from what is stored, and open it when asked.
+
+    Raises StoreError when there is no such run, or an artifact of it was pruned.
+    """
+    store = Store(home)
+    run = load_run(name, store)
+    report = write_report(
+        _stored(Photos, run, "photos", store),
+        _stored(Manifest, run, "manifest", store),
+        _stored(Arrays, run, "arrays", store),
+        [_result(score, run, store) for score in run.scores],
+        settings=Settings.model_validate(run.settings).described(),
+        changes=load_changes(run.folder),
+        store=store,
+    )
+    save_run(run, report, store)
+    page = run.folder / "report.html"
+    console.print(f"Report: {page}", soft_wrap=True)
+    if show and not webbrowser.open(page.as_uri()):
+        raise CatdogError("No browser was found.", f"Open {page} yourself.")
+
+
+def print_comparison(first: str, second: str, home: Path, console: Console) -> None:
+    """Compare two runs on the same test photos, or raise PhotosError that says why not."""
+    store = Store(home)
+    runs = [load_run(name, store) for name in (first, second)]
+    tables = [run.folder / "predictions.csv" for run in runs]
+    for run, table in zip(runs, tables, strict=True):
+        if not table.is_file():
+            raise StoreError(f"Run {run.id} has no predictions: every model failed.", "")
+    compared = compare_runs(tables[0], tables[1], names=(runs[0].id, runs[1].id))
+    _print(compared, console)
+
+
+def _print(compared: RunComparison, console: Console) -> None:
+    console.print(f"Accuracy on the same {compared.photos} test photos")
+    table = Table()
+    for heading in ("run", "model"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("test", "95 % interval"):
+        table.add_column(heading, justify="right")
+    for score in compared.scores:
+        low, high = score.interval.low, score.interval.high
+        table.add_row(score.run, score.model, percent(score.accuracy), span(low, high))
+    console.print(table)
+    for pair in compared.pairs:
+        console.print(pair.sentence, soft_wrap=True)
+    for missing in (*compared.only_first, *compared.only_second):
+        console.print(f"{missing} is in one run only and was not compared.")
+
+
+def _stored(cls: type[A], run: Run, label: str, store: Store) -> A:
+    if found := store.find(cls, run.artifacts[label]):
+        return found
+    raise StoreError(
+        f"The {label} of run {run.id} is no longer stored.",
+        f"Its first report is still in {run.folder}; the same 'catdog run' makes all again.",
+    )
+
+
+def _result(score: Score, run: Run, store: Store) -> ModelResult:
+    if score.error:
+        return ModelResult(name=score.name, seed=score.seed, error=score.error)
+    label = f"{score.name} {score.seed}"
+    return ModelResult(
+        name=score.name,
+        seed=score.seed,
+        model=_stored(TrainedModel, run, f"model {label}", store),
+        predictions=_stored(Predictions, run, f"predictions {label}", store),
+    )

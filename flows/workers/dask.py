@@ -1,0 +1,157 @@
+"""The runner `dask`: each training on a worker of a Dask cluster, of this or of many machines."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+from dask.base import annotate
+from distributed import Client, Future, KilledWorker, Nanny, Scheduler, SpecCluster
+from prefect.settings import get_current_settings
+from prefect_dask.task_runners import DaskTaskRunner
+
+from catdog.errors import CatdogError
+from catdog.machine import visible_gpus
+from catdog.store.store import Store
+from flows.processes import Plan
+from flows.server import configured_url
+from flows.workers.dask_plugin import PLACE, TrainingPlugin, code_key, obstacle
+from flows.workers.team import Job
+
+log = logging.getLogger("catdog.train")
+
+CONNECT_SECONDS = 5
+DEAF = "from signal import SIG_IGN, SIGINT, signal; signal(SIGINT, SIG_IGN)"
+"""What the workers of this machine load first: Ctrl-C is the flow's to handle."""
+
+
+class DaskError(CatdogError):
+    """A Dask cluster cannot be used."""
+
+
+class DaskWorkers:
+    """The workers of a cluster.
+
+    Dask gives the task of a worker that died to another one, where the training goes on from its
+    last finished epoch; Prefect sees one task run that starts again.
+    """
+
+    crashes: tuple[type[Exception], ...] = (BrokenProcessPool, KilledWorker, CancelledError)
+
+    def __init__(self, places: int, cluster: dict[str, Any], store: Store) -> None:
+        """cluster: the options of `DaskTaskRunner` that find or make it, when it is needed."""
+        self.places = places
+        self._cluster = cluster
+        self._store = store
+        self._name = f"catdog-{uuid4()}"
+        self._stack = ExitStack()
+        self._lock = Lock()
+        self._started: DaskTaskRunner | None = None
+
+    def stop(self) -> None:
+        """Wait for no training any more; what they finished is kept."""
+        with self._lock:
+            if self._started:
+                client = self._started.client
+                waiting: list[Future[Any]] = [Future(key, client) for key in client.futures]
+                client.cancel(waiting)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """End what still runs for this run on the cluster, or the cluster itself."""
+        self._stack.close()
+
+    @contextmanager
+    def runner(self, job: Job) -> Iterator[DaskTaskRunner]:
+        """The one runner for all jobs."""
+        runner = self._start()
+        with annotate(executor=self._name, resources={PLACE: 1}):
+            yield runner
+
+    def _start(self) -> DaskTaskRunner:
+        with self._lock:
+            if self._started is None:
+                runner = self._stack.enter_context(DaskTaskRunner(**self._cluster))
+                runner.client.register_plugin(
+                    TrainingPlugin(self._name, self._environment(), self._store.work("logs"))
+                )
+                _watch(runner.client)
+                self._stack.callback(runner.client.unsubscribe_topic, "all")
+                self._stack.callback(runner.client.unregister_worker_plugin, self._name)
+                self._started = runner
+        return self._started
+
+    def _environment(self) -> dict[str, str]:
+        prefect = get_current_settings().to_environment_variables(exclude_unset=True)
+        return prefect | {"CATDOG_HOME": str(self._store.home)}
+
+
+def _watch(client: Client) -> None:
+    """Say in the log of this flow run when a worker is lost."""
+    context = copy_context()
+
+    def tell(event: tuple[float, Mapping[str, Any]]) -> None:
+        _, news = event
+        if news.get("action") == "remove-worker" and not news["expected"]:
+            text = "The Dask worker %s is lost: what it did goes on at another one"
+            context.run(log.warning, text, news["worker"])
+
+    client.subscribe_topic("all", tell)  # type: ignore[no-untyped-call]
+
+
+def workers_at(address: str, *, most: int, store: Store, progress_folder: Path) -> DaskWorkers:
+    """The workers of a cluster that runs already: all of them, or so many at most.
+
+    Raises DaskError when the scheduler does not answer, has no workers, or one of them cannot take
+    part in the run that has made this progress folder.
+    """
+    with _client(address) as client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise DaskError(
+                f"The Dask scheduler at {address} has no workers.",
+                f"Start one on each machine: 'dask worker {address}'.",
+            ) from error
+        found = client.run(obstacle, code_key(), progress_folder, configured_url() or "")
+    for worker, problem in found.items():
+        if problem:
+            raise DaskError(f"The Dask worker {worker} {problem[0]}.", problem[1])
+    return DaskWorkers(min(most, len(found)), {"address": address}, store)
+
+
+def _client(address: str) -> Client:
+    try:
+        return Client(  # type: ignore[no-untyped-call]
+            address, timeout=CONNECT_SECONDS, set_as_default=False
+        )
+    except (OSError, TimeoutError) as error:
+        raise DaskError(
+            f"No Dask scheduler answers at {address}.",
+            "Start it ('dask scheduler'), or correct --dask-address.",
+        ) from error
+
+
+def local_workers(plan: Plan, store: Store) -> DaskWorkers:
+    """Workers of this machine that share its cores, or have a GPU each, and end with the run."""
+    loopback = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    quiet = {"silence_logs": logging.CRITICAL, "preload": [DEAF]}
+    worker = {"nthreads": plan.threads, "memory_limit": 0} | loopback | quiet
+    gpus = [{"env": {"CUDA_VISIBLE_DEVICES": gpu}} for gpu in visible_gpus()]
+    environments = gpus or [{}] * plan.processes
+    cluster = {
+        "scheduler": {"cls": Scheduler, "options": loopback | {"port": 0}},
+        "workers": {
+            number: {"cls": Nanny, "options": worker | environments[number]}
+            for number in range(plan.processes)
+        },
+        "silence_logs": logging.CRITICAL,
+    }
+    return DaskWorkers(
+        plan.processes, {"cluster_class": SpecCluster, "cluster_kwargs": cluster}, store
+    )

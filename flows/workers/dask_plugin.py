@@ -1,0 +1,113 @@
+"""What a Dask worker does for a run: it starts a process of its own for each training."""
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from distributed import Worker, WorkerPlugin
+
+from catdog.machine import tensorflow_environment
+from catdog.store.digest import make_key
+from flows.processes import start_training_process
+from flows.server import deliver, healthy
+
+PLACE = "training"
+"""The resource of which each worker has one: trainings of several runs do not share its cores."""
+
+
+class TrainingPlugin(WorkerPlugin):
+    """Gives each worker of a cluster, also one that joins later, what the trainings of a run need.
+
+    A training has as many threads as its worker. When the run takes the plugin away, what still
+    runs for it ends.
+    """
+
+    def __init__(self, name: str, environment: Mapping[str, str], logs: Path) -> None:
+        self.name = name
+        self.environment = environment
+        self.logs = logs
+
+    async def setup(self, worker: Worker) -> None:
+        """Offer the place, and an executor under the name of the run."""
+        multiprocessing.current_process().daemon = False  # a daemon must not have children
+        worker.executors[self.name] = OwnProcesses(
+            tensorflow_environment(worker.state.nthreads) | dict(self.environment),
+            self.logs / f"{socket.gethostname()}-{os.getpid()}.log",
+        )
+        await worker.set_resources(**{PLACE: 1})
+
+    def teardown(self, worker: Worker) -> None:
+        """End what still runs for the run."""
+        worker.executors.pop(self.name).shutdown()
+
+
+class OwnProcesses(Executor):
+    """Runs each call in a new process: seeds, threads and peak memory are those of one process."""
+
+    def __init__(self, environment: Mapping[str, str], native_log: Path) -> None:
+        self.environment = environment
+        self.native_log = native_log
+        self.newest: list[Any] = []
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Start a process that ends after this call."""
+        pool = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=start_training_process,
+            initargs=(os.getpid(), self.environment, self.native_log),
+        )
+        others = multiprocessing.active_children()
+        future = pool.submit(_call, cloudpickle.dumps((call, args, kwargs)))
+        self.newest = [child for child in multiprocessing.active_children() if child not in others]
+        pool.shutdown(wait=False)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the process that still runs."""
+        for child in self.newest:
+            child.kill()  # what is stored is whole at any moment
+
+
+def _call(pickled: bytes) -> Any:
+    call, args, kwargs = cloudpickle.loads(pickled)
+    try:
+        return call(*args, **kwargs)
+    finally:
+        deliver()
+
+
+def code_key() -> str:
+    """The same on machines that make the same artifacts from the same input."""
+    return make_key(
+        code=("catdog.training.train", "catdog.training.evaluate"),
+        libraries=("tensorflow", "keras", "numpy", "pandas", "prefect"),
+    )
+
+
+def obstacle(code: str, folder: Path, server: str) -> tuple[str, str] | None:
+    """What keeps this worker from taking part in a run, and the remedy.
+
+    code: the `code_key` of the run. folder: one that this run has made below its home.
+    """
+    if not folder.is_dir():
+        return (
+            f"does not see {folder}",
+            "Every machine needs the shared CATDOG_HOME at the same path.",
+        )
+    if code != code_key():
+        return (
+            "has other versions of Python, catdog or its libraries than this run",
+            "Install the same ones, or use the same image, on every machine.",
+        )
+    if not healthy(server):
+        return (
+            f"does not reach the Prefect server at {server}",
+            "Set PREFECT_API_URL to a server that every machine reaches.",
+        )
+    return None

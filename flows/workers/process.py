@@ -1,0 +1,89 @@
+"""The runner `process`: each training in a child process of the flow, on this machine."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any
+
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from catdog.machine import tensorflow_environment, visible_gpus
+from catdog.store.store import Store
+from flows.processes import Plan, start_training_process
+from flows.workers.team import Job
+
+
+class _PoolOfOne(ProcessPoolTaskRunner):
+    """Prefect's pool, whose process keeps the environment that it was started with.
+
+    Prefect copies the parent's environment over it before each task: what the user has exported
+    would decide the threads, and let every process see every GPU.
+    """
+
+    environment: Mapping[str, str]
+    _one_at_a_time = Lock()
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a task while the parent has the environment of the process."""
+        with self._one_at_a_time:
+            before = dict(os.environ)
+            os.environ.update(self.environment)
+            try:
+                return super().submit(*args, **kwargs)
+            finally:
+                for name in self.environment:
+                    os.environ.pop(name)
+                os.environ.update(before)
+
+
+class ProcessWorkers:
+    """Child processes, each with its share of the cores, and with a GPU of its own if any."""
+
+    crashes: tuple[type[Exception], ...] = (BrokenProcessPool,)
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.places = plan.processes
+        self._threads = plan.threads
+        self._store = store
+        self._gpus: SimpleQueue[str] = SimpleQueue()
+        for gpu in visible_gpus():
+            self._gpus.put(gpu)
+
+    def stop(self) -> None:
+        """End all training processes now; what they finished is kept."""
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+    def close(self) -> None:
+        """Nothing is left: each process ends with its job."""
+
+    @contextmanager
+    def runner(self, job: Job) -> Iterator[ProcessPoolTaskRunner]:
+        """A pool of one process, so that a crash does not reach other models."""
+        log = self._store.work("logs") / f"{job.name}-{job.seed}.log"
+        with self._environment() as environment:
+            pool = _PoolOfOne(
+                max_workers=1,
+                initializer=start_training_process,
+                initargs=(os.getpid(), environment, log),
+            )
+            pool.environment = environment
+            with pool:
+                yield pool
+
+    @contextmanager
+    def _environment(self) -> Iterator[dict[str, str]]:
+        """What the next process finds in its environment: threads, and a GPU that is free."""
+        environment = tensorflow_environment(self._threads)
+        if not visible_gpus():
+            yield environment
+            return
+        gpu = self._gpus.get()
+        try:
+            yield environment | {"CUDA_VISIBLE_DEVICES": gpu}
+        finally:
+            self._gpus.put(gpu)

@@ -1,0 +1,179 @@
+"""Train and evaluate models in parallel: one isolated process a model, at most so many at once.
+
+A process that dies takes down its own model only: its task run is marked Crashed and the model is
+tried once more, which goes on from its last finished epoch.
+"""
+
+import contextvars
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Crashed
+from prefect.task_runners import TaskRunner
+
+from catdog.comparison.compare import ModelResult
+from catdog.errors import CatdogError, TrainingError
+from catdog.models import model_spec
+from catdog.store.artifacts import Arrays, Predictions, TrainedModel
+from catdog.store.store import Store
+from catdog.training.evaluate import predictions_key
+from catdog.training.train import model_key
+from catdog.training.weights import Weights
+from tasks.evaluate import evaluate
+from tasks.train import train
+
+log = logging.getLogger("catdog.train")
+
+ATTEMPTS = 2
+"""A crash may be bad luck (memory was short for a moment); twice is a fact."""
+
+STOP_SECONDS = 0.1
+"""Between two tries to stop what still runs."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train with one seed."""
+
+    name: str
+    seed: int
+    arrays: Arrays
+    epochs: int
+    batch_size: int
+    weights: Weights | None
+
+    def training(self) -> dict[str, Any]:
+        """What the training of this model depends on, by the name of the parameter."""
+        return {
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "weights": self.weights if model_spec(self.name).pretrained else None,
+        }
+
+
+class Workers(Protocol):
+    """Where models are trained, each in a process of its own."""
+
+    places: int
+    """So many models can be trained at a time."""
+    crashes: tuple[type[Exception], ...]
+    """What a task's future raises when the task's process died."""
+
+    def runner(self, job: Job) -> AbstractContextManager[TaskRunner[Any]]:
+        """Prefect's task runner for one try of a job."""
+
+    def stop(self) -> None:
+        """Let all futures end now; what the trainings finished is kept."""
+
+    def close(self) -> None:
+        """End what still runs."""
+
+
+def train_and_evaluate(
+    jobs: Sequence[Job], workers: Workers, *, store: Store, progress_folder: Path
+) -> list[ModelResult]:
+    """Run all jobs, the longest first; results in the order of the jobs, failures included."""
+    team = _Team(workers, store, progress_folder)
+    longest_first = sorted(range(len(jobs)), key=lambda i: -model_spec(jobs[i].name).cost)
+    futures: dict[int, Future[ModelResult]] = {}
+    with closing(workers), ThreadPoolExecutor(workers.places, "model") as threads:
+        try:
+            for i in longest_first:
+                run = contextvars.copy_context().run
+                futures[i] = threads.submit(run, team.result, jobs[i])
+            return [futures[i].result() for i in range(len(jobs))]
+        except BaseException:
+            team.stopping = True
+            threads.shutdown(wait=False, cancel_futures=True)
+            while not all(future.done() for future in futures.values()):
+                workers.stop()  # again, for a process that was only about to start
+                time.sleep(STOP_SECONDS)
+            raise
+
+
+def describe(error: Exception) -> str:
+    """Why something failed, in words that are never empty: a bug of ours with its kind."""
+    if isinstance(error, CatdogError):
+        return str(error)
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+class _Team:
+    def __init__(self, workers: Workers, store: Store, progress_folder: Path) -> None:
+        self.workers = workers
+        self.store = store
+        self.progress_folder = progress_folder
+        self.stopping = False
+
+    def result(self, job: Job) -> ModelResult:
+        """Train and evaluate one model; a failure of its own becomes part of the result."""
+        try:
+            model, predictions = self._cached(job) or self._try(job)
+        except Exception as error:  # one model must not take down the others
+            if self.stopping:
+                raise
+            reason = describe(error)
+            log.error("%s failed: %s", job.name, reason)
+            return ModelResult(
+                name=job.name, seed=job.seed, model=None, predictions=None, error=reason
+            )
+        return ModelResult(
+            name=job.name, seed=job.seed, model=model, predictions=predictions, error=None
+        )
+
+    def _cached(self, job: Job) -> tuple[TrainedModel, Predictions] | None:
+        """Answer from the store where all is there: starting a process takes seconds."""
+        key = model_key(job.name, job.arrays, **job.training())
+        model = self.store.find(TrainedModel, key)
+        if model is None:
+            return None
+        if self.store.find(Predictions, predictions_key(model, job.arrays)) is None:
+            return None
+        model = train(job.name, job.arrays, **job.training(), progress_folder=self.progress_folder)
+        return model, evaluate(model, job.arrays)
+
+    def _try(self, job: Job) -> tuple[TrainedModel, Predictions]:
+        for attempt in range(1, ATTEMPTS + 1):
+            if self.stopping:
+                raise CancelledError
+            future: PrefectFuture[Any] | None = None
+            try:
+                with self.workers.runner(job) as runner:
+                    parameters = {
+                        "name": job.name,
+                        "arrays": job.arrays,
+                        "progress_folder": self.progress_folder,
+                    }
+                    future = runner.submit(train, parameters | job.training())
+                    model = future.result()
+                    future = runner.submit(evaluate, {"model": model, "arrays": job.arrays})
+                    return model, future.result()
+            except self.workers.crashes:
+                if self.stopping:
+                    raise
+                log.error("%s: its process died (attempt %d of %d)", job.name, attempt, ATTEMPTS)
+                _mark_crashed(future)
+        raise TrainingError(
+            f"The process that trained '{job.name}' died {ATTEMPTS} times.",
+            "It was killed or out of memory: try a smaller --parallel. What it wrote is in "
+            f"{self.store.work('logs')}.",
+        )
+
+
+def _mark_crashed(future: PrefectFuture[Any] | None) -> None:
+    if future is None:
+        return
+    with get_client(sync_client=True) as client:
+        state: State[Any] = Crashed(message="The training process died: killed, or out of memory.")
+        client.set_task_run_state(future.task_run_id, state, force=True)

@@ -1,0 +1,407 @@
+"""Champions and challengers whose right and wrong test photos are chosen by the test."""
+
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catdog.champion.registry import Registry
+from catdog.champion.rules import Decision, Entrant, entrant, rule
+from catdog.errors import StoreError
+from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.housekeeping import prune
+from catdog.store.store import Store
+
+MARGIN = 0.05
+A_CLASS = 50
+"""Test photos of each class."""
+CLASSES = ("cats", "dogs")
+RIGHT = st.tuples(st.integers(0, A_CLASS), st.integers(0, A_CLASS))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path)
+
+
+def make(
+    store: Store,
+    name: str,
+    *,
+    right: tuple[int, int] = (45, 45),
+    photos: range = range(A_CLASS),
+    classes: tuple[str, str] = CLASSES,
+    origin: str = "official",
+) -> Entrant:
+    """A model that names the first so many test photos of each class rightly."""
+    rows = [(label, i) for label in classes for i in photos]
+    names = [f"test/{label}/{i}.jpg" for label, i in rows]
+    manifest = store.obtain(
+        Manifest,
+        f"manifest-{photos.start}-{photos.stop}-{classes[0]}",
+        lambda f: _write_manifest(f, rows, names, classes),
+    )
+    model = store.obtain(TrainedModel, f"model-{name}", lambda f: _write_model(f, name, classes))
+    predictions = store.obtain(
+        Predictions,
+        f"predictions-{name}",
+        lambda f: _write_predictions(f, name, rows, names, classes, right),
+    )
+    return entrant(model, predictions, manifest, run=f"run-{name}", origin=origin)
+
+
+def _write_manifest(
+    folder: Path, rows: Sequence[tuple[str, int]], names: list[str], classes: tuple[str, str]
+) -> dict[str, Any]:
+    table = pd.DataFrame(
+        {
+            "path": names,
+            "label": [label for label, _ in rows],
+            "split": "test",
+            "sha256": [f"{label}{i}" for label, i in rows],
+        }
+    )
+    table.to_csv(folder / "manifest.csv", index=False)
+    return {"classes": classes, "counts": {}, "rejected": 0, "duplicates": 0}
+
+
+def _write_model(folder: Path, name: str, classes: tuple[str, str]) -> dict[str, Any]:
+    (folder / "model.keras").write_text(name)
+    facts = dict.fromkeys(
+        ("epochs", "best_epoch", "parameters", "trainable_parameters", "file_bytes"), 1
+    )
+    return {
+        **facts,
+        "name": name,
+        "seed": 1,
+        "classes": classes,
+        "image_size": 160,
+        "seconds": 1.0,
+        "peak_memory_bytes": 1,
+    }
+
+
+def _write_predictions(
+    folder: Path,
+    name: str,
+    rows: Sequence[tuple[str, int]],
+    names: list[str],
+    classes: tuple[str, str],
+    right: tuple[int, int],
+) -> dict[str, Any]:
+    other = {classes[0]: classes[1], classes[1]: classes[0]}
+    good = dict(zip(classes, right, strict=True))
+    table = pd.DataFrame(
+        {
+            "model": name,
+            "seed": 1,
+            "split": "test",
+            "path": names,
+            "label": [label for label, _ in rows],
+            "predicted": [label if i < good[label] else other[label] for label, i in rows],
+        }
+    )
+    table.to_csv(folder / "predictions.csv", index=False)
+    return {
+        "name": name,
+        "seed": 1,
+        "classes": classes,
+        "model_key": f"model-{name}",
+        "seconds_per_1000": 1.0,
+    }
+
+
+def reign(registry: Registry) -> str:
+    champion = registry.champion()
+    assert champion
+    return champion.name
+
+
+def damage_champion(registry: Registry) -> None:
+    model = registry.champion_model()
+    assert model
+    model.file("model.keras").unlink()
+
+
+def test_the_first_model_is_champion(store: Store, registry: Registry) -> None:
+    assert registry.champion() is None
+    assert registry.champion_model() is None
+    decision = registry.challenge(make(store, "a"), class_margin=MARGIN)
+    assert (decision.outcome, decision.reason, decision.number) == ("promoted", "first", 1)
+    assert "90.0 % of 100 test photos right" in decision.sentence
+    assert reign(registry) == "a"
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome", "reason"),
+    [
+        ((50, 50), "promoted", "better"),
+        ((45, 45), "kept", "not significant"),
+        ((48, 47), "kept", "not significant"),
+        ((35, 45), "kept", "worse"),
+        ((50, 44), "kept", "not significant"),
+    ],
+)
+def test_only_a_model_that_is_better_by_more_than_chance_takes_the_place(
+    store: Store, registry: Registry, right: tuple[int, int], outcome: str, reason: str
+) -> None:
+    registry.challenge(make(store, "old"), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "new", right=right), class_margin=MARGIN)
+    assert (decision.outcome, decision.reason) == (outcome, reason)
+    assert reign(registry) == ("new" if outcome == "promoted" else "old")
+    assert decision.evidence
+    assert decision.evidence.n == 100
+    assert decision.evidence.difference == pytest.approx((sum(right) - 90) / 100)
+
+
+def test_the_sentence_carries_the_numbers(store: Store, registry: Registry) -> None:
+    registry.challenge(make(store, "old"), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "new", right=(50, 50)), class_margin=MARGIN)
+    for part in ("+10.0 points", "100 test photos", "10 only right by the challenger", "0.002"):
+        assert part in decision.sentence
+
+
+@pytest.mark.parametrize(("margin", "outcome"), [(0.05, "kept"), (0.2, "promoted")])
+def test_a_better_model_that_is_worse_on_a_class_is_refused_beyond_the_margin(
+    store: Store, registry: Registry, margin: float, outcome: str
+) -> None:
+    registry.challenge(make(store, "old", right=(25, 48)), class_margin=margin)
+    decision = registry.challenge(make(store, "new", right=(50, 41)), class_margin=margin)
+    assert decision.outcome == outcome
+    if outcome == "kept":
+        assert decision.reason == "worse on a class"
+        assert "on dogs it is worse by 14.0 points, more than the 5.0 allowed" in decision.sentence
+
+
+def test_a_champion_that_names_every_photo_the_same_has_no_class_to_lose(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "old", right=(A_CLASS, 0)), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "new", right=(40, 45)), class_margin=MARGIN)
+    assert (decision.outcome, decision.reason) == ("promoted", "better")
+    assert "is right on cats alone" in decision.sentence
+
+
+def test_the_same_model_changes_nothing(store: Store, registry: Registry) -> None:
+    registry.challenge(make(store, "a"), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "a"), class_margin=MARGIN)
+    assert (decision.outcome, decision.reason) == ("kept", "same model")
+    assert decision.test_set_uses == 1
+
+
+def test_each_other_challenger_uses_the_test_set_once_more(
+    store: Store, registry: Registry
+) -> None:
+    uses = [
+        registry.challenge(make(store, name, **options), class_margin=MARGIN).test_set_uses
+        for name, options in [
+            ("a", {}),
+            ("b", {}),
+            ("b", {}),
+            ("c", {"photos": range(1, 51)}),
+            ("d", {}),
+        ]
+    ]
+    assert uses == [1, 2, 2, 1, 3]
+
+
+def test_after_a_change_of_the_test_set_only_shared_photos_count(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "old", right=(40, 40)), class_margin=MARGIN)
+    new = make(store, "new", right=(60, 60), photos=range(20, 60))
+    decision = registry.challenge(new, class_margin=MARGIN)
+    assert decision.evidence
+    assert (decision.evidence.n, decision.evidence.same_test_set) == (60, False)
+    assert decision.outcome == "promoted"
+    assert "60 test photos (the test set has changed)" in decision.sentence
+
+
+@pytest.mark.parametrize("photos", [range(40, 60), range(100, 150)])
+def test_too_few_shared_photos_decide_nothing(
+    store: Store, registry: Registry, photos: range
+) -> None:
+    registry.challenge(make(store, "old"), class_margin=MARGIN)
+    decision = registry.challenge(
+        make(store, "new", right=(150, 150), photos=photos), class_margin=MARGIN
+    )
+    assert (decision.outcome, decision.reason) == ("kept", "too few photos")
+    assert "the test set has changed" in decision.sentence
+    assert "catdog champion promote run-new" in decision.sentence
+
+
+def test_a_small_test_set_that_stayed_the_same_is_not_called_changed(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "old", photos=range(10)), class_margin=MARGIN)
+    decision = registry.challenge(
+        make(store, "new", right=(150, 150), photos=range(10)), class_margin=MARGIN
+    )
+    assert decision.reason == "too few photos"
+    assert "has changed" not in decision.sentence
+
+
+def test_other_classes_cannot_be_compared(store: Store, registry: Registry) -> None:
+    registry.challenge(make(store, "old"), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "new", classes=("hens", "owls")), class_margin=MARGIN)
+    assert (decision.outcome, decision.reason) == ("kept", "other classes")
+    assert "knows cats, dogs" in decision.sentence
+    assert "knows hens, owls" in decision.sentence
+
+
+def test_the_drawn_sample_gives_way_to_real_photos_and_never_the_other_way(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "toy", origin="sample"), class_margin=MARGIN)
+    real = registry.challenge(make(store, "real", right=(30, 30)), class_margin=MARGIN)
+    assert (real.outcome, real.reason) == ("promoted", "real photos")
+    toy = make(store, "toy 2", right=(50, 50), origin="sample")
+    assert registry.challenge(toy, class_margin=MARGIN).reason == "sample"
+    assert reign(registry) == "real"
+
+
+def test_rollback_goes_back_one_champion_at_a_time(store: Store, registry: Registry) -> None:
+    for name, right in [("a", (20, 20)), ("b", (35, 35)), ("c", (50, 50))]:
+        registry.challenge(make(store, name, right=right), class_margin=MARGIN)
+    assert registry.rollback().champion.name == "b"
+    assert registry.rollback().champion.name == "a"
+    with pytest.raises(StoreError, match="no earlier champion"):
+        registry.rollback()
+    assert [d.outcome for d in registry.decisions()] == ["promoted"] * 3 + ["rolled-back"] * 2
+
+
+def test_a_model_that_was_rolled_back_returns_only_by_hand(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "a", right=(20, 20)), class_margin=MARGIN)
+    better = make(store, "b", right=(50, 50))
+    registry.challenge(better, class_margin=MARGIN)
+    registry.rollback()
+    assert registry.challenge(better, class_margin=MARGIN).reason == "rolled back before"
+    assert registry.promote(better).reason == "by hand"
+    assert reign(registry) == "b"
+    assert registry.promote(better).reason == "same model"
+    assert registry.rollback().champion.name == "a"
+
+
+def test_the_champion_survives_a_prune_of_the_artifact_store(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "a", right=(20, 20)), class_margin=MARGIN)
+    list(prune(store, keep_days=0, dry_run=False))
+    model = registry.champion_model()
+    assert model
+    assert model.file("model.keras").read_text() == "a"
+    decision = registry.challenge(make(store, "b", right=(50, 50)), class_margin=MARGIN)
+    assert decision.reason == "better", "its predictions are kept too"
+
+
+def test_a_damaged_champion_is_an_error_to_its_user_and_loses_its_place(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "a"), class_margin=MARGIN)
+    damage_champion(registry)
+    with pytest.raises(StoreError, match="catdog champion promote"):
+        registry.champion_model()
+    decision = registry.challenge(make(store, "b", right=(1, 1)), class_margin=MARGIN)
+    assert (decision.outcome, decision.reason) == ("promoted", "champion lost")
+
+
+def test_what_may_not_replace_a_champion_may_not_replace_a_damaged_one_either(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "first"), class_margin=MARGIN)
+    registry.challenge(make(store, "second", right=(50, 50)), class_margin=MARGIN)
+    registry.rollback()
+    damage_champion(registry)
+    for challenger in (
+        make(store, "drawn", origin="sample"),
+        make(store, "second", right=(50, 50)),
+    ):
+        assert registry.challenge(challenger, class_margin=MARGIN).outcome == "kept"
+
+
+def test_a_champion_that_was_damaged_and_restored_is_taken_back_as_one(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "old"), class_margin=MARGIN)
+    better = make(store, "new", right=(50, 50))
+    registry.challenge(better, class_margin=MARGIN)
+    damage_champion(registry)
+    assert registry.challenge(better, class_margin=MARGIN).reason == "champion lost"
+    registry.rollback()
+    assert reign(registry) == "old"
+
+
+def test_a_damaged_decision_is_named(store: Store, registry: Registry) -> None:
+    registry.challenge(make(store, "a"), class_margin=MARGIN)
+    (file,) = registry.folder.iterdir()
+    file.write_text(file.read_text()[:50])
+    with pytest.raises(StoreError, match=r"000001.json is not a whole decision"):
+        registry.champion()
+
+
+def test_a_reader_never_sees_half_a_decision(store: Store, registry: Registry) -> None:
+    entrants = [make(store, f"m{i}", right=(i, i)) for i in range(12)]
+    registry.challenge(entrants[0], class_margin=MARGIN)
+    ended, seen = threading.Event(), []
+
+    def read() -> None:
+        while not ended.is_set():
+            seen.append(registry.champion())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    writers = [
+        threading.Thread(target=Registry(registry.store.home.parent).promote, args=(e,))
+        for e in entrants[1:]
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    ended.set()
+    reader.join()
+    assert all(seen)
+    assert [d.number for d in registry.decisions()] == list(range(1, 13))
+
+
+@settings(max_examples=25, deadline=None)
+@given(old=RIGHT, new=RIGHT)
+def test_promotion_always_means_more_right_and_no_class_lost(
+    tmp_path_factory: pytest.TempPathFactory, old: tuple[int, int], new: tuple[int, int]
+) -> None:
+    store = Store(tmp_path_factory.mktemp("home"))
+    ruling = rule(
+        make(store, "new", right=new),
+        make(store, "old", right=old),
+        rolled_back=(),
+        class_margin=MARGIN,
+    )
+    assert ruling.evidence
+    if ruling.outcome == "promoted":
+        assert sum(new) > sum(old)
+        no_class_lost = all((a - b) / A_CLASS >= -MARGIN for a, b in zip(new, old, strict=True))
+        assert no_class_lost or sorted(old) == [0, A_CLASS]
+    table = ruling.evidence.table
+    assert table.only_first - table.only_second == sum(new) - sum(old)
+
+
+def test_a_decision_is_plain_json(store: Store, registry: Registry) -> None:
+    registry.challenge(make(store, "a"), class_margin=MARGIN)
+    registry.challenge(make(store, "b", right=(50, 50)), class_margin=MARGIN)
+    (_, second) = registry.decisions()
+    text = second.model_dump_json()
+    assert Decision.model_validate_json(text) == second
+    assert json.loads(text)["evidence"]["table"]["only_first"] == 10

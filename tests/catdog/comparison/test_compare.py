@@ -1,0 +1,144 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from catdog.comparison.compare import Comparison, ModelResult, compare
+from catdog.errors import PhotosError, TrainingError
+from catdog.report.render import comparison_table
+
+FakeRun = Callable[..., Any]
+
+
+def compared(run: Any, **settings: Any) -> Comparison:
+    return compare(run.photos, run.manifest, run.arrays, run.results, settings=settings)
+
+
+def test_every_number_comes_from_the_predictions(fake_run: FakeRun) -> None:
+    run = fake_run()
+    found = compared(run)
+    table = pd.read_csv(run.results[1].predictions.file("predictions.csv"))
+    for split in ("validation", "test"):
+        rows = table[table["split"] == split]
+        metrics = getattr(found.model("transfer"), split)
+        assert metrics.accuracy == (rows["label"] == rows["predicted"]).mean()
+        p = rows["p_dogs"] / (rows["p_cats"] + rows["p_dogs"])
+        assert metrics.brier == pytest.approx(((p - (rows["label"] == "dogs")) ** 2).mean())
+
+
+def test_a_clear_winner_is_certain(fake_run: FakeRun) -> None:
+    verdict = compared(fake_run()).verdict
+    assert (verdict.winner, verdict.rival, verdict.certain) == ("transfer", "baseline", True)
+    assert verdict.headline == "transfer is the best model, and that is not chance"
+    assert verdict.pair is not None
+    assert verdict.pair.difference == pytest.approx(0.37, abs=0.005)
+    assert "transfer names 186 of 192 test photos rightly: 96.9 %" in verdict.evidence
+    assert "The fastest to train, baseline, took 15.0 s." in verdict.cost
+
+
+def test_a_lead_that_chance_might_give_once_in_a_hundred_times_is_not_called_certain(
+    fake_run: FakeRun,
+) -> None:
+    verdict = compared(fake_run(accuracies={"one": 0.9, "two": 0.79})).verdict
+    assert verdict.certain
+    assert verdict.p is not None
+    assert 0.001 < verdict.p < 0.05
+    assert verdict.headline == "one is the best model, and that is hardly chance"
+    assert "the difference is hardly chance (p = 0.0" in verdict.evidence
+
+
+def test_equal_models_are_called_equal(fake_run: FakeRun) -> None:
+    verdict = compared(fake_run(accuracies={"one": 0.93, "two": 0.92})).verdict
+    assert not verdict.certain
+    assert verdict.equals == ("two",)
+    assert verdict.headline == "one comes first, but cannot be told apart from two"
+
+
+def test_the_winner_is_chosen_on_validation_even_when_test_disagrees(fake_run: FakeRun) -> None:
+    run = fake_run(accuracies={"steady": 0.7, "lucky": 0.95})
+    lucky = run.results[1]
+    file = lucky.predictions.file("predictions.csv")
+    rows = pd.read_csv(file)
+    validation = rows["split"] == "validation"
+    rows.loc[validation, ["p_cats", "p_dogs"]] = rows.loc[
+        validation, ["p_dogs", "p_cats"]
+    ].to_numpy()
+    rows["predicted"] = np.where(rows["p_cats"] > rows["p_dogs"], "cats", "dogs")
+    rows.to_csv(file, index=False)
+    verdict = compared(run).verdict
+    assert verdict.winner == "steady"
+    assert verdict.betters == ("lucky",)
+    assert verdict.headline == "steady was best on validation, but lucky is better on test"
+
+
+def test_a_model_that_only_guesses_is_not_praised(fake_run: FakeRun) -> None:
+    verdict = compared(fake_run(accuracies={"coin": 0.52})).verdict
+    assert not verdict.beats_guessing
+    assert verdict.headline == "coin is not shown to be better than guessing"
+
+
+def test_a_failed_model_is_reported_and_the_others_compared(fake_run: FakeRun) -> None:
+    found = compared(fake_run(failed={"broken": "out of memory"}))
+    assert [(f.name, f.error) for f in found.failed] == [("broken", "out of memory")]
+    assert [m.name for m in found.models] == ["baseline", "transfer"]
+    assert comparison_table(found)[-1] == {
+        "model": "broken",
+        **dict.fromkeys(list(comparison_table(found)[0])[1:], ""),
+        "validation": "failed",
+    }
+
+
+def test_nothing_to_compare_names_each_reason(fake_run: FakeRun) -> None:
+    run = fake_run(accuracies={}, failed={"a": "no weights", "b": "killed"})
+    with pytest.raises(TrainingError, match="a: no weights; b: killed"):
+        compared(run)
+
+
+def test_predictions_of_other_photos_are_refused(fake_run: FakeRun) -> None:
+    one, two = fake_run(), fake_run(counts={"train": 4, "validation": 12, "test": 10})
+    one.results[1] = two.results[1]
+    with pytest.raises(PhotosError, match="not evaluated on the same photos"):
+        compared(one)
+
+
+def test_repeats_count_the_first_seed_in_tests_and_all_in_the_spread(fake_run: FakeRun) -> None:
+    found = compared(fake_run(repeats=3, accuracies={"a": 0.9, "b": 0.7}))
+    assert found.repeats is not None
+    assert found.repeats.stable
+    assert [m.seeds for m in found.repeats.models] == [(1, 2, 3)] * 2
+    assert [m.seed for m in found.models] == [1, 1]
+    assert len(found.pairs) == 1
+    assert compared(fake_run()).repeats is None
+
+
+def test_published_results_stand_only_beside_the_official_photos(fake_run: FakeRun) -> None:
+    official = {"train": 1000, "validation": 404, "test": 96}
+    assert compared(fake_run()).published == ()
+    assert len(compared(fake_run(counts=official)).published) == 10
+    assert compared(fake_run(counts=official, classes=("hens", "owls"))).published == ()
+
+
+def test_data_quality_is_carried_over(fake_run: FakeRun) -> None:
+    quality = compared(fake_run()).quality
+    assert quality.counts["test"] == {"cats": 96, "dogs": 96}
+    assert quality.rejected[0].reason == "cannot be decoded"
+    assert quality.duplicates[0].action == "dropped"
+    assert {s.measure for s in quality.spreads} == {"width", "height", "bytes", "brightness"}
+    assert all(list(s.quantiles) == sorted(s.quantiles) for s in quality.spreads)
+
+
+def test_it_survives_json(fake_run: FakeRun) -> None:
+    found = compared(fake_run(classes=("NA", "001", "naïve"), repeats=2), command="catdog run")
+    text = json.dumps(found.model_dump(mode="json"), allow_nan=False)
+    assert Comparison.model_validate_json(text) == found
+    assert found.classes == ("NA", "001", "naïve")
+    assert [s.label for s in found.models[0].test.classes] == ["NA", "001", "naïve"]
+
+
+def test_a_result_without_a_reason_still_counts_as_failed(fake_run: FakeRun) -> None:
+    run = fake_run()
+    run.results.append(ModelResult(name="lost", seed=1))
+    assert compared(run).failed[0].error == "no reason was recorded"

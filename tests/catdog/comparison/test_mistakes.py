@@ -1,0 +1,63 @@
+import pandas as pd
+
+from catdog.comparison.mistakes import doubted_labels, good_models, least_certain, worst_errors
+
+
+def predictions(rows: dict[str, tuple[str, float]]) -> pd.DataFrame:
+    """Photos by name: the label, and the probability of dogs."""
+    return pd.DataFrame(
+        [
+            {
+                "split": "test",
+                "path": path,
+                "label": label,
+                "predicted": "dogs" if dogs > 0.5 else "cats",
+                "p_cats": 1 - dogs,
+                "p_dogs": dogs,
+            }
+            for path, (label, dogs) in rows.items()
+        ]
+    )
+
+
+TABLE = predictions(
+    {
+        "right": ("dogs", 0.99),
+        "bad": ("cats", 0.8),
+        "worst": ("dogs", 0.03),
+        "unsure": ("dogs", 0.52),
+    }
+)
+
+
+def test_worst_errors_come_first_and_right_photos_never() -> None:
+    assert [photo.path for photo in worst_errors(TABLE)] == ["worst", "bad"]
+    assert worst_errors(TABLE)[0].probabilities == {"cats": 0.97, "dogs": 0.03}
+
+
+def test_least_certain_come_first() -> None:
+    assert [photo.path for photo in least_certain(TABLE)] == ["unsure", "bad", "worst", "right"]
+
+
+def test_a_label_is_doubted_when_all_good_models_contradict_it_surely() -> None:
+    other = predictions(
+        {
+            "right": ("dogs", 0.02),
+            "bad": ("cats", 0.99),
+            "worst": ("dogs", 0.08),
+            "unsure": ("dogs", 0.01),
+        }
+    )
+    (found,) = doubted_labels([TABLE, other])
+    assert (found.path, found.label, found.predicted) == ("worst", "dogs", "cats")
+    assert round(found.confidence, 6) == 0.92
+
+
+def test_models_far_behind_the_best_have_no_say() -> None:
+    accuracies = {"baseline": 0.6, "transfer": 0.97, "other": 0.93}
+    assert good_models(accuracies) == ("transfer", "other")
+
+
+def test_where_all_models_are_poor_no_label_is_doubted() -> None:
+    assert good_models({"baseline": 0.6, "other": 0.71}) == ()
+    assert doubted_labels([]) == ()

@@ -1,0 +1,69 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from catdog.comparison.pairing import compare_runs
+from catdog.errors import PhotosError
+
+FakeRun = Callable[..., Any]
+NAMES = ("monday", "tuesday")
+
+
+def stacked(run: Any, path: Path) -> Path:
+    tables = [pd.read_csv(r.predictions.file("predictions.csv")) for r in run.results]
+    pd.concat(tables).to_csv(path, index=False)
+    return path
+
+
+def test_namesakes_are_paired_photo_by_photo_in_whatever_order(
+    fake_run: FakeRun, tmp_path: Path
+) -> None:
+    first = stacked(fake_run(repeats=2), tmp_path / "a.csv")
+    second = stacked(fake_run(accuracies={"transfer": 0.6, "new": 0.5}), tmp_path / "b.csv")
+    pd.read_csv(second).sample(frac=1, random_state=1).to_csv(second, index=False)
+    found = compare_runs(first, second, names=NAMES)
+    (pair,) = found.pairs
+    assert (pair.first, pair.second) == ("monday: transfer", "tuesday: transfer")
+    assert pair.significant
+    assert pair.difference == pytest.approx(0.97 - 0.6, abs=0.01)
+    assert (found.photos, found.only_first, found.only_second) == (192, ("baseline",), ("new",))
+    assert {(s.run, s.model): s.n for s in found.scores}["monday", "transfer"] == 192
+
+
+def test_a_run_and_itself_do_not_differ(fake_run: FakeRun, tmp_path: Path) -> None:
+    same = stacked(fake_run(), tmp_path / "a.csv")
+    found = compare_runs(same, same, names=NAMES)
+    assert [(p.difference, p.p_value, p.significant) for p in found.pairs] == [(0, 1, False)] * 2
+
+
+def test_without_a_shared_name_all_are_compared(fake_run: FakeRun, tmp_path: Path) -> None:
+    first = stacked(fake_run(accuracies={"a": 0.6, "b": 0.7}), tmp_path / "a.csv")
+    second = stacked(fake_run(accuracies={"c": 0.9}), tmp_path / "b.csv")
+    found = compare_runs(first, second, names=NAMES)
+    assert [(p.first, p.second) for p in found.pairs] == [
+        ("tuesday: c", "monday: a"),
+        ("tuesday: c", "monday: b"),
+    ]
+    assert found.only_first == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"classes": ("hens", "owls")}, "no test photo in common"),
+        (
+            {"counts": {"train": 4, "validation": 4, "test": 95}},
+            r"2 test photos are only in monday .* \(such as test/cats/cats 095.jpg, cats\)",
+        ),
+    ],
+)
+def test_other_photos_cannot_be_paired(
+    fake_run: FakeRun, tmp_path: Path, options: dict[str, Any], reason: str
+) -> None:
+    first = stacked(fake_run(), tmp_path / "a.csv")
+    second = stacked(fake_run(**options), tmp_path / "b.csv")
+    with pytest.raises(PhotosError, match=reason):
+        compare_runs(first, second, names=NAMES)

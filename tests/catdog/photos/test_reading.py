@@ -1,0 +1,198 @@
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from catdog.errors import PhotosError
+from catdog.photos.reading import (
+    UnreadablePhotoError,
+    read_photo,
+    read_photo_and_facts,
+    read_verified,
+    resize,
+)
+
+WIDTH, HEIGHT = 60, 40
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    """Red above, blue below: a smooth picture that every format keeps recognisable."""
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[: HEIGHT // 2, :, 0] = 200
+    pixels[HEIGHT // 2 :, :, 2] = 200
+    return Image.fromarray(pixels).convert(mode)
+
+
+def noise(seed: int = 0, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def reason(data: bytes) -> str:
+    with pytest.raises(UnreadablePhotoError) as caught:
+        read_photo(data, "cats/one.jpg")
+    assert "cats/one.jpg" in str(caught.value)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_every_common_format_is_read(kind: str) -> None:
+    photo = read_photo(encoded(picture(), kind))
+    assert (photo.mode, photo.size) == ("RGB", (WIDTH, HEIGHT))
+    np.testing.assert_allclose(np.asarray(photo)[5, 5], (200, 0, 0), atol=12)
+    np.testing.assert_allclose(np.asarray(photo)[-5, 5], (0, 0, 200), atol=12)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("CMYK", "JPEG"), ("CMYK", "TIFF"), ("P", "PNG"), ("RGBA", "PNG"), ("YCbCr", "JPEG")],
+)
+def test_other_colour_models_keep_their_colours(mode: str, kind: str) -> None:
+    photo = read_photo(encoded(picture(mode), kind))
+    np.testing.assert_allclose(np.asarray(photo)[5, 5], (200, 0, 0), atol=12)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("L", "JPEG"), ("1", "PNG"), ("LA", "PNG")])
+def test_grey_becomes_equal_channels(mode: str, kind: str) -> None:
+    white = Image.new("L", (8, 8), 255).convert(mode)
+    assert (np.asarray(read_photo(encoded(white, kind))) == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_16_bit_grey_is_scaled_not_clipped(kind: str) -> None:
+    values = np.array([[0, 257, 32_896, 65_535]], np.uint16)
+    data = encoded(Image.fromarray(values), kind)
+    if kind == "PPM":
+        assert reason(data).startswith("not a whole JPEG")
+    else:
+        assert np.asarray(read_photo(data))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_values_without_a_certain_meaning_are_refused() -> None:
+    assert "floating-point" in reason(encoded(Image.new("F", (4, 4), 0.5), "TIFF"))
+    assert "16 bits" in reason(encoded(Image.new("I", (4, 4), 1 << 20), "TIFF"))
+
+
+def test_transparent_pixels_show_white() -> None:
+    clear = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    assert (np.asarray(read_photo(encoded(clear, "PNG"))) == 255).all()
+    palette = Image.new("P", (4, 4))
+    palette.putpalette([9, 9, 9])
+    assert (np.asarray(read_photo(encoded(palette, "PNG", transparency=0))) == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo, facts = read_photo_and_facts(encoded(picture(), "JPEG", exif=exif))
+    turned = orientation >= 5
+    assert photo.size == ((HEIGHT, WIDTH) if turned else (WIDTH, HEIGHT))
+    assert (facts.width, facts.height) == photo.size
+    pixels = np.asarray(photo).astype(int)
+    red_first = {1: pixels[4, 4], 2: pixels[4, -4], 3: pixels[-4, -4], 4: pixels[-4, 4]}
+    red_first |= {5: pixels[4, 4], 6: pixels[4, -4], 7: pixels[-4, -4], 8: pixels[-4, 4]}
+    np.testing.assert_allclose(red_first[orientation], (200, 0, 0), atol=12)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_does_not_cost_the_photo() -> None:
+    data = encoded(picture(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
+    assert read_photo(data).size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_an_animation_is_its_first_frame(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "lime")]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    np.testing.assert_allclose(np.asarray(read_photo(data))[8, 8], (255, 0, 0), atol=8)
+
+
+def test_facts() -> None:
+    _, facts = read_photo_and_facts(encoded(Image.new("L", (30, 20), 77), "PNG"))
+    assert (facts.width, facts.height, facts.mode, facts.brightness) == (30, 20, "L", 77.0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_half_a_file_is_refused(kind: str) -> None:
+    data = encoded(noise(), kind)
+    assert "truncated" in reason(data[: len(data) // 2])
+
+
+def test_reasons_fit_a_table() -> None:
+    jpeg = encoded(noise(), "JPEG")
+    assert reason(jpeg[:-500]) == "truncated JPEG"
+    assert reason(b"") == "empty file"
+    assert reason("Liebe Grüße\n".encode()) == "not an image (text?)"
+    assert reason(b"<html>404</html>") == "not an image (text?)"
+    assert reason(b"\0\1\2" * 99).startswith("not a whole JPEG or PNG")
+
+
+def huge_png(side: int) -> bytes:
+    """The header of a square picture, and no picture."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + body))
+        return struct.pack(">I", len(body)) + name + body + checksum
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(("side", "shown"), [(30_000, "30,000 x 30,000"), (9_600, "9,600 x 9,600")])
+def test_a_huge_picture_is_refused_from_its_header(side: int, shown: str) -> None:
+    assert reason(huge_png(side)) == f"{shown} pixels is more than 89,478,485 in all"
+
+
+def test_a_path_is_named_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "Мурка и 犬 & co.jpg"
+    picture().save(path)
+    assert read_photo(path).size == (WIDTH, HEIGHT)
+    path.write_bytes(b"")
+    with pytest.raises(UnreadablePhotoError, match=r"Мурка и 犬 & co\.jpg .* empty file"):
+        read_photo(path)
+    with pytest.raises(UnreadablePhotoError, match="no such file"):
+        read_photo(tmp_path / "none.jpg")
+
+
+def test_verified_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"abc")
+    right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert read_verified(path, right) == b"abc"
+    with pytest.raises(PhotosError, match="has changed"):
+        read_verified(path, "0" * 64)
+    path.unlink()
+    with pytest.raises(PhotosError, match="any more"):
+        read_verified(path, right)
+
+
+def test_resizing_needs_no_change_at_the_same_size_and_repeats_a_single_pixel() -> None:
+    photo = noise(size=(32, 32))
+    np.testing.assert_array_equal(resize(photo, 32), np.asarray(photo))
+    one = Image.new("RGB", (1, 1), (7, 8, 9))
+    assert (resize(one, 5) == (7, 8, 9)).all()
+
+
+def test_resizing_is_bilinear_with_half_pixel_centres() -> None:
+    row = np.repeat(np.array([[[0], [100]]], np.uint8), 3, axis=2)
+    assert resize(Image.fromarray(row), 4)[0, :, 0].tolist() == [0, 25, 75, 100]
+
+
+def test_resizing_is_that_of_tensorflow() -> None:
+    tf = pytest.importorskip("tensorflow")
+    for seed, shape in enumerate([(40, 60), (375, 500), (161, 159), (3, 700)]):
+        photo = noise(seed, shape)
+        expected = tf.image.resize(np.asarray(photo), (160, 160), "bilinear", antialias=False)
+        assert np.abs(resize(photo, 160) - expected.numpy()).max() <= 0.5 + 1e-3

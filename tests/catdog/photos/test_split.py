@@ -1,0 +1,384 @@
+import csv
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from catdog.errors import PhotosError
+from catdog.photos.duplicates import fingerprint, same_pictures
+from catdog.photos.partition import partition, partition_validation
+from catdog.photos.split import split, split_key
+from catdog.sources.inventory import take_inventory
+from catdog.store.artifacts import SPLITS, Manifest, Photos
+from catdog.store.store import Store
+
+OPTIONS: dict[str, Any] = {
+    "seed": 1,
+    "validation_share": 1 / 3,
+    "test_share": 0.192,
+    "duplicates": "drop",
+}
+
+
+def picture(seed: int, side: int = 48) -> Image.Image:
+    """Coloured noise in large cells, different for each seed."""
+    cells = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def fill(root: Path, counts: Mapping[str, int], start: int = 0) -> None:
+    """So many different JPEG files in each of these folders."""
+    seed = start
+    for folder, count in counts.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            seed += 1
+            picture(seed).save(root / folder / f"{number:03}.jpg")
+
+
+def listed(root: Path, store: Store) -> Photos:
+    """An inventory of all files below a folder."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "bytes", "sha256"))
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    for path in files:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        writer.writerow((path.relative_to(root).as_posix(), path.stat().st_size, sha256))
+    inventory = hashlib.sha256(text.getvalue().encode()).hexdigest()
+
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / "photos.csv").write_text(text.getvalue(), encoding="utf-8")
+        return {"origin": "photos", "root": root, "inventory": inventory, "count": len(files)}
+
+    return store.obtain(Photos, inventory[:24], make)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "photos"
+
+
+def made(root: Path, store: Store, **options: Any) -> Manifest:
+    return split(listed(root, store), **{**OPTIONS, **options}, store=store)
+
+
+def table(manifest: Manifest, name: str) -> list[dict[str, str]]:
+    with manifest.file(f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def totals(manifest: Manifest) -> list[int]:
+    return [sum(manifest.counts[part].values()) for part in SPLITS]
+
+
+def test_validation_folder_is_cut_into_validation_and_test(root: Path, store: Store) -> None:
+    fill(root, {"train/cats": 4, "train/dogs": 5, "validation/cats": 10, "validation/dogs": 11})
+    manifest = made(root, store)
+    assert manifest.classes == ("cats", "dogs")
+    assert manifest.counts == {
+        "train": {"cats": 4, "dogs": 5},
+        "validation": {"cats": 8, "dogs": 9},
+        "test": {"cats": 2, "dogs": 2},
+    }
+    rows = table(manifest, "manifest")
+    assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
+    first = rows[0]
+    data = (root / first["path"]).read_bytes()
+    assert first["sha256"] == hashlib.sha256(data).hexdigest()
+    assert (first["width"], first["height"], first["mode"]) == ("48", "48", "RGB")
+    assert int(first["bytes"]) == len(data)
+    assert 0 < float(first["brightness"]) < 255
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation"])
+def test_other_names_of_the_validation_folder(root: Path, store: Store, name: str) -> None:
+    fill(root, {"Train/a": 2, "Train/b": 2, f"{name}/a": 3, f"{name}/b": 3})
+    assert totals(made(root, store)) == [4, 4, 2]
+
+
+def test_a_test_folder_is_used_as_it_is(root: Path, store: Store) -> None:
+    fill(root, {f"{part}/{label}": 3 for part in SPLITS for label in "ab"})
+    manifest = made(root, store)
+    assert totals(manifest) == [6, 6, 6]
+    assert all(row["path"].startswith(row["split"]) for row in table(manifest, "manifest"))
+
+
+def test_class_folders_only_with_three_classes_and_odd_names(root: Path, store: Store) -> None:
+    fill(root, {"Кошки": 9, "犬 und mehr": 12, "001/inner folder": 3})
+    manifest = made(root, store)
+    assert manifest.classes == ("001", "Кошки", "犬 und mehr")
+    assert manifest.counts["train"] == {"001": 1, "Кошки": 6, "犬 und mehr": 8}
+    assert manifest.counts["validation"] == {"001": 1, "Кошки": 2, "犬 und mehr": 3}
+    assert manifest.counts["test"] == {"001": 1, "Кошки": 1, "犬 und mehr": 1}
+
+
+def test_bad_files_are_set_aside_with_their_reason(root: Path, store: Store) -> None:
+    fill(root, {"cats": 4, "dogs": 4})
+    (root / "cats/empty.jpg").write_bytes(b"")
+    (root / "cats/text.jpg").write_text("not a photo")
+    whole = (root / "dogs/000.jpg").read_bytes()
+    (root / "dogs/short.jpg").write_bytes(whole[:-100])
+    (root / "cover.jpg").write_bytes(whole)
+    manifest = made(root, store)
+    assert {row["path"]: row["reason"] for row in table(manifest, "rejected")} == {
+        "cats/empty.jpg": "empty file",
+        "cats/text.jpg": "not an image (text?)",
+        "dogs/short.jpg": "truncated JPEG",
+        "cover.jpg": "not in a class folder",
+    }
+    assert manifest.rejected == 4
+    assert sum(totals(manifest)) == 8
+    assert (root / "cats/empty.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("counts", "problem"),
+    [
+        ({".": 3}, "no class folders"),
+        ({"cats": 9}, "only one class, 'cats'"),
+        ({"train/cats": 9}, "only one class"),
+        ({"cats": 9, "dogs": 2}, r"class 'dogs' has too few readable photos \(2; at least 3"),
+        (
+            {"train/a": 2, "train/b": 2, "val/a": 2, "val/b": 1},
+            "'b' in its validation folder has too few",
+        ),
+        ({"train/a": 2, "train/b": 2, "val/a": 2}, "no photos of class 'b' in its validation"),
+        ({"train/a": 2, "val/a": 2, "val/b": 2}, "no photos of class 'b' in its train"),
+        ({"train/a": 2, "train/b": 2, "test/a": 2, "test/b": 2}, "no validation"),
+    ],
+)
+def test_what_is_no_data_set(
+    root: Path, store: Store, counts: Mapping[str, int], problem: str
+) -> None:
+    fill(root, counts)
+    with pytest.raises(PhotosError, match=problem) as caught:
+        made(root, store)
+    assert caught.value.remedy
+    assert not (store.home / "store" / "manifest").exists() or not any(
+        (store.home / "store" / "manifest").iterdir()
+    )
+
+
+def test_a_class_of_unreadable_photos_only(root: Path, store: Store) -> None:
+    fill(root, {"cats": 4, "dogs": 4})
+    for path in (root / "dogs").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(PhotosError, match=r"no photo of class 'dogs' .*000.jpg: empty file"):
+        made(root, store)
+
+
+def test_a_photo_that_changes_meanwhile_stops_the_work(root: Path, store: Store) -> None:
+    fill(root, {"cats": 4, "dogs": 4})
+    photos = listed(root, store)
+    picture(999).save(root / "cats/000.jpg")
+    with pytest.raises(PhotosError, match=r"cats/000.jpg has changed"):
+        split(photos, **OPTIONS, store=store)
+
+
+def test_training_copies_of_held_out_photos_are_dropped(root: Path, store: Store) -> None:
+    fill(root, {f"{part}/{label}": 5 for part in SPLITS for label in "ab"})
+    picture(700).save(root / "test/a/one.png")
+    picture(700, side=96).save(root / "validation/a/larger.png")
+    picture(700).save(root / "train/a/again.jpg", quality=60)
+    (root / "train/b/copy.jpg").write_bytes((root / "validation/b/000.jpg").read_bytes())
+    picture(800).save(root / "train/b/x.png")
+    picture(800).save(root / "train/a/x.png")
+    manifest = made(root, store)
+    shown = [tuple(row.values()) for row in table(manifest, "duplicates")]
+    assert [(*row[:5], row[6]) for row in shown] == [
+        ("train/a/again.jpg", "train", "test/a/one.png", "test", "near", "dropped"),
+        ("train/b/copy.jpg", "train", "validation/b/000.jpg", "validation", "exact", "dropped"),
+        ("train/b/x.png", "train", "train/a/x.png", "train", "exact", "kept"),
+        ("validation/a/larger.png", "validation", "test/a/one.png", "test", "near", "dropped"),
+    ]
+    assert manifest.duplicates == 4
+    paths = {row["path"] for row in table(manifest, "manifest")}
+    assert not paths & {"train/a/again.jpg", "train/b/copy.jpg", "validation/a/larger.png"}
+    kept = made(root, store, duplicates="keep")
+    assert sum(totals(kept)) == sum(totals(manifest)) + 3
+    assert {row["action"] for row in table(kept, "duplicates")} == {"kept"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_stay_on_one_side_of_a_cut(root: Path, store: Store, seed: int) -> None:
+    fill(root, {"a": 6, "b": 6})
+    for number in range(6):
+        picture(500 + number).save(root / f"a/twin {number}.png")
+        picture(500 + number, side=64).save(root / f"a/twin {number} larger.png")
+    manifest = made(root, store, seed=seed, validation_share=0.5, test_share=0.5)
+    copies = table(manifest, "duplicates")
+    assert len(copies) == 6
+    assert all(row["split"] == row["other_split"] for row in copies)
+    assert manifest.counts["train"]["a"] == 9
+
+
+def test_a_class_of_one_picture_cannot_be_cut(root: Path, store: Store) -> None:
+    fill(root, {"a": 6})
+    (root / "b").mkdir()
+    for number in range(6):
+        picture(1).save(root / f"b/{number}.jpg")
+    with pytest.raises(PhotosError, match="photo of class 'b' is left"):
+        made(root, store)
+
+
+def test_plain_pictures_are_only_copies_when_their_files_are() -> None:
+    plain = [Image.new("RGB", (40, 40), (grey, grey, grey)) for grey in (0, 100, 101, 255)]
+    rng = np.random.default_rng(0)
+    noisy = [
+        Image.fromarray((128 + rng.integers(-3, 4, (200, 200, 3))).astype(np.uint8))
+        for _ in range(4)
+    ]
+    prints = [fingerprint(photo) for photo in plain + noisy]
+    assert same_pictures([str(i) for i in range(8)], prints) == []
+    assert same_pictures(list("aabcdefg"), prints) == [(0, 1)]
+
+
+def test_recoloured_drawings_are_different_pictures() -> None:
+    shape = np.zeros((64, 64, 1), np.uint8)
+    shape[20:50, 10:30] = 1
+    drawn = [
+        Image.fromarray(np.where(shape, np.uint8(c), np.uint8(g)).astype(np.uint8))
+        for c, g in [((250, 20, 20), (30, 30, 30)), ((20, 20, 250), (10, 10, 10))]
+    ]
+    assert same_pictures(["a", "b"], [fingerprint(photo) for photo in drawn]) == []
+
+
+def test_thousands_of_photos_are_compared_at_once() -> None:
+    rng = np.random.default_rng(0)
+    thumbnails = rng.integers(0, 256, (3_000, 16, 16, 3), dtype=np.uint8)
+    bits = [int(b) for b in rng.integers(0, 2**63, 3_000)]
+    base = fingerprint(picture(1))
+    prints = [type(base)(b, t) for b, t in zip(bits, thumbnails, strict=True)]
+    prints[2_900] = type(base)(prints[5].bits ^ 0b1011, prints[5].thumbnail)
+    assert same_pictures([str(i) for i in range(3_000)], prints) == [(5, 2_900)]
+
+
+def test_equal_photos_elsewhere_reuse_the_manifest(tmp_path: Path, store: Store) -> None:
+    for place in ("one", "two"):
+        fill(tmp_path / place, {"cats": 4, "dogs": 4})
+    first, second = made(tmp_path / "one", store), made(tmp_path / "two", store)
+    assert first.path == second.path
+    key = split_key(listed(tmp_path / "one", store), **OPTIONS)
+    assert first.key == key
+    other = split_key(listed(tmp_path / "one", store), **{**OPTIONS, "seed": 2})
+    assert other != key
+
+
+# The partition itself, on lists of names.
+
+
+def named(counts: Sequence[int], folder: str = "") -> dict[str, str]:
+    return {
+        f"{folder}class{c}/{i}.jpg": f"class{c}" for c, n in enumerate(counts) for i in range(n)
+    }
+
+
+sizes = st.lists(st.integers(3, 60), min_size=2, max_size=4)
+shares = st.floats(0.05, 0.95)
+seeds = st.integers(0, 2**31 - 1)
+
+
+def test_the_official_numbers() -> None:
+    labels = named((500, 500), "validation/")
+    cut = partition_validation(labels, seed=1, test_share=0.192)
+    assert Counter((labels[path], part) for path, part in cut.items()) == {
+        ("class0", "test"): 96,
+        ("class1", "test"): 96,
+        ("class0", "validation"): 404,
+        ("class1", "validation"): 404,
+    }
+
+
+def test_the_cut_is_the_same_on_every_machine() -> None:
+    cut = partition(named((6, 6)), seed=1, validation_share=0.5, test_share=0.4)
+    assert sorted(path for path, part in cut.items() if part == "test") == [
+        "class0/1.jpg",
+        "class1/5.jpg",
+    ]
+
+
+@settings(deadline=None, max_examples=50)
+@given(sizes, seeds, shares, shares)
+def test_a_partition_is_complete_and_stratified(
+    counts: list[int], seed: int, validation_share: float, test_share: float
+) -> None:
+    labels = named(counts)
+    cut = partition(labels, seed=seed, validation_share=validation_share, test_share=test_share)
+    assert cut.keys() == labels.keys()
+    found = Counter((labels[path], part) for path, part in cut.items())
+    for number, n in enumerate(counts):
+        train, validation, test = (found[f"class{number}", part] for part in SPLITS)
+        assert min(train, validation, test) >= 1
+        assert abs(validation + test - min(max(validation_share * n, 2), n - 1)) <= 1
+        held = validation + test
+        assert abs(test - min(max(test_share * held, 1), held - 1)) <= 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(sizes, seeds, st.randoms(use_true_random=False))
+def test_a_partition_does_not_depend_on_the_order_of_files(
+    counts: list[int], seed: int, random: Any
+) -> None:
+    labels = named(counts)
+    shuffled = list(labels.items())
+    random.shuffle(shuffled)
+    options = {"seed": seed, "validation_share": 0.4, "test_share": 0.3}
+    assert partition(labels, **options) == partition(dict(shuffled), **options)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(2, 60), seeds)
+def test_one_more_photo_moves_at_most_one_other(n: int, seed: int) -> None:
+    labels = named((n, n))
+    before = partition_validation(labels, seed=seed, test_share=0.3)
+    after = partition_validation({**labels, "class0/new.jpg": "class0"}, seed=seed, test_share=0.3)
+    moved = [path for path in labels if before[path] != after[path]]
+    assert len(moved) <= 1
+    assert all(labels[path] == "class0" for path in moved)
+
+
+@settings(deadline=None, max_examples=50)
+@given(sizes, seeds, st.data())
+def test_groups_are_never_torn(counts: list[int], seed: int, data: st.DataObject) -> None:
+    labels = named(counts)
+    paths = data.draw(st.permutations(sorted(labels)))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(paths) - 1), max_size=9)))
+    edges = [0, *cuts]
+    groups = [tuple(paths[a:b]) for a, b in zip(edges, cuts, strict=False) if b - a > 1]
+    cut = partition(labels, groups, seed=seed, validation_share=0.4, test_share=0.3)
+    assert all(len({cut[path] for path in group}) == 1 for group in groups)
+    assert cut.keys() == labels.keys()
+
+
+@pytest.mark.slow
+def test_the_real_photos(tmp_path: Path, store: Store) -> None:
+    archive = os.environ.get("REAL_PHOTOS")
+    if not archive:
+        pytest.skip("REAL_PHOTOS does not name the zip file of the real photos")
+    import zipfile
+
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path / "real")
+    root = take_inventory(tmp_path / "real").root
+    manifest = made(root, store)
+    assert manifest.counts["validation"] == {"cats": 404, "dogs": 404}
+    assert manifest.counts["test"] == {"cats": 96, "dogs": 96}
+    assert manifest.rejected == 0
+    assert [(row["path"], row["other"]) for row in table(manifest, "duplicates")] == [
+        ("train/dogs/dog.74.jpg", "train/dogs/dog.180.jpg")
+    ]

@@ -1,0 +1,179 @@
+"""Structure and text of each figure, not its pixels."""
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from catdog.comparison.compare import Comparison, compare
+from catdog.report.charts import Chart, charts, galleries
+from catdog.report.figures import learning_curves, loss_curves
+from catdog.report.pictures import Album, overlay, sheet, thumbnail
+from catdog.report.style import DARK, INK, jpeg, png, settle, svg
+from catdog.report.write import load_history
+
+
+class Drawn(NamedTuple):
+    comparison: Comparison
+    charts: dict[str, Chart]
+    run: Any
+
+
+@pytest.fixture(scope="module")
+def drawn(make_fake_run: Callable[..., Any], tmp_path_factory: Any) -> Drawn:
+    run = make_fake_run(
+        tmp_path_factory.mktemp("figures"),
+        accuracies={"baseline": 0.6, "price $5_a$": 0.97},
+        repeats=2,
+        origin="official",
+    )
+    found = compare(run.photos, run.manifest, run.arrays, run.results, settings={})
+    made = charts(found, load_history(run.results))
+    return Drawn(found, {chart.name: chart for chart in made}, run)
+
+
+def texts(figure: Figure) -> str:
+    from matplotlib.text import Text
+
+    settle(figure)
+    return "\n".join(item.get_text() for item in figure.findobj(Text) if item.get_visible())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("accuracies", ["96.9 %", "59.9 %", "test (192 photos)", "validation (120)", "guessing"]),
+        ("learning-curves", ["training photos", "validation photos", "accuracy, %", "epoch"]),
+        ("loss-curves", ["loss (log scale)", "epoch used"]),
+        ("confusion-matrices", ["true class", "predicted class", "cats", "98 %"]),
+        ("ranking-curves", ["false positive rate", "recall", "area under the curve"]),
+        ("reliability", ["certainty of the model, %", "off by"]),
+        ("repeats", ["test photos named rightly, %"]),
+        ("class-counts", ["train: 40 photos", "test: 192 photos", "96"]),
+        ("spreads", ["width", "px", "file size", "kB", "brightness"]),
+    ],
+)
+def test_each_chart_says_what_it_shows(drawn: Drawn, name: str, said: list[str]) -> None:
+    chart = drawn.charts[name]
+    wide, narrow = chart.draw(False), chart.draw(True)
+    assert wide.get_figwidth() > 2 * narrow.get_figwidth()
+    shown = texts(wide)
+    for text in said:
+        assert text in shown
+    if name not in ("class-counts", "spreads"):
+        assert "price $5_a$" in shown
+        assert "price $5_a$" in chart.alt
+
+
+def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
+    history = load_history(drawn.run.results)
+    made = learning_curves(history[history["epoch"] == 1], drawn.comparison.models)
+    settle(made)
+    assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["1"]
+
+
+@pytest.mark.parametrize("worst", [0.9, 90, 1e5])
+def test_losses_of_any_size_have_a_few_numbers_beside_them(drawn: Drawn, worst: float) -> None:
+    history = load_history(drawn.run.results)
+    history.loc[history["epoch"] == 1, "loss"] = worst
+    made = loss_curves(history, drawn.comparison.models)
+    settle(made)
+    low, high = made.axes[0].get_ylim()
+    assert 2 <= sum(low <= tick <= high for tick in made.axes[0].get_yticks()) <= 10
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_legends_of_curves_lie_beside_the_curves(drawn: Drawn, narrow: bool) -> None:
+    made = drawn.charts["ranking-curves"].draw(narrow)
+    settle(made)
+    page = made.bbox
+    for axes in made.axes:
+        legend = axes.get_legend()
+        assert legend is not None
+        box = legend.get_window_extent()
+        assert not box.overlaps(axes.bbox)
+        assert page.x0 <= box.x0
+        assert box.x1 <= page.x1
+        assert page.y0 <= box.y0
+
+
+def test_numbers_on_a_matrix_can_be_read(drawn: Drawn) -> None:
+    made = drawn.charts["confusion-matrices"].draw(False)
+    for axes in made.axes:
+        picture = axes.images[0]
+        for text in axes.texts:
+            column, row = (round(place) for place in text.get_position())
+            fill = picture.to_rgba(picture.get_array())[row, column]
+            assert contrast(to_rgb(text.get_color()), fill[:3]) >= 4.5
+
+
+def contrast(one: Iterable[float], other: Iterable[float]) -> float:
+    """WCAG 2.2, contrast ratio."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Iterable[float]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def test_svg_is_the_same_each_time_and_follows_light_and_dark(drawn: Drawn) -> None:
+    chart = drawn.charts["reliability"]
+    one, two = (svg(chart.draw(False), "reliability") for _ in range(2))
+    assert one == two
+    assert "prefers-color-scheme:dark" in one
+    assert f"--{INK[1:]}:{DARK[INK]};" in one
+    assert f"fill: {INK}" not in one
+    assert "<dc:date>" not in one
+
+
+def test_png_is_as_wide_as_a_page(drawn: Drawn) -> None:
+    with Image.open(io.BytesIO(png(drawn.charts["class-counts"].draw(False)))) as image:
+        assert image.width == 990
+
+
+def test_galleries_hold_the_photos_that_the_comparison_names(drawn: Drawn) -> None:
+    album = Album(drawn.run.arrays)
+    found = {g.name: g for g in galleries(drawn.comparison, drawn.run.results, album)}
+    assert set(found) >= {"worst-errors", "least-certain", "attention", "examples", "augmentation"}
+    worst = found["worst-errors"].pictures
+    assert [p.alt.split(":")[0] for p in worst] == [p.path for p in drawn.comparison.worst]
+    assert all(" %" in picture.caption for picture in worst)
+    assert len(found["examples"].pictures) == 12
+    assert len(found["augmentation"].pictures) == 12
+    photo, lit = found["attention"].pictures[:2]
+    assert photo.alt.split(":")[0] == lit.alt.split(":")[0]
+    assert photo.image.shape == lit.image.shape
+    with Image.open(io.BytesIO(jpeg(sheet(worst)))) as image:
+        assert image.format == "JPEG"
+
+
+def test_overlay_keeps_the_place_of_the_heat() -> None:
+    photo = np.full((40, 40, 3), 100, dtype=np.uint8)
+    heat = np.zeros((5, 5), dtype=np.float32)
+    heat[0, 0] = 1
+    lit = overlay(photo, heat)
+    assert lit.shape == photo.shape
+    assert lit[:4, :4].mean() > 2 * lit[-8:, -8:].mean()
+
+
+def test_thumbnails_of_large_photos_are_small(tmp_path: Path) -> None:
+    made = thumbnail(np.zeros((400, 200, 3), dtype=np.uint8))
+    with Image.open(io.BytesIO(made)) as image:
+        assert image.size == (96, 192)
+
+
+@pytest.mark.parametrize("classes", [tuple("abcde"), tuple("abcdefgh")])
+def test_many_classes_fit(fake_run: Callable[..., Any], classes: tuple[str, ...]) -> None:
+    run = fake_run(classes=classes, counts={"train": 2, "validation": 6, "test": 6})
+    found = compare(run.photos, run.manifest, run.arrays, run.results, settings={})
+    made = {chart.name: chart for chart in charts(found, load_history(run.results))}
+    for name in ("confusion-matrices", "class-counts", "ranking-curves"):
+        assert classes[-1] in texts(made[name].draw(False)) or name == "ranking-curves"

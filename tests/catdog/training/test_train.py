@@ -1,0 +1,272 @@
+"""A training repeats itself, goes on where it ended, and keeps the best epoch and its history."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from catdog.errors import TrainingError
+from catdog.models import build_model
+from catdog.progress import Progress
+from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.store.store import Store
+from catdog.training import train as module
+from catdog.training.checkpoints import best_row
+from catdog.training.evaluate import load_model
+from catdog.training.train import load_facts, load_history, model_key, train
+from catdog.training.weights import Weights, find_weights, load_base
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+def weights_of(model: TrainedModel) -> list[np.ndarray]:
+    found: list[np.ndarray] = load_model(model.file("model.keras")).get_weights()
+    return found
+
+
+def assert_same(one: TrainedModel, other: TrainedModel) -> None:
+    for mine, same in zip(weights_of(one), weights_of(other), strict=True):
+        np.testing.assert_array_equal(mine, same)
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert load_history(one)[columns].equals(load_history(other)[columns])
+
+
+class InterruptionError(Exception):
+    """Stands for Ctrl-C or a kill."""
+
+
+def interrupt_after(epoch: int) -> Callable[[Progress], None]:
+    def on_progress(progress: Progress) -> None:
+        if progress.finished_epochs == epoch:
+            raise InterruptionError
+
+    return on_progress
+
+
+def test_the_same_seed_gives_the_same_weights(
+    arrays: Arrays, trained: TrainedModel, training: dict[str, Any], store: Store
+) -> None:
+    assert_same(train("baseline", arrays, **training, store=store), trained)
+
+
+def test_another_seed_gives_other_weights(
+    arrays: Arrays, trained: TrainedModel, training: dict[str, Any], store: Store
+) -> None:
+    other = train("baseline", arrays, **training | {"seed": 2}, store=store)
+    assert (weights_of(other)[0] != weights_of(trained)[0]).any()
+
+
+@pytest.mark.parametrize("name", ["preprocessed", pytest.param("transfer", marks=pytest.mark.slow)])
+def test_an_interrupted_training_ends_as_if_it_never_was(
+    name: str, arrays: Arrays, training: dict[str, Any], tmp_path: Path
+) -> None:
+    weights = find_weights("embedded", home=tmp_path) if name == "transfer" else None
+    options = training | {"weights": weights}
+    whole = train(name, arrays, **options, store=Store(tmp_path / "whole"))
+    resumed = Store(tmp_path / "resumed")
+    with pytest.raises(InterruptionError):
+        train(name, arrays, **options, store=resumed, on_progress=interrupt_after(1))
+    seen: list[Progress] = []
+    last = train(name, arrays, **options, store=resumed, on_progress=seen.append)
+    assert {progress.finished_epochs for progress in seen} == {1, 2}
+    assert_same(last, whole)
+    assert last.epochs == load_facts(last)["last_epoch"] == 2
+
+
+def test_nothing_of_an_interrupted_training_is_taken_for_a_model(
+    arrays: Arrays, training: dict[str, Any], store: Store
+) -> None:
+    with pytest.raises(InterruptionError):
+        train("baseline", arrays, **training, store=store, on_progress=interrupt_after(1))
+    assert store.find(TrainedModel, model_key("baseline", arrays, **training)) is None
+    train("baseline", arrays, **training, store=store)
+    assert list((store.home / "work" / "training").iterdir()) == []
+    assert list((store.home / "work" / "making").iterdir()) == []
+
+
+def test_the_second_time_it_is_only_read(
+    arrays: Arrays,
+    trained: TrainedModel,
+    training: dict[str, Any],
+    store_of_tests: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_Training", None)
+    again = train("baseline", arrays, **training, store=store_of_tests)
+    assert again == trained
+
+
+def test_the_key_is_that_of_what_matters(
+    arrays: Arrays, training: dict[str, Any], make_tiny_arrays: Callable[..., Arrays], store: Store
+) -> None:
+    def key(name: str = "baseline", data: Arrays = arrays, **changes: Any) -> str:
+        return model_key(name, data, **training | changes)
+
+    embedded = Weights("embedded", Path("a"), "1" * 64, "")
+    keys = [
+        key(),
+        key(name="augmented"),
+        key(data=make_tiny_arrays(store, seed=1)),
+        key(epochs=3),
+        key(seed=2),
+        key(batch_size=8),
+        key("transfer", weights=embedded),
+        key("transfer", weights=Weights("random", None, "", "")),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(weights=embedded) == key()
+    moved = Weights("path", Path("b"), "1" * 64, "elsewhere")
+    assert key("transfer", weights=moved) == key("transfer", weights=embedded)
+
+
+def with_learning_rate(rate: Any) -> Callable[..., Any]:
+    def build(*args: Any, **options: Any) -> Any:
+        import keras
+
+        model = build_model(*args, **options)
+        model.compile(keras.optimizers.Adam(rate), model.loss, metrics=["accuracy"])
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize("batch_size", [16, 64], ids=["within an epoch", "after its last step"])
+def test_a_loss_that_is_not_a_number_stops_it_and_says_so(
+    arrays: Arrays,
+    training: dict[str, Any],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+) -> None:
+    monkeypatch.setattr(module, "build_model", with_learning_rate(float("inf")))
+    options = training | {"batch_size": batch_size}
+    with pytest.raises(TrainingError, match="loss of 'baseline' is not a number in epoch 1"):
+        train("baseline", arrays, **options, store=store)
+    assert store.find(TrainedModel, model_key("baseline", arrays, **options)) is None
+
+
+def test_an_unknown_model_is_named_before_anything_is_made(
+    arrays: Arrays, training: dict[str, Any], store: Store
+) -> None:
+    with pytest.raises(TrainingError, match="no model 'resnet'"):
+        train("resnet", arrays, **training, store=store)
+
+
+def test_the_best_epoch_is_chosen_on_validation_and_its_weights_are_kept(
+    arrays: Arrays, training: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from keras.optimizers.schedules import PiecewiseConstantDecay
+
+    # Three good epochs of three steps, then a rate that wrecks the model.
+    wrecking = PiecewiseConstantDecay([9], [0.001, 10.0])
+    monkeypatch.setattr(module, "build_model", with_learning_rate(wrecking))
+    model = train("baseline", arrays, **training | {"epochs": 4}, store=store)
+    history = load_history(model)
+    best = best_row(history.to_dict("records"))
+    assert model.best_epoch == best["epoch"] < 4
+    network = load_model(model.file("model.keras"))
+    images = np.load(arrays.file("validation_images.npy")).astype(np.float32)
+    labels = np.load(arrays.file("validation_labels.npy"))
+    network.compile(loss="sparse_categorical_crossentropy")
+    loss = network.evaluate(images, labels, verbose=0)
+    assert loss == pytest.approx(best["val_loss"], rel=1e-3)
+    assert loss != pytest.approx(history["val_loss"].iloc[-1], rel=1e-3)
+
+
+def test_the_history_has_a_row_an_epoch(trained: TrainedModel) -> None:
+    with trained.file("history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    assert list(rows[0]) == columns
+    assert trained.seconds == pytest.approx(sum(float(row["seconds"]) for row in rows))
+
+
+def test_the_model_tells_how_it_was_made(trained: TrainedModel, arrays: Arrays) -> None:
+    facts = json.loads(trained.file("model.json").read_text(encoding="utf-8"))
+    asked = {"name": "baseline", "seed": 1, "epochs": 2, "batch_size": 16, "image_size": 32}
+    assert facts.items() >= asked.items()
+    assert facts["classes"] == ["cats", "dogs"]
+    assert facts["data_digest"] == arrays.content
+    assert facts["weights"] is None
+    assert facts["last_epoch"] == facts["last"]["epoch"] == 2
+    assert facts["best_epoch"] == facts["best"]["epoch"] == trained.best_epoch
+    assert set(facts["versions"]) >= {"python", "tensorflow", "keras", "numpy", "catdog"}
+    assert facts["machine"]["threads"] == 1
+    assert "conv2d" in trained.file("summary.txt").read_text(encoding="utf-8")
+
+
+def test_the_record_counts_what_the_model_costs(trained: TrainedModel) -> None:
+    network = load_model(trained.file("model.keras"))
+    assert trained.parameters == trained.trainable_parameters == network.count_params()
+    assert trained.file_bytes == trained.file("model.keras").stat().st_size
+    assert trained.peak_memory_bytes > 2**26
+
+
+def test_a_model_that_augments_shows_how(
+    arrays: Arrays, training: dict[str, Any], store: Store, trained: TrainedModel
+) -> None:
+    model = train("augmented", arrays, **training | {"epochs": 1}, store=store)
+    shown = np.load(model.file("augmented.npy"))
+    originals = np.load(arrays.file("train_images.npy"))[:2]
+    assert shown.shape == (2, 6, 32, 32, 3)
+    assert shown.dtype == np.uint8
+    np.testing.assert_array_equal(shown[:, 0], originals)
+    assert all((shown[:, n] != originals).any() for n in range(1, 6))
+    assert not trained.file("augmented.npy").exists()
+
+
+def test_pretrained_weights_are_named_and_stay_as_they_are(
+    arrays: Arrays, training: dict[str, Any], store: Store
+) -> None:
+    weights = find_weights("embedded", home=store.home)
+    model = train("transfer", arrays, **training | {"epochs": 1, "weights": weights}, store=store)
+    said = {"source": "embedded", "sha256": weights.sha256, "note": weights.note}
+    assert load_facts(model)["weights"] == said
+    assert model.trainable_parameters == 2_562
+    (kept,) = [
+        layer
+        for layer in load_model(model.file("model.keras")).layers
+        if layer.count_params() > 10**6
+    ]
+    for original, after in zip(
+        load_base(weights, arrays.image_size).get_weights(), kept.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(original, after)
+
+
+def test_progress_tells_every_epoch_and_what_is_left(
+    arrays: Arrays, training: dict[str, Any], store: Store
+) -> None:
+    seen: list[Progress] = []
+    train("baseline", arrays, **training, store=store, on_progress=seen.append)
+    ends = [progress for progress in seen if progress.finished_epochs == progress.epoch]
+    assert [progress.epoch for progress in ends] == [1, 2]
+    assert all(progress.step == progress.steps == 3 for progress in ends)
+    assert ends[0].seconds_left is not None
+    assert ends[0].seconds_left > 0
+    assert ends[1].seconds_left == 0
+    assert ends[1].done
+    assert ends[1].val_accuracy is not None
+
+
+@pytest.mark.parametrize("name", ["state.weights.h5", "history.json"])
+def test_a_damaged_checkpoint_is_not_the_end(
+    arrays: Arrays,
+    trained: TrainedModel,
+    training: dict[str, Any],
+    store: Store,
+    name: str,
+) -> None:
+    with pytest.raises(InterruptionError):
+        train("baseline", arrays, **training, store=store, on_progress=interrupt_after(1))
+    (file,) = (store.home / "work" / "training").rglob(name)
+    file.write_bytes(file.read_bytes()[:100])
+    assert_same(train("baseline", arrays, **training, store=store), trained)

@@ -1,0 +1,188 @@
+"""Which ImageNet weights are used: the order, the fall-backs, and damaged files."""
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from catdog.errors import TrainingError
+from catdog.store.digest import file_digest
+from catdog.training import weights
+from catdog.training.weights import (
+    EMBEDDED_SHA256,
+    HDF5_MARK,
+    OFFICIAL_BYTES,
+    OFFICIAL_NAME,
+    find_weights,
+    load_base,
+)
+
+OFFICIAL = HDF5_MARK.ljust(OFFICIAL_BYTES, b"w")
+CLOSED = "http://127.0.0.1:9/weights.h5"
+EMBEDDED_NOTE = "the embedded copy, trained at 224 px, was used"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = {"/good": OFFICIAL, "/short": OFFICIAL[:1000], "/long": OFFICIAL + b"more"}
+        pages = {"/page": b"<html>".ljust(OFFICIAL_BYTES), "/cut": OFFICIAL[: OFFICIAL_BYTES // 2]}
+        content = {**body, **pages}.get(self.path)
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/good")
+        else:
+            self.send_response(200 if content else 404)
+        length = OFFICIAL_BYTES if self.path == "/cut" else len(content or b"")
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        try:
+            self.wfile.write(content or b"")
+        except ConnectionError:
+            return
+
+    def log_message(self, *args: object) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "keras"
+    monkeypatch.setenv("KERAS_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def left_over(home: Path) -> list[str]:
+    return [path.name for path in home.rglob("*") if path.is_file()]
+
+
+def put(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_official_weights_are_downloaded_once_and_then_cached(server: str, home: Path) -> None:
+    first = find_weights("auto", home=home, url=f"{server}/good")
+    second = find_weights("auto", home=home, url=CLOSED)
+    assert (first.source, second.source) == ("official", "cache")
+    assert first.file == second.file == home / "weights" / OFFICIAL_NAME
+    assert first.sha256 == second.sha256 == file_digest(home / "weights" / OFFICIAL_NAME)
+
+
+def test_a_redirect_is_followed(server: str, home: Path) -> None:
+    assert find_weights("official", home=home, url=f"{server}/moved").source == "official"
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("missing", "404"),
+        ("short", "1,000 bytes"),
+        ("long", "longer than"),
+        ("page", "not an HDF5"),
+        ("cut", "closed connection"),
+    ],
+)
+def test_a_bad_download_falls_back_loudly_and_leaves_nothing(
+    server: str, home: Path, page: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = find_weights("auto", home=home, url=f"{server}/{page}")
+    assert (found.source, found.sha256) == ("embedded", EMBEDDED_SHA256)
+    assert reason in found.note
+    assert EMBEDDED_NOTE in found.note
+    assert caplog.records[-1].levelname == "WARNING"
+    assert left_over(home) == []
+
+
+def test_without_network_each_run_gets_the_same_weights(home: Path) -> None:
+    first, second = (find_weights("auto", home=home, url=CLOSED) for _ in range(2))
+    assert first == second
+    assert first.source == "embedded"
+
+
+def test_official_without_network_is_an_error_with_its_remedy(home: Path) -> None:
+    with pytest.raises(TrainingError, match="could not be downloaded") as caught:
+        find_weights("official", home=home, url=CLOSED)
+    assert "embedded" in caught.value.remedy
+
+
+def test_the_cache_of_keras_is_used(home: Path, keras_home: Path) -> None:
+    file = put(keras_home / "models" / OFFICIAL_NAME, OFFICIAL)
+    found = find_weights("auto", home=home, url=CLOSED)
+    assert (found.source, found.file) == ("cache", file)
+
+
+def test_a_damaged_cache_is_passed_over(server: str, home: Path, keras_home: Path) -> None:
+    put(keras_home / "models" / OFFICIAL_NAME, OFFICIAL[:5000])
+    assert find_weights("auto", home=home, url=f"{server}/good").source == "official"
+
+
+def test_a_download_that_changed_since_is_downloaded_again(server: str, home: Path) -> None:
+    url = f"{server}/good"
+    first = find_weights("official", home=home, url=url)
+    put(home / "weights" / OFFICIAL_NAME, OFFICIAL[:-1] + b"x")
+    again = find_weights("official", home=home, url=url)
+    assert (again.source, again.sha256) == ("official", first.sha256)
+
+
+def test_a_path_comes_first(home: Path, tmp_path: Path) -> None:
+    file = put(tmp_path / "own.weights.h5", HDF5_MARK + b"own")
+    found = find_weights(str(file), home=home, url=CLOSED)
+    assert (found.source, found.file, found.sha256) == ("path", file, file_digest(file))
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", None])
+def test_a_path_that_is_no_weights_file_is_named(
+    home: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "own.h5"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"own\.h5") as caught:
+        find_weights(str(path), home=home)
+    assert "auto" in caught.value.remedy
+
+
+def test_random_weights_only_by_name(home: Path) -> None:
+    found = find_weights("random", home=home)
+    assert (found.source, found.file, found.sha256) == ("random", None, "")
+
+
+def test_the_embedded_copy_needs_no_network(home: Path) -> None:
+    found = find_weights("embedded", home=home, url=CLOSED)
+    assert (found.source, found.sha256) == ("embedded", EMBEDDED_SHA256)
+
+
+def test_a_damaged_embedded_copy_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "EMBEDDED_SHA256", "0" * 64)
+    with pytest.raises(TrainingError, match="damaged"):
+        find_weights("embedded", home=home)
+
+
+def test_the_base_is_frozen_and_damaged_weights_are_named(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    base = load_base(find_weights("embedded", home=home), 160)
+    assert (base.count_params(), base.trainable_weights) == (2_257_984, [])
+    assert base.output_shape == (None, 5, 5, 1280)
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: base)
+    wrong = put(tmp_path / "wrong.weights.h5", HDF5_MARK + b"damaged" * 100)
+    with pytest.raises(TrainingError, match=r"wrong\.weights\.h5"):
+        load_base(find_weights(str(wrong), home=home), 160)

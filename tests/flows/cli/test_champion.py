@@ -1,0 +1,185 @@
+"""`catdog champion` and `catdog predict` on runs whose artifacts are made up."""
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest.mock import patch
+
+import pandas as pd
+import pytest
+
+from catdog.champion.registry import Registry
+from catdog.errors import StoreError
+from catdog.runs import Run, Score, runs_folder, save_run
+from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.store import Store
+from flows.cli.app import main
+from flows.cli.predict import choose_model
+
+PHOTOS = [(label, i) for label in ("cats", "dogs") for i in range(50)]
+NAMES = [f"test/{label}/{i}.jpg" for label, i in PHOTOS]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CATDOG_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    return tmp_path
+
+
+@pytest.fixture
+def catdog(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs the command line: exit code, and all that it printed on one line."""
+
+    def call(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended, patch.dict(os.environ):
+            main([*words, "--home", str(home)])
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), " ".join((printed.out + printed.err).split())
+
+    return call
+
+
+def add_run(home: Path, name: str, right: dict[str, int]) -> None:
+    """A run whose models name the first so many photos of each class rightly."""
+    store = Store(home)
+    manifest = store.obtain(Manifest, "manifest", _manifest)
+    artifacts = {"manifest": manifest.key}
+    for model, good in right.items():
+        trained = store.obtain(TrainedModel, f"{name}-{model}", lambda f, m=model: _model(f, m))
+        scored = store.obtain(
+            Predictions, f"{name}-{model}", lambda f, m=model, g=good: _predictions(f, m, g)
+        )
+        artifacts |= {f"model {model} 1": trained.key, f"predictions {model} 1": scored.key}
+    now = datetime.now(UTC)
+    scores = tuple(
+        Score(name=model, seed=1, validation_accuracy=good / 50, test_accuracy=good / 50)
+        for model, good in right.items()
+    )
+    run = Run(
+        id=name,
+        began=now,
+        ended=now,
+        settings={"source": "official"},
+        scores=scores,
+        artifacts=artifacts,
+        folder=runs_folder(store) / name,
+    )
+    save_run(run, None, store)
+
+
+def _manifest(folder: Path) -> dict[str, object]:
+    rows = [(path, label, f"{label}{i}") for path, (label, i) in zip(NAMES, PHOTOS, strict=True)]
+    table = pd.DataFrame(rows, columns=["path", "label", "sha256"])
+    table.to_csv(folder / "manifest.csv", index=False)
+    return {"classes": ("cats", "dogs"), "counts": {}, "rejected": 0, "duplicates": 0}
+
+
+def _model(folder: Path, name: str) -> dict[str, object]:
+    (folder / "model.keras").write_text(name)
+    numbers = ("epochs", "best_epoch", "parameters", "trainable_parameters", "file_bytes")
+    return dict.fromkeys(numbers, 1) | {
+        "name": name,
+        "seed": 1,
+        "classes": ("cats", "dogs"),
+        "image_size": 160,
+        "seconds": 1.0,
+        "peak_memory_bytes": 1,
+    }
+
+
+def _predictions(folder: Path, name: str, right: int) -> dict[str, object]:
+    other = {"cats": "dogs", "dogs": "cats"}
+    rows = [
+        (name, 1, "test", path, label, label if i < right else other[label])
+        for path, (label, i) in zip(NAMES, PHOTOS, strict=True)
+    ]
+    columns = ["model", "seed", "split", "path", "label", "predicted"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "predictions.csv", index=False)
+    return {
+        "name": name,
+        "seed": 1,
+        "classes": ("cats", "dogs"),
+        "model_key": "",
+        "seconds_per_1000": 1.0,
+    }
+
+
+def test_without_a_champion_show_says_how_to_get_one(
+    catdog: Callable[..., tuple[int, str]],
+) -> None:
+    assert catdog("champion", "show") == (0, "There is no champion yet. Start a run: catdog run")
+    code, text = catdog("champion", "rollback")
+    assert code == 1
+    assert "no earlier champion" in text
+
+
+def test_promote_takes_the_best_on_validation_or_the_named_one(
+    home: Path, catdog: Callable[..., tuple[int, str]]
+) -> None:
+    add_run(home, "monday", {"baseline": 30, "transfer": 45})
+    assert (
+        "transfer of run monday was made champion by hand"
+        in catdog("champion", "promote", "latest")[1]
+    )
+    catdog("champion", "promote", "monday", "--model", "baseline")
+    code, text = catdog("champion", "show")
+    assert code == 0
+    assert "Champion: baseline of run monday, 60.0 % of 100 test photos right" in text
+
+
+def test_history_and_json_tell_every_decision(
+    home: Path,
+    catdog: Callable[..., tuple[int, str]],
+) -> None:
+    add_run(home, "monday", {"baseline": 30, "transfer": 45})
+    catdog("champion", "promote", "monday")
+    catdog("champion", "promote", "monday", "--model", "baseline")
+    catdog("champion", "rollback")
+    _, text = catdog("champion", "history")
+    for outcome in ("promoted: by hand", "rolled-back:"):
+        assert outcome in text
+    newest = json.loads(catdog("champion", "show", "--json")[1])
+    assert (newest["outcome"], newest["champion"]["name"]) == ("rolled-back", "transfer")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("tuesday",), "There is no run 'tuesday'"),
+        (("monday", "--model", "resnet"), "It has: baseline."),
+    ],
+)
+def test_an_unknown_run_or_model_is_one_line(
+    home: Path, catdog: Callable[..., tuple[int, str]], words: tuple[str, ...], problem: str
+) -> None:
+    add_run(home, "monday", {"baseline": 30})
+    code, text = catdog("champion", "promote", *words)
+    assert code == 1
+    assert problem in text
+
+
+def test_predict_uses_the_champion_and_a_name_overrides_it(
+    home: Path, catdog: Callable[..., tuple[int, str]]
+) -> None:
+    store = Store(home)
+    add_run(home, "a", {"baseline": 30})
+    assert choose_model(store, None).key == "a-baseline", "without a champion the newest run's"
+    catdog("champion", "promote", "a")
+    add_run(home, "b", {"baseline": 45, "transfer": 50})
+    assert choose_model(store, None).key == "a-baseline"
+    assert choose_model(store, "transfer").key == "b-transfer"
+
+
+def test_a_lost_champion_is_an_error_not_another_model(
+    home: Path, catdog: Callable[..., tuple[int, str]]
+) -> None:
+    add_run(home, "a", {"baseline": 30})
+    catdog("champion", "promote", "a")
+    model = Registry(home).champion_model()
+    assert model
+    model.file("model.keras").unlink()
+    with pytest.raises(StoreError, match="missing or damaged"):
+        choose_model(Store(home), None)

@@ -1,0 +1,56 @@
+"""What a run refuses before it starts, and what it prints at its end."""
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from catdog.errors import SourceError
+from catdog.runs import Run, Score
+from catdog.settings import Settings
+from flows.cli import run as launch
+from flows.cli.run import print_run, run_flow
+
+
+def printed(folder: Path, *scores: Score) -> str:
+    now = datetime.now(UTC)
+    run = Run(
+        id="one",
+        began=now,
+        ended=now,
+        settings={"source": "photos"},
+        scores=scores,
+        artifacts={},
+        folder=folder,
+    )
+    console = Console(file=io.StringIO(), width=120, markup=False)
+    print_run(run, console)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_each_seed_of_a_model_has_its_row(tmp_path: Path) -> None:
+    scores = (
+        Score(name="baseline", seed=seed, validation_accuracy=0.5, test_accuracy=0.25, seconds=3)
+        for seed in (7, 8)
+    )
+    rows = [line for line in printed(tmp_path, *scores).splitlines() if "baseline" in line]
+    assert ["7" in rows[0], "8" in rows[1], "25.0 %" in rows[0]] == [True] * 3
+
+
+def test_a_report_is_named_only_where_there_is_one(tmp_path: Path) -> None:
+    failed = Score(name="baseline", seed=7, error="killed")
+    assert "report.html" not in printed(tmp_path, failed)
+    (tmp_path / "report.html").touch()
+    assert str(tmp_path / "report.html") in printed(tmp_path, failed).replace("\n", "")
+
+
+@pytest.mark.parametrize("source", ["offical", "ftp://example.org/pets.zip"])
+def test_a_mistyped_source_is_refused_before_anything_is_started(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "prefect_server", lambda home: pytest.fail("a server was started"))
+    with pytest.raises(SourceError, match=source):
+        run_flow(Settings(source=source, home=tmp_path), Console(file=io.StringIO()))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,69 @@
+"""What becomes of trainings that fail or are stopped."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from catdog.errors import TrainingError
+from catdog.store.store import Store
+from flows.workers.team import Job, describe, train_and_evaluate
+
+LONG = 30
+"""Seconds, far more than any of this takes: a hanging test fails instead."""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "MemoryError"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (TrainingError("The loss is not a number.", "Try another seed."), "The loss is not a"),
+    ],
+)
+def test_no_failure_is_without_a_reason(error: Exception, words: str) -> None:
+    assert describe(error).startswith(words)
+
+
+class SlowToStart:
+    """Its first job is interrupted while the process of its second is only about to start."""
+
+    places = 2
+    crashes = (BrokenProcessPool,)
+
+    def __init__(self) -> None:
+        self.about_to_start = threading.Event()
+        self.stopped_once = threading.Event()
+        self.stopped_again = threading.Event()
+        self.late = True
+
+    @contextmanager
+    def runner(self, job: Job) -> Iterator[Any]:
+        if job.name == "augmented":
+            self.about_to_start.wait(LONG)
+            raise KeyboardInterrupt
+        self.about_to_start.set()
+        self.stopped_once.wait(LONG)
+        self.late = not self.stopped_again.wait(LONG)
+        raise BrokenProcessPool
+        yield
+
+    def stop(self) -> None:
+        (self.stopped_again if self.stopped_once.is_set() else self.stopped_once).set()
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_interruption_also_ends_a_process_that_starts_at_that_moment(tmp_path: Path) -> None:
+    arrays: Any = SimpleNamespace(content="photos")
+    jobs = [Job(name, 1, arrays, 1, 32, None) for name in ("augmented", "baseline")]
+    workers = SlowToStart()
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(jobs, workers, store=Store(tmp_path), progress_folder=tmp_path)  # type: ignore[arg-type]
+    assert not workers.late
