@@ -4,23 +4,30 @@ Artifacts go to the same store as those of `catdog run`, so what one has made th
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from catdog.comparison import compare as _comparison
-from catdog.comparison.compare import Comparison, ModelResult
-from catdog.machine import available_cores, tensorflow_environment
+from catdog.comparison import compare as _compare
+from catdog.comparison.compare import Comparison, Study
+from catdog.machine import available_cores, native_stderr_in, tensorflow_environment
 from catdog.models import model_spec
-from catdog.photos import prefetch as _arrays
-from catdog.photos import split as _manifest
+from catdog.photos import prefetch as _prefetch
+from catdog.photos import split as _split
 from catdog.progress import Progress
-from catdog.settings import Settings
-from catdog.sources import download as _sources
-from catdog.store.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
+from catdog.settings import Cut, Decoding, Settings, Training
+from catdog.sources import download as _download
+from catdog.store.artifacts import (
+    Arrays,
+    Manifest,
+    ModelResult,
+    Photos,
+    Predictions,
+    TrainedModel,
+)
 from catdog.store.store import Store
-from catdog.training import evaluate as _evaluation
-from catdog.training import train as _training
+from catdog.training import evaluate as _evaluate
+from catdog.training import train as _train
 from catdog.training.epochs import OnProgress
 from catdog.training.weights import find_weights
 from catdog.wording import percent
@@ -29,31 +36,27 @@ from catdog.wording import percent
 def download(source: str | None = None) -> Photos:
     """Fetch and unpack photos: 'official', 'sample', a folder, an archive, or a URL of one."""
     settings = Settings.load(source=source)
-    return _sources.download(settings.source, store=Store(settings.home))
+    store = Store(settings.home)
+    return store.obtain(_download.recipe(settings.source, store=store))
 
 
 def split(photos: Photos, **given: Any) -> Manifest:
     """Check every photo and divide them into training, validation and test.
 
-    given: seed, validation_share, test_share, duplicates; see `catdog.settings.Settings`.
+    given: the settings of `catdog.settings.Cut`, such as seed and test_share.
     """
     settings = Settings.load(**given)
-    return _manifest.split(
-        photos,
-        seed=settings.seed,
-        validation_share=settings.validation_share,
-        test_share=settings.test_share,
-        duplicates=settings.duplicates,
-        store=Store(settings.home),
-    )
+    return Store(settings.home).obtain(_split.recipe(photos, settings.group(Cut)))
 
 
-def prefetch(photos: Photos, manifest: Manifest, *, image_size: int | None = None) -> Arrays:
-    """Decode and resize the photos once, for fast reading."""
-    settings = Settings.load(image_size=image_size)
-    return _arrays.prefetch(
-        photos, manifest, image_size=settings.image_size, store=Store(settings.home)
-    )
+def prefetch(photos: Photos, manifest: Manifest, **given: Any) -> Arrays:
+    """Decode and resize the photos once, for fast reading.
+
+    given: the settings of `catdog.settings.Decoding`: image_size.
+    """
+    settings = Settings.load(**given)
+    recipe = _prefetch.recipe(photos, manifest, settings.group(Decoding))
+    return Store(settings.home).obtain(recipe)
 
 
 def train(
@@ -61,30 +64,27 @@ def train(
 ) -> TrainedModel:
     """Train one model in this process, or read it when it was trained before.
 
-    given: epochs, seed, batch_size, weights; see `catdog.settings.Settings`.
+    given: the settings of `catdog.settings.Training`, such as epochs and seed, and weights.
     on_progress: called about twice a second; by default an epoch prints one line.
     """
     settings = Settings.load(models=(name,), **given)
     _prepare_tensorflow()
-    weights = None
-    if model_spec(name).pretrained:
-        weights = find_weights(settings.weights, home=settings.home)
-    return _training.train(
+    store = Store(settings.home)
+    recipe = _train.recipe(
         name,
         arrays,
-        epochs=settings.epochs,
-        seed=settings.seed,
-        batch_size=settings.batch_size,
-        weights=weights,
-        store=Store(settings.home),
+        settings.group(Training),
+        find_weights(settings.weights, home=store.home) if model_spec(name).pretrained else None,
+        store=store,
         on_progress=on_progress or _print_epoch,
     )
+    return store.obtain(recipe)
 
 
 def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
     """Predict all validation and test photos with a trained model."""
     _prepare_tensorflow()
-    return _evaluation.evaluate(model, arrays, store=Store(Settings.load().home))
+    return Store(Settings.load().home).obtain(_evaluate.recipe(model, arrays))
 
 
 def compare(
@@ -99,28 +99,15 @@ def compare(
         ModelResult(name=model.name, seed=model.seed, model=model, predictions=predicted)
         for model, predicted in zip(models, predictions, strict=True)
     ]
-    return _comparison.compare(photos, manifest, arrays, results, settings={})
+    return _compare.compare(Study(photos, manifest, arrays, results))
 
 
 def _prepare_tensorflow() -> None:
     """Load TensorFlow with our settings, and without its lines that no setting silences."""
     for name, value in tensorflow_environment(available_cores()).items():
         os.environ.setdefault(name, value)
-    with _quiet_stderr():
+    with Path(os.devnull).open("wb") as nothing, native_stderr_in(nothing):
         import tensorflow as tf  # noqa: F401
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Drop what native code writes to standard error meanwhile; Python's exceptions still come."""
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
 
 
 def _print_epoch(progress: Progress) -> None:

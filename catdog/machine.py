@@ -5,9 +5,11 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver on Linux lists the GPUs."""
@@ -95,6 +97,29 @@ def import_tensorflow() -> None:
         gc.freeze()
         if collecting:
             gc.enable()
+
+
+@contextmanager
+def native_stderr_in(file: IO[bytes]) -> Iterator[None]:
+    """Send what native code writes to standard error to a file meanwhile.
+
+    TensorFlow writes some lines before any setting of its own can silence them.
+    """
+    kept = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def divert_native_stderr(path: Path) -> None:
+    """As `native_stderr_in`, for good; Python's own `sys.stderr` still reaches the terminal."""
+    terminal = os.dup(2)
+    with path.open("wb", buffering=0) as file:
+        os.dup2(file.fileno(), 2)
+    sys.stderr = os.fdopen(terminal, "w", buffering=1)
 
 
 def _processor() -> str:

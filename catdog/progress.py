@@ -8,7 +8,7 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from catdog.store.store import write_text
+from catdog.store.files import write_text
 
 STAGE = "stage.txt"
 

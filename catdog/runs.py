@@ -1,30 +1,42 @@
 """The record of past runs: one folder a run, with its settings, its scores and its report."""
 
+import json
 import logging
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
-from catdog.errors import StoreError
-from catdog.store.artifacts import Report
-from catdog.store.store import Store, discard, write_text, writing
+from catdog.comparison.compare import Study
+from catdog.errors import SettingsError, StoreError, TrainingError
+from catdog.photos.changes import Changes, compare_manifests
+from catdog.settings import Settings
+from catdog.store.artifacts import (
+    Arrays,
+    Manifest,
+    ModelResult,
+    Photos,
+    Predictions,
+    Report,
+    TrainedModel,
+)
+from catdog.store.files import discard, write_text, writing
+from catdog.store.store import Artifact, Record, Store
 
 log = logging.getLogger(__name__)
 
 RECORD = "run.json"
 
 
-class Score(BaseModel):
-    """How one model of a run did; accuracies are shares of 1."""
+A = TypeVar("A", bound=Artifact)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Score(Record):
+    """How one model of a run did; accuracies are shares of 1."""
 
     name: str
     seed: int
@@ -34,10 +46,8 @@ class Score(BaseModel):
     error: str | None = None
 
 
-class Run(BaseModel):
+class Run(Record):
     """One run of the flow."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     began: datetime
@@ -61,6 +71,163 @@ class Run(BaseModel):
     def failed(self) -> tuple[Score, ...]:
         """The models that failed."""
         return tuple(score for score in self.scores if score.error)
+
+    @property
+    def source(self) -> str:
+        """Where its photos came from, as the user named it."""
+        return str(self.settings["source"])
+
+    def finished(self, model: str | None = None) -> list[Score]:
+        """The models that have scores, or those of one name; the best on validation first.
+
+        The test photos are for judging, not for choosing.
+        """
+        found = [s for s in self.scores if not s.error and model in (None, s.name)]
+        return sorted(found, key=lambda score: -(score.validation_accuracy or 0))
+
+    def find(self, cls: type[A], store: Store, of: Score | None = None) -> A | None:
+        """An artifact of the run, or of one of its models; None when it is no longer stored."""
+        return store.find(cls, self.artifacts[label(cls, of)])
+
+    def stored(self, cls: type[A], store: Store, of: Score | None = None) -> A:
+        """As `find`, but raises StoreError when it is no longer stored."""
+        if found := self.find(cls, store, of):
+            return found
+        raise StoreError(
+            f"The {label(cls, of)} of run {self.id} is no longer stored.",
+            f"Its first report is still in {self.folder}; the same 'catdog run' makes all again.",
+        )
+
+
+class ModelsFailedError(TrainingError):
+    """Some models failed; the run with the others' results is kept."""
+
+    def __init__(self, run: Run) -> None:
+        failed = run.failed
+        super().__init__(
+            f"{len(failed)} of {len(run.scores)} models failed: "
+            + "; ".join(f"{score.name}: {score.error}" for score in failed)
+        )
+        self.run = run
+
+
+def label(cls: type[Artifact], of: Score | ModelResult | None = None) -> str:
+    """What an artifact is called in a run's record: "arrays", "model transfer 42"."""
+    return f"{cls.kind} {of.name} {of.seed}" if of else cls.kind
+
+
+def artifacts_of(study: Study) -> dict[str, Artifact]:
+    """Everything that was made for a run, by its label."""
+    made: dict[str, Artifact] = {
+        label(type(part)): part for part in (study.photos, study.manifest, study.arrays)
+    }
+    for result in study.results:
+        for artifact in (result.model, result.predictions):
+            if artifact:
+                made[label(type(artifact), result)] = artifact
+    return made
+
+
+def make_record(
+    study: Study, settings: Settings, store: Store, *, began: datetime, changes: Changes | None
+) -> Run:
+    """The record of a run that has just ended; nothing is written yet.
+
+    changes: what became of the photos since the last run on this source; None for the first.
+    """
+    name = run_id(settings.source, began)
+    made = artifacts_of(study)
+    keys = {what: artifact.key for what, artifact in made.items()}
+    return Run(
+        id=name,
+        began=began,
+        ended=datetime.now(UTC),
+        settings=settings.asked(),
+        scores=tuple(map(_score, study.results)),
+        artifacts=keys,
+        changes=changes.sentence if changes else "",
+        data=describe(study.photos, study.manifest),
+        unchanged_since=same_run(keys, store),
+        reused=tuple(what for what, artifact in made.items() if artifact.created < began),
+        folder=runs_folder(store) / name,
+    )
+
+
+def describe(photos: Photos, manifest: Manifest) -> str:
+    """How many photos there are in each split, and how many could not be used."""
+    splits = ", ".join(
+        f"{sum(classes.values()):,} {split}" for split, classes in manifest.counts.items()
+    )
+    pairs = "pair" if manifest.duplicates == 1 else "pairs"
+    return (
+        f"{photos.count:,} photos of {', '.join(manifest.classes)}: {splits}; "
+        f"{manifest.rejected:,} set aside, {manifest.duplicates:,} {pairs} of copies"
+    )
+
+
+def _score(result: ModelResult) -> Score:
+    if not (result.model and result.predictions):
+        return Score(name=result.name, seed=result.seed, error=result.error)
+    return Score(
+        name=result.name,
+        seed=result.seed,
+        validation_accuracy=result.predictions.accuracy("validation"),
+        test_accuracy=result.predictions.accuracy("test"),
+        seconds=result.model.seconds,
+    )
+
+
+def study_of(run: Run, store: Store) -> Study:
+    """Everything that a past run's report was made from.
+
+    Raises StoreError when an artifact was pruned, or a setting of the run is gone.
+    """
+    try:
+        settings = Settings.of(run.settings)
+    except SettingsError as error:
+        raise StoreError(
+            f"Run {run.id} was made by another version of catdog ({error.problem.rstrip('.')}).",
+            f"Its first report is still in {run.folder}.",
+        ) from error
+    return Study(
+        run.stored(Photos, store),
+        run.stored(Manifest, store),
+        run.stored(Arrays, store),
+        [_result(score, run, store) for score in run.scores],
+        settings=settings.described(),
+        changes=_reported_changes(run.folder),
+    )
+
+
+def _result(score: Score, run: Run, store: Store) -> ModelResult:
+    if score.error:
+        return ModelResult(name=score.name, seed=score.seed, error=score.error)
+    return ModelResult(
+        name=score.name,
+        seed=score.seed,
+        model=run.stored(TrainedModel, store, score),
+        predictions=run.stored(Predictions, store, score),
+    )
+
+
+def _reported_changes(folder: Path) -> Changes | None:
+    try:
+        text = (folder / "comparison.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    found = json.loads(text).get("changes")
+    return Changes.model_validate(found) if found else None
+
+
+def changes_since_last_run(manifest: Manifest, source: str, store: Store) -> Changes | None:
+    """What became of the photos since the last run on a source, as it is named in records.
+
+    None when there was no such run, or its manifest is gone.
+    """
+    for run in reversed(load_runs(store)):
+        if run.source == source and (before := run.find(Manifest, store)):
+            return compare_manifests(before, manifest, since=run.id)
+    return None
 
 
 def run_id(source: str, began: datetime) -> str:

@@ -1,7 +1,8 @@
 """Every setting of catdog, its default and its reason, in one typed home.
 
 A value comes from a keyword (a command-line flag or a flow parameter), else from the environment
-as `CATDOG_NAME` unless that is empty, else from the default here.
+as `CATDOG_NAME` unless that is empty, else from the default here. Settings that belong together are
+a group, which is passed whole to what it decides, and into its key.
 """
 
 import difflib
@@ -9,7 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -19,8 +20,6 @@ from catdog.errors import SettingsError
 from catdog.models import MODELS
 
 PREFIX = "CATDOG_"
-NOT_ASKED = {"home", "parallel", "runner", "dask_address", "promote", "class_margin", "force"}
-"""Where a run works, how fast, and what becomes of its winner: no result depends on them."""
 
 
 def _known(name: str) -> str:
@@ -41,115 +40,142 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-# The types serve the command line, the flow's run form and this module alike.
-Source = Annotated[
-    str,
-    Field(
-        min_length=1,
-        description="Photos: 'official', 'sample', a folder, an archive, or the URL of an archive.",
-    ),
-]
 ModelName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(MODELS)})]
-Models = Annotated[
-    tuple[ModelName, ...],
-    BeforeValidator(_as_list),
-    AfterValidator(_once),
-    Field(min_length=1, description="The models to train and compare."),
-]
-Epochs = Annotated[int, Field(ge=1, le=10_000, description="Passes over the training photos.")]
-Repeats = Annotated[
-    int, Field(ge=1, le=100, description="Train each model with this many seeds, from `seed` on.")
-]
-Seed = Annotated[
-    int,
-    Field(
-        ge=0, lt=2**31, description="Fixes the split, the order of photos and the first weights."
-    ),
-]
-BatchSize = Annotated[int, Field(ge=1, le=4096, description="Photos a training step.")]
-ImageSize = Annotated[
-    int, Field(ge=32, le=1024, description="Photos are resized to a square of so many pixels.")
-]
-Share = Annotated[float, Field(gt=0, lt=1)]
-ValidationShare = Annotated[
-    Share, Field(description="Held out of each class where the source has no validation folder.")
-]
-TestShare = Annotated[
-    Share, Field(description="Of the held-out photos, so many are kept for the final test.")
-]
-Duplicates = Annotated[
-    Literal["drop", "keep"],
-    Field(description="'drop' removes copies of held-out photos from training; 'keep' reports."),
-]
-WeightsChoice = Annotated[
-    str,
-    Field(
-        min_length=1,
-        description="ImageNet weights: 'auto', 'official', 'embedded', 'random' or a file.",
-    ),
-]
-Parallel = Annotated[
-    int | None,
-    Field(ge=1, le=256, description="Models trained at a time. Default: one a core."),
-]
-Runner = Annotated[
-    Literal["process", "dask"],
-    Field(description="Train in processes of this machine, or on the workers of a Dask cluster."),
-]
-DaskAddress = Annotated[
-    str | None,
-    Field(
-        pattern=r"^(tcp|tls)://[^/]+:\d+$",
-        description="Dask's scheduler, tcp://HOST:PORT. Default: a cluster on this machine.",
-    ),
-]
-Promote = Annotated[
-    bool, Field(description="Let the best model challenge the champion that 'predict' uses.")
-]
-Force = Annotated[
-    bool, Field(description="Train the models again although nothing they depend on has changed.")
-]
-ClassMargin = Annotated[
-    float,
-    Field(ge=0, le=1, description="A new champion may be worse on a class by at most this share."),
-]
-Home = Annotated[
-    Path, AfterValidator(_absolute), Field(description="The folder that keeps all artifacts.")
-]
 
 
-class Settings(BaseModel):
-    """What one run does, and where."""
+class Group(BaseModel):
+    """Settings that are passed on together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
-    home: Home = Field(default_factory=lambda: user_data_path("catdog", appauthor=False))
-    source: Source = "official"
-    models: Models = tuple(MODELS)
-    epochs: Epochs = 20
-    """As the notebook: the published accuracies are those after 20."""
-    seed: Seed = 42
+
+G = TypeVar("G", bound=Group)
+
+
+class Subject(Group):
+    """What is compared."""
+
+    source: str = Field(
+        "official",
+        min_length=1,
+        description="Photos: 'official', 'sample', a folder, an archive, or the URL of an archive.",
+    )
+    models: Annotated[tuple[ModelName, ...], BeforeValidator(_as_list), AfterValidator(_once)] = (
+        Field(tuple(MODELS), min_length=1, description="The models to train and compare.")
+    )
+    repeats: int = Field(
+        1, ge=1, le=100, description="Train each model with this many seeds, from `seed` on."
+    )
+    weights: str = Field(
+        "auto",
+        min_length=1,
+        description="ImageNet weights: 'auto', 'official', 'embedded', 'random' or a file.",
+    )
+
+
+class Seeded(Group):
+    """What draws random numbers."""
+
+    seed: int = Field(
+        42,
+        ge=0,
+        lt=2**31,
+        description="Fixes the split, the order of photos and the first weights.",
+    )
     """One with which `baseline` learns. Fed raw 0-255 pixels, as in the notebook, its rectifiers
     often die in the first steps, and it stays at chance for good: see `benchmarks/README.md`."""
-    repeats: Repeats = 1
-    batch_size: BatchSize = 32
+
+
+class Training(Seeded):
+    """How a model is trained."""
+
+    epochs: int = Field(20, ge=1, le=10_000, description="Passes over the training photos.")
+    """As the notebook: the published accuracies are those after 20."""
+    batch_size: int = Field(32, ge=1, le=4096, description="Photos a training step.")
     """As the notebook: 63 steps an epoch on 2,000 photos."""
-    image_size: ImageSize = 160
+
+
+class Decoding(Group):
+    """How photos become arrays."""
+
+    image_size: int = Field(
+        160, ge=32, le=1024, description="Photos are resized to a square of so many pixels."
+    )
     """As the notebook, and a size that MobileNetV2 was published for."""
-    validation_share: ValidationShare = 1 / 3
+
+
+class Cut(Seeded):
+    """How photos are divided into training, validation and test."""
+
+    validation_share: float = Field(
+        1 / 3,
+        gt=0,
+        lt=1,
+        description="Held out of each class where the source has no validation folder.",
+    )
     """As in the official archive: 1,000 of 3,000."""
-    test_share: TestShare = 0.192
+    test_share: float = Field(
+        0.192,
+        gt=0,
+        lt=1,
+        description="Of the held-out photos, so many are kept for the final test.",
+    )
     """As the notebook: 192 of 1,000."""
-    duplicates: Duplicates = "drop"
+    duplicates: Literal["drop", "keep"] = Field(
+        "drop",
+        description="'drop' removes copies of held-out photos from training; 'keep' reports.",
+    )
     """A test photo that was trained on would flatter the score."""
-    weights: WeightsChoice = "auto"
-    parallel: Parallel = None
-    runner: Runner = "process"
-    dask_address: DaskAddress = None
-    promote: Promote = True
-    class_margin: ClassMargin = 0.05
+
+
+class Running(Group):
+    """How a run works, and how fast; no result depends on it."""
+
+    parallel: int | None = Field(
+        None, ge=1, le=256, description="Models trained at a time. Default: one a core."
+    )
+    runner: Literal["process", "dask"] = Field(
+        "process",
+        description="Train in processes of this machine, or on the workers of a Dask cluster.",
+    )
+    dask_address: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls)://[^/]+:\d+$",
+        description="Dask's scheduler, tcp://HOST:PORT. Default: a cluster on this machine.",
+    )
+    force: bool = Field(
+        False,
+        description="Train the models again although nothing they depend on has changed.",
+    )
+
+
+class Promotion(Group):
+    """What becomes of a run's winner."""
+
+    promote: bool = Field(
+        True, description="Let the best model challenge the champion that 'predict' uses."
+    )
+    class_margin: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="A new champion may be worse on a class by at most this share.",
+    )
     """Four of 96 test photos; one model must lead by six before that is more than chance."""
-    force: Force = False
+
+
+ASKED = (Subject, Training, Decoding, Cut)
+"""The groups that decide the results."""
+
+
+# pydantic gives the fields of the last base first.
+class Settings(Promotion, Running, Cut, Decoding, Training, Subject):
+    """What one run does, and where."""
+
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default_factory=lambda: user_data_path("catdog", appauthor=False),
+        description="The folder that keeps all artifacts.",
+    )
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -158,10 +184,7 @@ class Settings(BaseModel):
         Raises SettingsError for an unknown or wrong name or value, in one line with the choices.
         """
         values = _from_environment(os.environ) | {k: v for k, v in given.items() if v is not None}
-        try:
-            settings = cls.model_validate(values)
-        except ValidationError as error:
-            raise SettingsError(_explain(error), "See 'catdog run --help'.") from error
+        settings = cls.of(values)
         if given.get("dask_address") and settings.runner != "dask":
             raise SettingsError(
                 f"dask_address: not used by the runner '{settings.runner}' "
@@ -170,12 +193,25 @@ class Settings(BaseModel):
             )
         return settings
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Settings from these values and the defaults alone. Raises SettingsError as `load`."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(_explain(error), "See 'catdog run --help'.") from error
+
+    def group(self, kind: type[G]) -> G:
+        """The settings of one group."""
+        return kind.model_validate(self.model_dump(include=set(kind.model_fields)))
+
     def asked(self) -> dict[str, Any]:
         """What decides the results, as JSON values.
 
         Secrets in the source's address are left out: this is written down.
         """
-        asked = self.model_dump(mode="json", exclude=NOT_ASKED)
+        names = {name for group in ASKED for name in group.model_fields}
+        asked = self.model_dump(mode="json", include=names)
         return asked | {"source": without_secrets(self.source)}
 
     def described(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Numbers as people read them, the same in the report, the terminal and the Prefect UI."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 
 def percent(share: float) -> str:
@@ -37,6 +38,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as h:mm:ss, for a column of a table; nothing when they are not known."""
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def size(count: float) -> str:

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from catdog.errors import SettingsError
 from catdog.store.store import Store
-from flows.cli.app import Home, Switch, out, use
+from flows.cli.terminal import Home, Switch, out, use
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
 from flows.server import CLIENT_CONFIG, HOST
 
@@ -49,14 +49,12 @@ def serve(
         'prefect.toml' in the folder where they start.
     """
     check_exposure(host, insecure=insecure or auth)
-    folder = use(home=home).home
-    from flows.cli.run import PREFECT_ENVIRONMENT
+    folder = use(home)
     from flows.login import client_config as written
     from flows.login import keep_login, require_ours, saved_login
-    from flows.server import address, require_free, running_server
+    from flows.server import address, require_free, running_server, set_prefect_up
 
-    for name, value in PREFECT_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_prefect_up()
     require_free(port, host)
     if client_config:
         require_ours(client_config)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from catdog.errors import CatdogError, SettingsError
-from catdog.store.store import writing
+from catdog.store.files import writing
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_AUTH = "PREFECT_API_AUTH_STRING"

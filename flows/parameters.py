@@ -1,20 +1,104 @@
-"""What the run form in Prefect's UI says of each parameter of the flow."""
+"""The settings as parameters: of the flow and its run form, and of the command line."""
 
-from collections.abc import Callable
-from inspect import cleandoc, signature
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import Parameter, Signature, cleandoc
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import cyclopts
+from pydantic import Field, TypeAdapter
+from pydantic.fields import FieldInfo
 
 from catdog.settings import Settings
 
-F = TypeVar("F", bound=Callable[..., object])
+R = TypeVar("R")
 
 
-def described(function: F) -> F:
-    """Write the settings' descriptions into the docstring, the only place where Prefect looks.
+def run_form(function: Callable[[Settings], R]) -> Callable[..., R]:
+    """The function with a parameter for each setting, for a flow; all but `home`, the worker's own.
 
-    The descriptions in the annotations do not reach the schema that it makes of the parameters.
+    They are flat because that makes the best run form in the UI. Their descriptions go into the
+    docstring too, the only place where Prefect looks for them.
     """
-    names = signature(function).parameters
-    texts = [f"    {name}: {Settings.model_fields[name].description}" for name in names]
-    function.__doc__ = "\n".join([cleandoc(function.__doc__ or ""), "", "Args:", *texts])
-    return function
+    fields = {name: field for name, field in Settings.model_fields.items() if name != "home"}
+    texts = [f"    {name}: {field.description}" for name, field in fields.items()]
+    spread = _spread(
+        function,
+        (
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=Annotated[field.annotation, *field.metadata, _described(field)],
+            )
+            for name, field in fields.items()
+        ),
+    )
+    spread.__doc__ = "\n".join([cleandoc(function.__doc__ or ""), "", "Args:", *texts])
+    return spread
+
+
+def flags(function: Callable[[Settings], R]) -> Callable[..., R]:
+    """The function with a flag for each setting, for the command line; one not given is None."""
+    return _spread(
+        function,
+        (
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[_typed(field) | None, flag(name)],
+            )
+            for name, field in Settings.model_fields.items()
+        ),
+    )
+
+
+def flag(name: str) -> cyclopts.Parameter:
+    """A flag that stands for a setting: its text, choices and default come from there."""
+    field = Settings.model_fields[name]
+    notes = {
+        "choices": ", ".join(_choices(field)),
+        "default": _as_typed(field.get_default(call_default_factory=True)),
+    }
+    shown = "".join(f" [{what}: {text}]" for what, text in notes.items() if text)
+    return cyclopts.Parameter(help=f"{field.description}{shown}", show_default=False)
+
+
+def _spread(function: Callable[[Settings], R], parameters: Iterable[Parameter]) -> Callable[..., R]:
+    @wraps(function)
+    def call(**given: Any) -> R:
+        return function(Settings.load(**given))
+
+    signature = Signature(list(parameters), return_annotation=function.__annotations__["return"])
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+    return call
+
+
+def _described(field: FieldInfo) -> Any:
+    return Field(description=field.description)
+
+
+def _typed(field: FieldInfo) -> Any:
+    """What a flag's text is read as; the settings themselves check all else, and explain it."""
+    kinds: tuple[type, ...] = (bool, int, float, Path)
+    return next((kind for kind in kinds if field.annotation in (kind, kind | None)), str)
+
+
+def _choices(field: FieldInfo) -> list[str]:
+    kind: Any = field.annotation
+    schema = TypeAdapter(kind).json_schema()
+    found: list[str] = schema.get("items", schema).get("enum", [])
+    return found
+
+
+def _as_typed(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(default)
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, float):
+        return f"{default:.3g}"
+    return "" if default is None else str(default)

@@ -6,43 +6,35 @@ from datetime import UTC, datetime
 
 from prefect.context import FlowRunContext
 
-from catdog.comparison.compare import ModelResult
-from catdog.photos.changes import Changes, compare_manifests
+from catdog.comparison.compare import Study
+from catdog.photos.changes import Changes
 from catdog.report.write import load_comparison
-from catdog.runs import Run, load_runs
-from catdog.store.artifacts import Manifest, Report, TrainedModel
+from catdog.runs import Run, changes_since_last_run
+from catdog.settings import Promotion
+from catdog.store.artifacts import Manifest, Report
 from catdog.store.store import Store
-from catdog.training.train import model_key
 from flows.workers.team import Job
-from tasks.changes import publish_changes
 from tasks.promote import promote
+from tasks.shown import publish_changes
 
 log = logging.getLogger("catdog.run")
 
 
 def note_changes(manifest: Manifest, source: str, store: Store) -> Changes | None:
-    """What became of the photos since the last run on this source: in the log and the UI.
-
-    None when there was no such run, or its manifest is gone.
-    """
-    for run in reversed(load_runs(store)):
-        if run.settings["source"] != source:
-            continue
-        if before := store.find(Manifest, run.artifacts["manifest"]):
-            changes = compare_manifests(before, manifest, since=run.id)
-            log.info("Since run %s: %s", run.id, changes.sentence)
-            if changes.any:
-                publish_changes(changes)
-            return changes
-    return None
+    """Tell in the log and the UI what became of the photos since the last run on this source."""
+    changes = changes_since_last_run(manifest, source, store)
+    if changes:
+        log.info("Since run %s: %s", changes.since, changes.sentence)
+        if changes.any:
+            publish_changes(changes)
+    return changes
 
 
 def forget_models(jobs: Sequence[Job], store: Store) -> None:
     """Let the models be trained anew; what an earlier try of this flow run has trained stays."""
     asked = _due()
     for job in jobs:
-        key = model_key(job.name, job.arrays, **job.training())
-        store.forget(TrainedModel, key, before=asked)
+        store.forget(job.recipe(store), before=asked)
 
 
 def _due() -> datetime:
@@ -55,24 +47,17 @@ def _due() -> datetime:
     return (run and (run.expected_start_time or run.created)) or datetime.now(UTC)
 
 
-def challenge(
-    run: Run,
-    report: Report,
-    manifest: Manifest,
-    results: Sequence[ModelResult],
-    *,
-    class_margin: float,
-) -> None:
+def challenge(run: Run, report: Report, study: Study, promotion: Promotion) -> None:
     """Let the winner of the report, which was chosen on validation, challenge the champion."""
     winner = load_comparison(report).verdict.winner
-    for result in results:
+    for result in study.results:
         if result.name == winner and result.model and result.predictions:
             promote(
                 result.model,
                 result.predictions,
-                manifest,
+                study.manifest,
+                promotion,
                 run=run.id,
-                origin=str(run.settings["source"]),
-                class_margin=class_margin,
+                origin=run.source,
             )
             return

@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from catdog.errors import CatdogError
-from catdog.store.store import Store, no_space, writing
+from catdog.store.files import no_space, writing
+from catdog.store.store import Store
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, log_in, names, require_login
 from flows.processes import end_with_parent
 
@@ -24,12 +25,25 @@ DELIVERY_SECONDS = 10
 START_SECONDS = 300
 """A new database takes 16 s on 2 free cores, and more than 2 min on busy ones."""
 
+PREFECT_ENVIRONMENT = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "catdog",
+}
+"""No call home, and our own log in the UI."""
+
 LEAST_FREE = 1_000_000
 """Bytes. A server that ends on a disk with less has run out of space."""
 
 
 class ServerError(CatdogError):
     """A Prefect server cannot be reached or started."""
+
+
+def set_prefect_up() -> None:
+    """Give Prefect our settings where the user has none; to be called before it is imported."""
+    for name, value in PREFECT_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager

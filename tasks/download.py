@@ -3,7 +3,7 @@
 from prefect import task
 
 from catdog.progress import progress_folder, write_stage
-from catdog.sources import download as sources
+from catdog.sources.download import recipe
 from catdog.store.artifacts import Photos
 from tasks.caching import obtained, store
 
@@ -19,4 +19,4 @@ def download(source: str) -> Photos:
         of = f" of {total / BYTES_IN_A_MEGABYTE:.1f}" if total else ""
         write_stage(folder, f"Downloading: {done / BYTES_IN_A_MEGABYTE:.1f}{of} MB")
 
-    return obtained(lambda store: sources.download(source, store=store, progress=publish))
+    return obtained(lambda store: store.obtain(recipe(source, store=store, progress=publish)))

@@ -3,11 +3,11 @@
 from prefect import task
 
 from catdog.store.artifacts import Arrays, Predictions, TrainedModel
-from catdog.training import evaluate as evaluation
+from catdog.training.evaluate import recipe
 from tasks.caching import obtained
 
 
 @task(name="evaluate", task_run_name="evaluate-{model.name}", persist_result=False)
 def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
     """Predict all validation and test photos with a trained model."""
-    return obtained(lambda store: evaluation.evaluate(model, arrays, store=store))
+    return obtained(lambda store: store.obtain(recipe(model, arrays)))

@@ -2,14 +2,13 @@
 
 from prefect import task
 
-from catdog.photos import prefetch as arrays
+from catdog.photos.prefetch import recipe
+from catdog.settings import Decoding
 from catdog.store.artifacts import Arrays, Manifest, Photos
 from tasks.caching import obtained
 
 
 @task(name="prefetch", task_run_name="prefetch", persist_result=False)
-def prefetch(photos: Photos, manifest: Manifest, *, image_size: int) -> Arrays:
+def prefetch(photos: Photos, manifest: Manifest, decoding: Decoding) -> Arrays:
     """Decode and resize the photos once, for fast reading."""
-    return obtained(
-        lambda store: arrays.prefetch(photos, manifest, image_size=image_size, store=store)
-    )
+    return obtained(lambda store: store.obtain(recipe(photos, manifest, decoding)))

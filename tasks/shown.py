@@ -1,15 +1,67 @@
-"""Show in the Prefect UI what a run was made from and what it made, by digest and place."""
+"""What a run shows in the Prefect UI beside its task runs: artifacts, and events to react to."""
 
 from collections.abc import Mapping
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
 
+from catdog.champion.explain import explain
+from catdog.champion.rules import Decision, title
+from catdog.photos.changes import Changes
+from catdog.report.render import comparison_table
+from catdog.report.write import load_comparison
 from catdog.runs import Run
+from catdog.store.artifacts import Report
 from catdog.store.store import Artifact
 
 HEAD = "| What | Digest of its files | Made | Folder |\n|---|---|---|---|\n"
 DIGITS = 12
 """Enough to tell two artifacts apart; `comparison.json` has the whole digests."""
+MOST_ROWS = 500
+"""A page that a browser still scrolls well; `comparison.json` has all."""
+
+
+def publish_changes(changes: Changes) -> None:
+    """A table of the photos that were added, removed, relabelled, renamed or moved."""
+    create_table_artifact(
+        [{"photo": path, "what": what} for path, what in changes.rows[:MOST_ROWS]],
+        key="photo-changes",
+        description=f"Since run {changes.since}. {changes.sentence}",
+    )
+
+
+def publish_report(report: Report) -> None:
+    """The comparison as a table, and all of the report with its pictures."""
+    create_table_artifact(
+        comparison_table(load_comparison(report)),
+        key="comparison",
+        description="The models compared on the same test photos.",
+    )
+    create_markdown_artifact(
+        report.file("report.md").read_text(encoding="utf-8"),
+        key="report",
+        description="The comparison report.",
+    )
+
+
+def publish_decision(decision: Decision) -> None:
+    """Who is champion, and why."""
+    create_markdown_artifact(
+        explain(decision), key="champion", description="Who is champion, and why."
+    )
+
+
+def announce(decision: Decision) -> None:
+    """Emit `catdog.champion.promoted`, `.kept` or `.rolled-back`."""
+    emit_event(
+        event=f"catdog.champion.{decision.outcome}",
+        resource={
+            "prefect.resource.id": "catdog.champion",
+            "prefect.resource.name": title(decision.champion),
+            "catdog.champion.reason": decision.reason,
+        },
+        payload=decision.model_dump(mode="json"),
+    )
 
 
 def publish_lineage(run: Run, made: Mapping[str, Artifact]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from prefect import task
 
 from catdog.progress import Progress, write_progress
+from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
-from catdog.training import train as training
+from catdog.training.train import recipe
 from catdog.training.weights import Weights
 from tasks.caching import obtained
 
@@ -18,11 +19,9 @@ log = logging.getLogger("catdog.train")
 def train(
     name: str,
     arrays: Arrays,
-    *,
-    epochs: int,
-    seed: int,
-    batch_size: int,
+    training: Training,
     weights: Weights | None,
+    *,
     progress_folder: Path,
 ) -> TrainedModel:
     """Train one model, or go on where an interrupted try ended; progress goes to a folder."""
@@ -34,7 +33,7 @@ def train(
                 "%s epoch %d/%d: loss %.4f, accuracy %.4f, validation %.4f, %.0f s left",
                 name,
                 progress.epoch,
-                epochs,
+                progress.epochs,
                 progress.loss,
                 progress.accuracy,
                 progress.val_accuracy or 0.0,
@@ -42,14 +41,7 @@ def train(
             )
 
     return obtained(
-        lambda store: training.train(
-            name,
-            arrays,
-            epochs=epochs,
-            seed=seed,
-            batch_size=batch_size,
-            weights=weights,
-            store=store,
-            on_progress=publish,
+        lambda store: store.obtain(
+            recipe(name, arrays, training, weights, store=store, on_progress=publish)
         )
     )

@@ -26,26 +26,22 @@ os.environ |= {
 }
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from catdog.settings import Training
 from catdog.store.artifacts import Arrays, Predictions, TrainedModel
-from catdog.store.store import Store
+from catdog.store.store import Recipe, Store
 
 TINY_SIZE = 32
 TINY_COUNTS = {"train": 40, "validation": 24, "test": 12}
 TINY_CLASSES = ("cats", "dogs")
 TINY_BATCH = 16
 """Two whole batches and half of one make an epoch."""
-TINY_TRAINING: Mapping[str, Any] = {
-    "epochs": 2,
-    "seed": 1,
-    "batch_size": TINY_BATCH,
-    "weights": None,
-}
+TINY_TRAINING = Training(epochs=2, seed=1, batch_size=TINY_BATCH)
 
 
 def tiny_arrays(store: Store, *, image_size: int = TINY_SIZE, seed: int = 0) -> Arrays:
@@ -67,7 +63,7 @@ def tiny_arrays(store: Store, *, image_size: int = TINY_SIZE, seed: int = 0) -> 
                     writer.writerow((f"{split}/{number:03}.jpg", TINY_CLASSES[label]))
         return {"classes": TINY_CLASSES, "image_size": image_size, "counts": TINY_COUNTS}
 
-    return store.obtain(Arrays, f"tiny-{image_size}-{seed}", make)
+    return store.obtain(Recipe(Arrays, f"tiny-{image_size}-{seed}", make))
 
 
 @pytest.fixture(scope="session")
@@ -89,22 +85,22 @@ def arrays(store_of_tests: Store) -> Arrays:
 
 
 @pytest.fixture(scope="session")
-def training() -> dict[str, Any]:
-    """The arguments of the training that made `trained`."""
-    return dict(TINY_TRAINING)
+def training() -> Training:
+    """The training that made `trained`."""
+    return TINY_TRAINING
 
 
 @pytest.fixture(scope="session")
-def trained(arrays: Arrays, training: dict[str, Any], store_of_tests: Store) -> TrainedModel:
+def trained(arrays: Arrays, training: Training, store_of_tests: Store) -> TrainedModel:
     """`baseline` after two epochs on the tiny arrays."""
-    from catdog.training.train import train
+    from catdog.training.train import recipe
 
-    return train("baseline", arrays, **training, store=store_of_tests)
+    return store_of_tests.obtain(recipe("baseline", arrays, training, None, store=store_of_tests))
 
 
 @pytest.fixture(scope="session")
 def predictions(trained: TrainedModel, arrays: Arrays, store_of_tests: Store) -> Predictions:
     """What `trained` says of the tiny validation and test photos."""
-    from catdog.training.evaluate import evaluate
+    from catdog.training.evaluate import recipe
 
-    return evaluate(trained, arrays, store=store_of_tests)
+    return store_of_tests.obtain(recipe(trained, arrays))

@@ -27,8 +27,10 @@ from catdog.champion.rules import (
     title,
 )
 from catdog.errors import StoreError
+from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
-from catdog.store.store import ENTRY, Artifact, Store, write_text, writing
+from catdog.store.files import ENTRY, write_text, writing
+from catdog.store.store import Artifact, Recipe, Store
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +66,12 @@ class Registry:
             )
         return model
 
-    def challenge(self, challenger: Entrant, *, class_margin: float) -> Decision:
+    def challenge(self, challenger: Entrant, promotion: Promotion) -> Decision:
         """Judge a challenger by the rules, and record the decision."""
         with self.store.lock("decisions"):
             past = self.decisions()
-            ruling = self._ruling(challenger, past, class_margin)
-            return self._record(past, ruling, challenger, class_margin)
+            ruling = self._ruling(challenger, past, promotion)
+            return self._record(past, ruling, challenger, promotion)
 
     def promote(self, challenger: Entrant) -> Decision:
         """Make a model champion whatever the rules say, and record that."""
@@ -115,7 +117,7 @@ class Registry:
         sentence = f"{title(new)} was made champion by hand: {score_text(new)}."
         return Ruling("promoted", "by hand", None, sentence)
 
-    def _ruling(self, challenger: Entrant, past: list[Decision], class_margin: float) -> Ruling:
+    def _ruling(self, challenger: Entrant, past: list[Decision], promotion: Promotion) -> Ruling:
         new = challenger.candidate
         if not past:
             sentence = f"{title(new)} is the first champion: {score_text(new)}."
@@ -132,19 +134,19 @@ class Registry:
                 f"{score_text(new)}."
             )
             return Ruling("promoted", "champion lost", None, sentence)
-        return rule(challenger, champion, rolled_back=rolled_back, class_margin=class_margin)
+        return rule(challenger, champion, promotion, rolled_back=rolled_back)
 
     def _record(
         self,
         past: list[Decision],
         ruling: Ruling,
         challenger: Entrant,
-        class_margin: float | None = None,
+        promotion: Promotion | None = None,
     ) -> Decision:
         new = challenger.candidate
         promoted = ruling.outcome == "promoted"
         if promoted:
-            for artifact in challenger[1:]:
+            for artifact in (challenger.model, challenger.predictions, challenger.manifest):
                 self._keep(artifact)
         previous = past[-1].champion if past else None
         challengers = [d.challenger for d in past if d.challenger] + [new]
@@ -158,7 +160,7 @@ class Registry:
                 previous=previous,
                 challenger=new,
                 evidence=ruling.evidence,
-                class_margin=class_margin,
+                class_margin=promotion.class_margin if promotion else None,
                 test_set_uses=len({c.model for c in challengers if c.test_set == new.test_set}),
                 sentence=ruling.sentence,
             )
@@ -181,7 +183,9 @@ class Registry:
         return Entrant(candidate, model, predictions, manifest)
 
     def _keep(self, artifact: Artifact) -> None:
-        self.store.obtain(type(artifact), artifact.key, lambda folder: _link(artifact, folder))
+        self.store.obtain(
+            Recipe(type(artifact), artifact.key, lambda folder: _link(artifact, folder))
+        )
 
 
 def _link(artifact: Artifact, folder: Path) -> Mapping[str, Any]:

@@ -2,8 +2,8 @@
 
 A challenger is promoted only when it names more of the same test photos rightly than the champion,
 by more than chance (exact McNemar test), and is not worse on any class by more than a margin; a
-champion that is right on one class alone has none to lose. What
-cannot be compared changes nothing, and says what to do.
+champion that is right on one class alone has none to lose. What cannot be compared changes nothing,
+and says what to do.
 """
 
 from collections.abc import Collection
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from catdog.comparison.metrics import Interval, Record, wilson_interval
+from catdog.comparison.metrics import Interval, wilson_interval
 from catdog.comparison.significance import ALPHA, Table, cross, mcnemar, paired_interval
-from catdog.comparison.tables import read_table
+from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.digest import value_digest
+from catdog.store.store import Record
 from catdog.wording import p_text, percent, points, span
 
 if TYPE_CHECKING:
@@ -147,15 +148,15 @@ def entrant(
 
 def tested_photos(predictions: Predictions, manifest: Manifest) -> "pd.DataFrame":
     """The test photos of a model: label and predicted class by SHA-256, each photo once."""
-    scored = read_table(predictions.file("predictions.csv"))
+    scored = predictions.table()
     scored = scored[scored["split"] == "test"]
-    known = read_table(manifest.file("manifest.csv")).set_index("path")["sha256"]
+    known = manifest.table().set_index("path")["sha256"]
     table = scored.assign(sha256=known.loc[scored["path"]].to_numpy())
     return table.drop_duplicates("sha256").set_index("sha256")[["label", "predicted"]]
 
 
 def rule(
-    challenger: Entrant, champion: Entrant, *, rolled_back: Collection[str], class_margin: float
+    challenger: Entrant, champion: Entrant, promotion: Promotion, *, rolled_back: Collection[str]
 ) -> Ruling:
     """Whether the challenger takes the champion's place.
 
@@ -167,7 +168,7 @@ def rule(
     evidence = weigh(challenger, champion)
     if evidence is None or evidence.n < FEWEST_PHOTOS:
         return _too_few(challenger.candidate, champion.candidate, evidence)
-    return _judge(challenger.candidate, champion.candidate, evidence, class_margin)
+    return _judge(challenger.candidate, champion.candidate, evidence, promotion)
 
 
 def weigh(challenger: Entrant, champion: Entrant) -> Evidence | None:
@@ -264,10 +265,10 @@ def _too_few(challenger: Candidate, champion: Candidate, evidence: Evidence | No
 
 
 def _judge(
-    challenger: Candidate, champion: Candidate, evidence: Evidence, class_margin: float
+    challenger: Candidate, champion: Candidate, evidence: Evidence, promotion: Promotion
 ) -> Ruling:
     new, old, numbers = title(challenger), title(champion), _numbers(evidence)
-    stays, margin = f"{old} stays champion: ", points(class_margin).lstrip("+")
+    stays, margin = f"{old} stays champion: ", points(promotion.class_margin).lstrip("+")
     if evidence.p_value >= ALPHA:
         sentence = f"{stays}{new} cannot be told apart from it {numbers}."
         return _kept("not significant", sentence, evidence)
@@ -276,7 +277,7 @@ def _judge(
     worst = min(evidence.classes, key=lambda c: c.challenger - c.champion)
     loss = worst.challenger - worst.champion
     only = _only_class(evidence)
-    if loss < -class_margin and not only:
+    if loss < -promotion.class_margin and not only:
         sentence = (
             f"{stays}{new} is better {numbers}, but on {worst.label} it is worse by "
             f"{points(-loss).lstrip('+')} points, more than the {margin} allowed."

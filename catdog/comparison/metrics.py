@@ -6,11 +6,15 @@ averaged over the classes (macro).
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+
+from catdog.store.store import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
@@ -20,12 +24,6 @@ BINS = 10
 """Bins of the reliability curve: on 192 photos, 15 bins as in Guo et al. leave most empty."""
 GRID = 101
 """Points at which the curves of several classes are averaged."""
-
-
-class Record(BaseModel):
-    """A plain value that JSON can hold: no NaN, no infinity, nothing unknown."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Interval(Record):
@@ -79,7 +77,7 @@ class Metrics(Record):
     confusion: tuple[tuple[int, ...], ...]
     """Photos by true class (row) and predicted class (column)."""
     auc: float | None
-    """None where a class has no photo in this split, as the two below."""
+    """None where a class has no photo in this split, as the four below."""
     auc_interval: Interval | None
     average_precision: float | None
     roc: Curve | None
@@ -240,3 +238,23 @@ def _mean_curve(curves: list[Any], *, falling: bool = False) -> Curve:
         x = np.linspace(0, 1, GRID)
         y = np.mean([np.interp(x, *curve) for curve in ordered], axis=0)
     return Curve(x=tuple(x.tolist()), y=tuple(y.tolist()))
+
+
+def class_names(predictions: "pd.DataFrame") -> tuple[str, ...]:
+    """The classes of a table of predictions, in the order of its columns."""
+    return tuple(
+        str(name).removeprefix("p_") for name in predictions.columns if str(name).startswith("p_")
+    )
+
+
+def probabilities(predictions: "pd.DataFrame", classes: tuple[str, ...]) -> Probabilities:
+    """The probabilities of a table of predictions, photos x classes, each row summing to 1."""
+    raw = predictions[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    normalised: Probabilities = raw / raw.sum(axis=1, keepdims=True)
+    return normalised
+
+
+def indices(names: "pd.Series[str]", classes: tuple[str, ...]) -> Labels:
+    """Class names as indices into `classes`."""
+    position = {name: index for index, name in enumerate(classes)}
+    return np.array([position[name] for name in names], dtype=np.int64)

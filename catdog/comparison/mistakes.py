@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catdog.comparison.metrics import Record
-from catdog.comparison.tables import class_names, indices, probabilities
+from catdog.comparison.metrics import class_names, indices, probabilities
+from catdog.store.store import Record
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catdog.comparison.metrics import Interval, Record, wilson_interval
+from catdog.comparison.metrics import Interval, wilson_interval
 from catdog.comparison.significance import (
     PairTest,
     SmallestDifference,
@@ -11,8 +11,9 @@ from catdog.comparison.significance import (
     judge,
     smallest_difference,
 )
-from catdog.comparison.tables import read_table
 from catdog.errors import PhotosError
+from catdog.store.artifacts import read_table
+from catdog.store.store import Record
 
 if TYPE_CHECKING:
     import pandas as pd

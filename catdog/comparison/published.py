@@ -1,7 +1,7 @@
 """Published results on the official cats and dogs photos, to stand beside ours."""
 
-from catdog.comparison.metrics import Record
 from catdog.store.artifacts import Manifest
+from catdog.store.store import Record
 
 OFFICIAL_CLASSES = ("cats", "dogs")
 

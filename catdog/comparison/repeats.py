@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 
-from catdog.comparison.metrics import Record
+from catdog.store.store import Record
 
 
 class Repeated(Record):

@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.metrics import Interval, Record, wilson_interval
+from catdog.comparison.metrics import Interval, wilson_interval
+from catdog.store.store import Record
 from catdog.wording import p_text, points
 
 ALPHA = 0.05

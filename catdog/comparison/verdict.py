@@ -6,22 +6,10 @@ is more than chance. Choosing on test would flatter the winner.
 
 from collections.abc import Sequence
 
-from catdog.comparison.metrics import Metrics, Record
+from catdog.comparison.scores import ScoredModel
 from catdog.comparison.significance import SURE, PairTest
+from catdog.store.store import Record
 from catdog.wording import duration, listing, percent, size, span
-
-
-class Contender(Record):
-    """What the verdict needs to know of a model."""
-
-    name: str
-    validation_accuracy: float
-    validation_loss: float
-    test: Metrics
-    parameters: int
-    seconds: float
-    seconds_per_1000: float
-    file_bytes: int
 
 
 class Verdict(Record):
@@ -46,19 +34,17 @@ class Verdict(Record):
     cost: str
 
 
-def decide(
-    contenders: Sequence[Contender], pairs: Sequence[PairTest], *, guessing: float
-) -> Verdict:
+def decide(models: Sequence[ScoredModel], pairs: Sequence[PairTest], *, guessing: float) -> Verdict:
     """Choose the winner on validation and judge it on test.
 
     Ties on validation go to the lower log loss, then to the fewer parameters.
     guessing: accuracy on test of always naming its largest class.
     """
     winner = min(
-        contenders, key=lambda c: (-c.validation_accuracy, c.validation_loss, c.parameters)
+        models, key=lambda m: (-m.validation.accuracy, m.validation.log_loss, m.parameters)
     )
-    others = [c for c in contenders if c.name != winner.name]
-    rival = max(others, key=lambda c: c.test.accuracy) if others else None
+    others = [model for model in models if model.name != winner.name]
+    rival = max(others, key=lambda model: model.test.accuracy) if others else None
     involved = [pair for pair in pairs if winner.name in (pair.first, pair.second)]
     equals = tuple(_other(p, winner.name) for p in involved if not p.significant)
     betters = tuple(p.first for p in involved if p.significant and p.second == winner.name)
@@ -85,7 +71,7 @@ def _other(pair: PairTest, name: str) -> str:
 
 
 def _headline(
-    winner: Contender,
+    winner: ScoredModel,
     equals: tuple[str, ...],
     betters: tuple[str, ...],
     *,
@@ -105,7 +91,7 @@ def _headline(
     return f"{winner.name} is the best model, and that is {chance}"
 
 
-def _evidence(winner: Contender, pair: PairTest | None) -> str:
+def _evidence(winner: ScoredModel, pair: PairTest | None) -> str:
     test, interval = winner.test, winner.test.accuracy_interval
     right = (
         f"{winner.name} names {test.correct} of {test.n:,} test photos rightly: "
@@ -116,14 +102,14 @@ def _evidence(winner: Contender, pair: PairTest | None) -> str:
     return f"{right} Against the best of the others: {pair.sentence}"
 
 
-def _cost(winner: Contender, others: Sequence[Contender]) -> str:
+def _cost(winner: ScoredModel, others: Sequence[ScoredModel]) -> str:
     own = (
         f"Training took {duration(winner.seconds)}; 1,000 photos take "
         f"{duration(winner.seconds_per_1000)}; the file has {size(winner.file_bytes)}."
     )
     if not others:
         return own
-    cheapest = min(others, key=lambda c: c.seconds)
+    cheapest = min(others, key=lambda model: model.seconds)
     if cheapest.seconds >= winner.seconds:
         return f"{own} No other model trained faster."
     return f"{own} The fastest to train, {cheapest.name}, took {duration(cheapest.seconds)}."

@@ -5,7 +5,6 @@ its convolutions, and XNNPACK, which TensorFlow carries, runs what is left.
 """
 
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from catdog.machine import native_stderr_in
 
 log = logging.getLogger(__name__)
 
@@ -97,13 +98,10 @@ def _convert(base: Any, shape: tuple[int, ...]) -> bytes:
 def _stderr_in_log() -> Iterator[None]:
     """TensorFlow Lite writes to the process's standard error and cannot be told not to."""
     with tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
         try:
-            yield
+            with native_stderr_in(file):
+                yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
             file.seek(0)
             for line in file.read().decode(errors="replace").splitlines():
                 log.debug("TensorFlow Lite: %s", line)

@@ -4,15 +4,11 @@ A photo is known by its bytes, so one that was only renamed is neither added nor
 """
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from catdog.comparison.metrics import Record
-from catdog.comparison.tables import read_table
 from catdog.store.artifacts import Manifest
+from catdog.store.store import Record
 from catdog.wording import listing
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Relabelled(NamedTuple):
@@ -102,8 +98,7 @@ class _Row(NamedTuple):
 
 
 def _rows(manifest: Manifest) -> list[_Row]:
-    table: pd.DataFrame = read_table(manifest.file("manifest.csv"))
-    return [_Row(*row) for row in table[list(_Row._fields)].itertuples(index=False, name=None)]
+    return [_Row(**{name: row[name] for name in _Row._fields}) for row in manifest.rows()]
 
 
 def _match(

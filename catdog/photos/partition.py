@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from catdog.settings import Cut
 from catdog.store.digest import value_digest
 
 Group = tuple[str, ...]
@@ -11,11 +12,8 @@ Group = tuple[str, ...]
 
 def partition(
     labels: Mapping[str, str],
-    groups: Iterable[Group] = (),
-    *,
-    seed: int,
-    validation_share: float,
-    test_share: float,
+    groups: Iterable[Group],
+    cut: Cut,
 ) -> dict[str, str]:
     """The split of each photo where the folders name classes only.
 
@@ -24,12 +22,13 @@ def partition(
     is decided by their rank (see `rank`), so it depends on the seed and the paths alone.
 
     labels: the class of each path. groups: photos of the same picture, which stay together.
-    0 < shares < 1. A class needs three photos.
+    A class needs three photos.
     """
     counts = Counter(labels.values())
-    held = Counter({c: _cut(n, validation_share, most=n - 1, least=2) for c, n in counts.items()})
-    test, validation = _quotas(held, test_share)
-    ranked = _ranked(labels, groups, seed)
+    share = cut.validation_share
+    held = Counter({c: _count(n, share, most=n - 1, least=2) for c, n in counts.items()})
+    test, validation = _quotas(held, cut.test_share)
+    ranked = _ranked(labels, groups, cut.seed)
     chosen = _take(ranked, labels, test)
     left = [group for group in ranked if group[0] not in chosen]
     held_out = _take(left, labels, validation)
@@ -40,15 +39,15 @@ def partition(
 
 
 def partition_validation(
-    labels: Mapping[str, str], groups: Iterable[Group] = (), *, seed: int, test_share: float
+    labels: Mapping[str, str], groups: Iterable[Group], cut: Cut
 ) -> dict[str, str]:
     """Either "validation" or "test" for each photo of a validation folder.
 
     Of each class, round(test_share x n) photos become the test photos, at least one and not all;
     else as `partition`. A class needs two photos.
     """
-    test, _ = _quotas(Counter(labels.values()), test_share)
-    chosen = _take(_ranked(labels, groups, seed), labels, test)
+    test, _ = _quotas(Counter(labels.values()), cut.test_share)
+    chosen = _take(_ranked(labels, groups, cut.seed), labels, test)
     return {path: "test" if path in chosen else "validation" for path in labels}
 
 
@@ -61,12 +60,12 @@ def rank(seed: int, path: str) -> str:
 
 
 def _quotas(held_out: Counter[str], test_share: float) -> tuple[Counter[str], Counter[str]]:
-    test = Counter({c: _cut(n, test_share, most=n - 1, least=1) for c, n in held_out.items()})
+    test = Counter({c: _count(n, test_share, most=n - 1, least=1) for c, n in held_out.items()})
     return test, held_out - test
 
 
-def _cut(count: int, share: float, *, most: int, least: int) -> int:
-    return max(least, min(round(share * count), most))
+def _count(photos: int, share: float, *, most: int, least: int) -> int:
+    return max(least, min(round(share * photos), most))
 
 
 def _ranked(labels: Mapping[str, str], groups: Iterable[Group], seed: int) -> list[Group]:

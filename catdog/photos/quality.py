@@ -4,34 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catdog.comparison.metrics import Record
-from catdog.comparison.tables import read_table
-from catdog.store.artifacts import SPLITS, Manifest
+from catdog.store.artifacts import SPLITS, Copy, Manifest, Rejected
+from catdog.store.store import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 MEASURES = {"width": "px", "height": "px", "bytes": "bytes", "brightness": "0 to 255"}
-
-
-class Rejected(Record):
-    """A file that was set aside, and why."""
-
-    path: str
-    reason: str
-
-
-class Duplicate(Record):
-    """Two photos that are the same or nearly so, and what was done with the first."""
-
-    path: str
-    split: str
-    other: str
-    other_split: str
-    match: str
-    distance: int
-    action: str
 
 
 class Spread(Record):
@@ -52,7 +32,7 @@ class DataQuality(Record):
     counts: dict[str, dict[str, int]]
     """Photos by split and class."""
     rejected: tuple[Rejected, ...]
-    duplicates: tuple[Duplicate, ...]
+    duplicates: tuple[Copy, ...]
     spreads: tuple[Spread, ...]
 
 
@@ -61,15 +41,9 @@ def data_quality(manifest: Manifest) -> DataQuality:
     return DataQuality(
         classes=manifest.classes,
         counts={split: dict(manifest.counts[split]) for split in SPLITS},
-        rejected=tuple(
-            Rejected.model_validate(row)
-            for row in read_table(manifest.file("rejected.csv")).to_dict("records")
-        ),
-        duplicates=tuple(
-            Duplicate.model_validate(row)
-            for row in read_table(manifest.file("duplicates.csv")).to_dict("records")
-        ),
-        spreads=_spreads(read_table(manifest.file("manifest.csv")), manifest.classes),
+        rejected=manifest.rejects(),
+        duplicates=manifest.copies(),
+        spreads=_spreads(manifest.table(), manifest.classes),
     )
 
 

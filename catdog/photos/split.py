@@ -1,14 +1,12 @@
 """Decode every photo, set the unreadable aside, find copies, and cut the splits."""
 
-import csv
-import io
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from catdog.errors import PhotosError
 from catdog.photos.duplicates import Fingerprint, distance, fingerprint, same_pictures
@@ -21,23 +19,16 @@ from catdog.photos.reading import (
     read_photo_and_facts,
     read_verified,
 )
-from catdog.store.artifacts import SPLITS, Manifest, Photos
+from catdog.settings import Cut
+from catdog.store.artifacts import SPLITS, Copy, Manifest, Photos, Rejected, write_csv
 from catdog.store.digest import make_key
-from catdog.store.store import Store, write_text
+from catdog.store.store import Recipe
 
 log = logging.getLogger(__name__)
 
-Policy = Literal["drop", "keep"]
 OUTSIDE = "not in a class folder"
-
-
-@dataclass(frozen=True)
-class Shares:
-    """How the splits are cut, as `split` takes it."""
-
-    seed: int
-    validation: float
-    test: float
+COLUMNS = ("path", "label", "split", "sha256", "width", "height", "bytes", "mode", "brightness")
+"""Of `manifest.csv`."""
 
 
 @dataclass(frozen=True)
@@ -52,52 +43,8 @@ class Photo:
     fingerprint: Fingerprint
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A row of rejected.csv: a file that is set aside, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A row of duplicates.csv: `path` shows the same picture as `other`."""
-
-    path: str
-    split: str
-    other: str
-    other_split: str
-    match: str
-    distance: int
-    action: str
-
-
-def split_key(
-    photos: Photos, *, seed: int, validation_share: float, test_share: float, duplicates: Policy
-) -> str:
-    """The key of the manifest that `split` makes."""
-    return make_key(
-        code=("catdog.photos.split",),
-        libraries=("imagehash", "pillow"),
-        inventory=photos.inventory,
-        seed=seed,
-        validation_share=validation_share,
-        test_share=test_share,
-        duplicates=duplicates,
-    )
-
-
-def split(
-    photos: Photos,
-    *,
-    seed: int,
-    validation_share: float,
-    test_share: float,
-    duplicates: Policy,
-    store: Store,
-) -> Manifest:
-    """Decode every photo and decide its split.
+def recipe(photos: Photos, cut: Cut) -> Recipe[Manifest]:
+    """How every photo is decoded and given its split.
 
     Where there is a validation folder, `test_share` of each class in it becomes the test set;
     where there are class folders only, `validation_share` of each class is held out first. A
@@ -108,22 +55,20 @@ def split(
     a validation or test photo is dropped, and a validation photo that also is a test photo. A
     copy within one split is kept. "keep" only lists them.
 
-    Raises PhotosError when the photos make no data set (too few, one class, ...) or change while
-    they are read; StoreError as the store.
+    To make it raises PhotosError when the photos make no data set (too few, one class, ...) or
+    change while they are read.
     """
-    key = split_key(
-        photos,
-        seed=seed,
-        validation_share=validation_share,
-        test_share=test_share,
-        duplicates=duplicates,
+    key = make_key(
+        code=(__name__,),
+        libraries=("imagehash", "pillow"),
+        inventory=photos.inventory,
+        **cut.model_dump(),
     )
-    shares = Shares(seed, validation_share, test_share)
-    return store.obtain(Manifest, key, lambda folder: _write(folder, photos, shares, duplicates))
+    return Recipe(Manifest, key, lambda folder: _write(folder, photos, cut))
 
 
-def _write(folder: Path, photos: Photos, shares: Shares, policy: Policy) -> Mapping[str, Any]:
-    rows = _inventory(photos)
+def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
+    rows = photos.rows()
     layout = read_layout((row["path"] for row in rows), photos.origin)
     listed = [row for row in rows if row["path"] in layout.labels]
     looks = in_threads(partial(_look, photos.folder, layout.labels), listed)
@@ -132,8 +77,9 @@ def _write(folder: Path, photos: Photos, shares: Shares, policy: Policy) -> Mapp
     _check_counts(layout, rejected, photos.origin)
     groups = same_pictures([photo.sha256 for photo in good], [photo.fingerprint for photo in good])
     pictures = [tuple(good[i] for i in group) for group in groups]
-    splits = _splits(layout, good, pictures if policy == "drop" else [], shares)
-    copies = [copy for group in pictures for copy in _copies(group, splits, policy)]
+    drop = cut.duplicates == "drop"
+    splits = _splits(layout, good, pictures if drop else [], cut)
+    copies = [copy for group in pictures for copy in _copies(group, splits, drop=drop)]
     for copy in copies:
         if copy.action == "dropped":
             del splits[copy.path]
@@ -149,18 +95,13 @@ def _write(folder: Path, photos: Photos, shares: Shares, policy: Policy) -> Mapp
     }
 
 
-def _inventory(photos: Photos) -> list[dict[str, str]]:
-    with photos.file("photos.csv").open(encoding="utf-8", newline="") as file:
-        return sorted(csv.DictReader(file), key=lambda row: row["path"])
-
-
 def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Photo | Rejected:
     path, sha256 = row["path"], row["sha256"]
     data = read_verified(root / path, sha256)
     try:
         picture, facts = read_photo_and_facts(data, path)
     except UnreadablePhotoError as error:
-        return Rejected(path, error.reason)
+        return Rejected(path=path, reason=error.reason)
     return Photo(path, labels[path], sha256, len(data), facts, fingerprint(picture))
 
 
@@ -188,41 +129,39 @@ def _check_counts(layout: Layout, rejected: Mapping[str, str], origin: str) -> N
 
 
 def _splits(
-    layout: Layout, photos: Sequence[Photo], pictures: Iterable[Sequence[Photo]], shares: Shares
+    layout: Layout, photos: Sequence[Photo], pictures: Iterable[Sequence[Photo]], cut: Cut
 ) -> dict[str, str]:
     labels = {photo.path: photo.label for photo in photos}
     groups = [tuple(photo.path for photo in group) for group in pictures]
     if not layout.splits:
-        return partition(
-            labels,
-            groups,
-            seed=shares.seed,
-            validation_share=shares.validation,
-            test_share=shares.test,
-        )
+        return partition(labels, groups, cut)
     splits = {path: layout.splits[path] for path in labels}
     if "test" in splits.values():
         return splits
     held = {path: label for path, label in labels.items() if splits[path] == "validation"}
     inside = [tuple(path for path in group if path in held) for group in groups]
-    cut = partition_validation(
-        held, [group for group in inside if group], seed=shares.seed, test_share=shares.test
-    )
-    return splits | cut
+    return splits | partition_validation(held, [group for group in inside if group], cut)
 
 
-def _copies(group: Sequence[Photo], splits: Mapping[str, str], policy: Policy) -> list[Copy]:
+def _copies(group: Sequence[Photo], splits: Mapping[str, str], *, drop: bool) -> list[Copy]:
     """All photos of one picture beside the one that is kept for certain: the most held-out."""
     kept = max(group, key=lambda photo: SPLITS.index(splits[photo.path]))
     copies = []
     for photo in group:
         if photo is kept:
             continue
-        match = "exact" if photo.sha256 == kept.sha256 else "near"
-        apart = distance(photo.fingerprint, kept.fingerprint)
         own, other = splits[photo.path], splits[kept.path]
-        action = "dropped" if policy == "drop" and own != other else "kept"
-        copies.append(Copy(photo.path, own, kept.path, other, match, apart, action))
+        copies.append(
+            Copy(
+                path=photo.path,
+                split=own,
+                other=kept.path,
+                other_split=other,
+                match="exact" if photo.sha256 == kept.sha256 else "near",
+                distance=distance(photo.fingerprint, kept.fingerprint),
+                action="dropped" if drop and own != other else "kept",
+            )
+        )
         if photo.label != kept.label:
             log.warning("%s and %s show the same picture in two classes", photo.path, kept.path)
     return copies
@@ -250,28 +189,14 @@ def _write_tables(
     rejected: Mapping[str, str],
     copies: Sequence[Copy],
 ) -> None:
-    _write_csv(
-        folder / "manifest.csv",
-        "path,label,split,sha256,width,height,bytes,mode,brightness",
-        (_row(photo, splits[photo.path]) for photo in photos if photo.path in splits),
-    )
-    _write_csv(folder / "rejected.csv", "path,reason", sorted(rejected.items()))
-    _write_csv(
-        folder / "duplicates.csv",
-        "path,split,other,other_split,match,distance,action",
-        sorted(astuple(copy) for copy in copies),
-    )
+    kept = (_row(photo, splits[photo.path]) for photo in photos if photo.path in splits)
+    write_csv(folder / "manifest.csv", COLUMNS, kept)
+    write_csv(folder / "rejected.csv", Rejected.model_fields, sorted(rejected.items()))
+    rows = sorted(tuple(copy.model_dump().values()) for copy in copies)
+    write_csv(folder / "duplicates.csv", Copy.model_fields, rows)
 
 
 def _row(photo: Photo, part: str) -> tuple[Any, ...]:
     size, facts = photo.bytes, photo.facts
     measures = (facts.width, facts.height, size, facts.mode, facts.brightness)
     return (photo.path, photo.label, part, photo.sha256, *measures)
-
-
-def _write_csv(path: Path, header: str, rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header.split(","))
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

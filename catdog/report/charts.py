@@ -1,12 +1,14 @@
 """Which figures a report has, in which order, and what they say to those who cannot see them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from catdog.comparison.compare import Comparison, ModelResult, ScoredModel
+from catdog.comparison.compare import Comparison, Study
 from catdog.comparison.mistakes import SHOWN, JudgedPhoto
+from catdog.comparison.scores import ScoredModel
 from catdog.report import figures, quality_figures
-from catdog.report.pictures import Album, Image, Picture, attention
+from catdog.report.pictures import Album, Picture, attention
+from catdog.store.artifacts import ModelResult
 from catdog.wording import percent, span
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ class Gallery(NamedTuple):
     """Photos that belong together; `columns` of them make a row."""
 
     name: str
-    title: str
     pictures: list[Picture]
     columns: int = 6
 
@@ -97,15 +98,16 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
     return found
 
 
-def galleries(c: Comparison, results: list[ModelResult], album: Album) -> list[Gallery]:
+def galleries(c: Comparison, study: Study) -> list[Gallery]:
     """The photos of a comparison; a gallery without photos is left out."""
+    album = Album(study.arrays)
     found = [
-        Gallery("worst-errors", "Worst errors", _judged(c.worst, album)),
-        Gallery("least-certain", "Least certain", _judged(c.uncertain, album)),
-        Gallery("attention", "Where it looked", _attention(c, results, album), columns=4),
-        Gallery("doubted-labels", "Labels to check", _doubted(c, album)),
-        Gallery("examples", "Examples", _examples(c, album)),
-        Gallery("augmentation", "Augmentation", _augmented(c, results)),
+        Gallery("worst-errors", _judged(c.worst, album)),
+        Gallery("least-certain", _judged(c.uncertain, album)),
+        Gallery("attention", _attention(c, study.results, album), columns=4),
+        Gallery("doubted-labels", _doubted(c, album)),
+        Gallery("examples", _examples(c, album)),
+        Gallery("augmentation", _augmented(study.results)),
     ]
     return [gallery for gallery in found if gallery.pictures]
 
@@ -132,7 +134,7 @@ def _doubted(c: Comparison, album: Album) -> list[Picture]:
     ]
 
 
-def _attention(c: Comparison, results: list[ModelResult], album: Album) -> list[Picture]:
+def _attention(c: Comparison, results: Sequence[ModelResult], album: Album) -> list[Picture]:
     predictions = next(
         r.predictions
         for r in results
@@ -157,17 +159,12 @@ def _examples(c: Comparison, album: Album) -> list[Picture]:
     ]
 
 
-def _augmented(c: Comparison, results: list[ModelResult]) -> list[Picture]:
-    import numpy as np
-
-    files = [r.model.file("augmented.npy") for r in results if r.model]
-    file = next((file for file in files if file.is_file()), None)
-    if file is None:
-        return []
-    rows: list[list[Image]] = list(np.load(file, mmap_mode="r"))
+def _augmented(results: Sequence[ModelResult]) -> list[Picture]:
+    found = (r.model.augmented() for r in results if r.model)
+    examples = next((augmented for augmented in found if augmented is not None), ())
     return [
-        Picture(np.asarray(image), text, f"{text} of training photo {number}")
-        for number, row in enumerate(rows, start=1)
+        Picture(image, text, f"{text} of training photo {number}")
+        for number, row in enumerate(examples, start=1)
         for image, text in zip(row, ["original", *["augmented"] * (len(row) - 1)], strict=True)
     ]
 

@@ -7,9 +7,10 @@ data in `catdog.report.quality_figures`.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from catdog.comparison.compare import Comparison, ScoredModel
+from catdog.comparison.compare import Comparison
 from catdog.comparison.metrics import Metrics
 from catdog.comparison.repeats import Repeats
+from catdog.comparison.scores import ScoredModel
 from catdog.report.style import (
     BLUE,
     INK,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.tables import read_table
 from catdog.report.style import WIDE, look, panels
 from catdog.store.artifacts import SPLITS, Arrays, Predictions
 
@@ -32,32 +31,27 @@ class Album:
     """The photos of an arrays artifact, by path."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._images = {s: np.load(arrays.file(f"{s}_images.npy"), mmap_mode="r") for s in SPLITS}
-        self._tables = {s: read_table(arrays.file(f"{s}_photos.csv")) for s in SPLITS}
+        self._classes = arrays.classes
+        self._images = {split: arrays.images(split) for split in SPLITS}
+        self._labels = arrays.labels("train")
         self._places = {
-            path: (split, row)
-            for split, table in self._tables.items()
-            for row, path in enumerate(table["path"])
+            path: (split, row) for split in SPLITS for row, path in enumerate(arrays.paths(split))
         }
 
     def image(self, path: str) -> Image:
         """The photo as the models see it."""
         split, row = self._places[path]
-        return np.asarray(self._images[split][row], dtype=np.uint8)
+        return np.asarray(self._images[split][row])
 
     def examples(self, label: str, count: int) -> list[Image]:
         """The first training photos of a class."""
-        rows = np.flatnonzero((self._tables["train"]["label"] == label).to_numpy())[:count]
-        return [np.asarray(self._images["train"][row], dtype=np.uint8) for row in rows]
+        rows = np.flatnonzero(self._labels == self._classes.index(label))[:count]
+        return [np.asarray(self._images["train"][row]) for row in rows]
 
 
 def attention(predictions: Predictions, album: Album) -> dict[str, Image]:
     """Photos that a model got wrong, lit where it looked (Grad-CAM), by path."""
-    file = predictions.file("attention.npz")
-    if not file.is_file():
-        return {}
-    with np.load(file, allow_pickle=False) as stored:
-        found = list(zip(stored["paths"].tolist(), stored["maps"], strict=True))
+    found = predictions.attention().items()
     return {path: overlay(album.image(path), heat) for path, heat in found}
 
 

@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catdog import wording
-from catdog.comparison.compare import Comparison, ScoredModel
-from catdog.comparison.metrics import Record
+from catdog.comparison.compare import Comparison
+from catdog.comparison.scores import ScoredModel
 from catdog.comparison.significance import SURE
 
 if TYPE_CHECKING:
@@ -33,19 +33,11 @@ class EmbeddedPicture(NamedTuple):
     address: str
 
 
-class EmbeddedGallery(Record):
-    """Photos that belong together."""
-
-    title: str
-    columns: int
-    pictures: tuple[EmbeddedPicture, ...]
-
-
 def render_html(
     comparison: Comparison,
     *,
     charts: Mapping[str, EmbeddedChart],
-    galleries: Mapping[str, EmbeddedGallery],
+    galleries: Mapping[str, Sequence[EmbeddedPicture]],
     summaries: Mapping[str, str],
 ) -> str:
     """One HTML page that needs nothing else. summaries: the layers of each model, as text."""

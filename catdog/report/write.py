@@ -1,18 +1,14 @@
 """The report: results as data, and the same told as HTML and Markdown, with all figures."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catdog.comparison.compare import Comparison, ModelResult, compare
-from catdog.comparison.tables import read_table
-from catdog.photos.changes import Changes
+from catdog.comparison.compare import Comparison, Study, compare
 from catdog.report.charts import Chart, Gallery, charts, galleries
-from catdog.report.pictures import Album, sheet, thumbnail
+from catdog.report.pictures import sheet, thumbnail
 from catdog.report.render import (
     EmbeddedChart,
-    EmbeddedGallery,
     EmbeddedPicture,
     render_html,
     render_markdown,
@@ -20,9 +16,10 @@ from catdog.report.render import (
     templates,
 )
 from catdog.report.style import data_uri, jpeg, png, settle, svg
-from catdog.store.artifacts import Arrays, Manifest, Photos, Report
+from catdog.store.artifacts import ModelResult, Report
 from catdog.store.digest import make_key
-from catdog.store.store import Store, write_json, write_text, writing
+from catdog.store.files import write_json, write_text, writing
+from catdog.store.store import Recipe, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,26 +30,24 @@ MARKDOWN_BYTES = 1_900_000
 """Prefect takes a Markdown artifact of 2 MB; pictures beyond that are left to `figures/`."""
 
 
-def report_key(
-    photos: Photos,
-    manifest: Manifest,
-    arrays: Arrays,
-    results: Sequence[ModelResult],
-    *,
-    settings: Mapping[str, Any],
-    changes: Changes | None = None,
-) -> str:
-    """The key of a report on these results."""
-    return make_key(
-        code=("catdog.report.write",),
+def recipe(study: Study) -> Recipe[Report]:
+    """How a report is written on these results.
+
+    Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `report.html`,
+    `report.md`, `model-card-NAME.md` for each model, and `figures/`.
+    To make it raises TrainingError when no model gave predictions.
+    """
+    photos, changes = study.photos, study.changes
+    key = make_key(
+        code=(__name__,),
         libraries=LIBRARIES,
         templates=templates(),
         origin=photos.origin,
         photos=photos.inventory,
         archive=photos.archive_sha256,
         note=photos.note,
-        manifest=manifest.content,
-        arrays=arrays.content,
+        manifest=study.manifest.content,
+        arrays=study.arrays.content,
         results=[
             {
                 "name": result.name,
@@ -61,44 +56,22 @@ def report_key(
                 "predictions": result.predictions.content if result.predictions else None,
                 "error": result.error,
             }
-            for result in results
+            for result in study.results
         ],
-        settings=dict(settings),
+        settings=dict(study.settings),
         changes=changes.model_dump(mode="json") if changes else None,
     )
+    return Recipe(Report, key, lambda folder: _write(folder, study))
 
 
-def write_report(
-    photos: Photos,
-    manifest: Manifest,
-    arrays: Arrays,
-    results: Sequence[ModelResult],
-    *,
-    settings: Mapping[str, Any],
-    store: Store,
-    changes: Changes | None = None,
-) -> Report:
-    """Compare all results and store the report.
+def write_report(study: Study, store: Store) -> Report:
+    """Compare all results and store the report; the models get their cards beside them.
 
-    Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `report.html`,
-    `report.md`, `model-card-NAME.md` for each model, and `figures/`. The cards are also put beside
-    the models, where a later report renews them.
-    settings: how the run was asked for; shown under "How to reproduce", `command` first.
-    changes: what became of the photos since an earlier run.
     Raises TrainingError when no model gave predictions.
     """
-
-    def write(folder: Path) -> Mapping[str, Any]:
-        comparison = compare(photos, manifest, arrays, results, settings=settings, changes=changes)
-        history = load_history(results)
-        _write_tables(folder, comparison, history, results)
-        _write_pages(folder, comparison, history, list(results), Album(arrays))
-        return {}
-
-    key = report_key(photos, manifest, arrays, results, settings=settings, changes=changes)
-    made = store.obtain(Report, key, write)
+    made = store.obtain(recipe(study))
     with writing(store.home):
-        _place_cards(made, results)
+        _place_cards(made, study.results)
     return made
 
 
@@ -108,28 +81,26 @@ def load_comparison(report: Report) -> Comparison:
     return Comparison.model_validate_json(text)
 
 
-def load_changes(run_folder: Path) -> Changes | None:
-    """What a run's stored report says of the photos since an earlier run."""
-    try:
-        text = (run_folder / "comparison.json").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    found = json.loads(text).get("changes")
-    return Changes.model_validate(found) if found else None
-
-
-def load_history(results: Sequence[ModelResult]) -> "pd.DataFrame":
+def training_history(results: Sequence[ModelResult]) -> "pd.DataFrame":
     """The histories of all trained models, with their names and seeds, one row an epoch."""
     import pandas as pd
 
     tables = []
     for result in results:
         if result.model:
-            table = read_table(result.model.file("history.csv"))
+            table = result.model.history()
             table.insert(0, "model", result.name)
             table.insert(1, "seed", result.seed)
             tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _write(folder: Path, study: Study) -> Mapping[str, Any]:
+    comparison = compare(study)
+    history = training_history(study.results)
+    _write_tables(folder, comparison, history, study.results)
+    _write_pages(folder, comparison, history, study)
+    return {}
 
 
 def _write_tables(
@@ -153,13 +124,9 @@ def _place_cards(report: Report, results: Sequence[ModelResult]) -> None:
 
 
 def _write_pages(
-    folder: Path,
-    comparison: Comparison,
-    history: "pd.DataFrame",
-    results: list[ModelResult],
-    album: Album,
+    folder: Path, comparison: Comparison, history: "pd.DataFrame", study: Study
 ) -> None:
-    drawn, shown = charts(comparison, history), galleries(comparison, results, album)
+    drawn, shown = charts(comparison, history), galleries(comparison, study)
     (folder / FIGURES).mkdir()
     embedded, pictures = {}, {}
     for chart in drawn:
@@ -170,7 +137,7 @@ def _write_pages(
         comparison,
         charts=embedded,
         galleries={gallery.name: _embedded(gallery) for gallery in shown},
-        summaries=_summaries(comparison, results),
+        summaries=_summaries(comparison, study.results),
     )
     write_text(folder / "report.html", page)
     write_text(folder / "report.md", render_markdown(comparison, pictures=_affordable(pictures)))
@@ -200,14 +167,10 @@ def _write_gallery(folder: Path, gallery: Gallery) -> tuple[str, str]:
     return text, data_uri(picture, "image/jpeg")
 
 
-def _embedded(gallery: Gallery) -> EmbeddedGallery:
-    return EmbeddedGallery(
-        title=gallery.title,
-        columns=gallery.columns,
-        pictures=tuple(
-            EmbeddedPicture(p.alt, p.caption, data_uri(thumbnail(p.image), "image/jpeg"))
-            for p in gallery.pictures
-        ),
+def _embedded(gallery: Gallery) -> tuple[EmbeddedPicture, ...]:
+    return tuple(
+        EmbeddedPicture(p.alt, p.caption, data_uri(thumbnail(p.image), "image/jpeg"))
+        for p in gallery.pictures
     )
 
 
@@ -222,9 +185,6 @@ def _affordable(pictures: dict[str, tuple[str, str]]) -> dict[str, tuple[str, st
     return chosen
 
 
-def _summaries(comparison: Comparison, results: list[ModelResult]) -> dict[str, str]:
+def _summaries(comparison: Comparison, results: Sequence[ModelResult]) -> dict[str, str]:
     first = {r.name: r.model for r in reversed(results) if r.model}
-    return {
-        model.name: first[model.name].file("summary.txt").read_text(encoding="utf-8")
-        for model in comparison.models
-    }
+    return {model.name: first[model.name].summary() for model in comparison.models}

@@ -8,8 +8,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from catdog.sources.fetch import Progress, Sleep, UnreachableError, fetch, look
 from catdog.sources.inventory import Inventory, reading, take_inventory
 from catdog.store.artifacts import Archive, Photos
 from catdog.store.digest import digest_once, make_key
-from catdog.store.store import Store, read_entry, write_text
+from catdog.store.files import read_entry, write_text
+from catdog.store.store import Recipe, Store
 
 log = logging.getLogger(__name__)
 
@@ -41,55 +41,37 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CHOICES = "Give 'official', 'sample', a folder, an archive, or the http(s) URL of an archive."
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """How to make the photos of one source, and the key that they get."""
-
-    key: str
-    make: Callable[[Path], Mapping[str, Any]]
-
-
 def require_source(source: str) -> None:
     """Refuse at once, before anything slow starts, what names no source. Raises SourceError."""
     if source not in ("sample", "official") and not _WEB.match(source):
         _local_path(source)
 
 
-def photos_key(source: str, *, store: Store, sleep: Sleep = time.sleep) -> str:
-    """The key under which `download` stores the photos of a source.
+def recipe(
+    source: str, *, store: Store, progress: Progress | None = None, sleep: Sleep = time.sleep
+) -> Recipe[Photos]:
+    """How the photos of a source are fetched and unpacked; a folder is listed, not copied.
 
     A folder counts by the names and bytes of its photos and by its place; an archive by its
     bytes; the sample by the code that draws it; a URL by its checksum when given, else by what
     the server tells of the file. When the server cannot be reached, the newest archive of that
-    URL in the store counts. Raises SourceError as `download` does.
-    """
-    return _plan(source, store, None, sleep).key
-
-
-def download(
-    source: str, *, store: Store, progress: Progress | None = None, sleep: Sleep = time.sleep
-) -> Photos:
-    """The photos of a source, fetched and unpacked once; a folder is listed, not copied.
+    URL in the store counts.
 
     progress: called with the bytes fetched so far and in all (None when not known).
     sleep: waits so many seconds between two tries of a download.
-    Raises SourceError when they cannot be fetched, unpacked or found, and StoreError.
+    Raises SourceError when they cannot be fetched, unpacked or found, and StoreError; so does
+    making it.
     """
-    plan = _plan(source, store, progress, sleep)
-    return store.obtain(Photos, plan.key, plan.make)
-
-
-def _plan(source: str, store: Store, progress: Progress | None, sleep: Sleep) -> _Plan:
     if source == "sample":
-        return _plan_sample()
+        return _sample()
     if source == "official":
-        return _plan_url(OFFICIAL, store, progress, sleep)
+        return _of_url(OFFICIAL, store, progress, sleep)
     if _WEB.match(source):
-        return _plan_url(source, store, progress, sleep)
-    return _plan_local(source)
+        return _of_url(source, store, progress, sleep)
+    return _local(source)
 
 
-def _plan_sample() -> _Plan:
+def _sample() -> Recipe[Photos]:
     key = make_key(
         code=("catdog.sources.download",),
         libraries=("numpy", "pillow"),
@@ -97,7 +79,7 @@ def _plan_sample() -> _Plan:
         validation=SAMPLE_VALIDATION,
         seed=SAMPLE_SEED,
     )
-    return _Plan(key, _make_sample)
+    return Recipe(Photos, key, _make_sample)
 
 
 def _make_sample(folder: Path) -> Mapping[str, Any]:
@@ -109,13 +91,14 @@ def _make_sample(folder: Path) -> Mapping[str, Any]:
     return _record(folder, take_inventory(photos, name="The sample"), "sample")
 
 
-def _plan_local(source: str) -> _Plan:
+def _local(source: str) -> Recipe[Photos]:
     path = _local_path(source)
     with reading():
         if path.is_dir():
-            return _plan_folder(source, path)
+            return _of_folder(source, path)
         sha256 = digest_once(path)
-    return _Plan(
+    return Recipe(
+        Photos,
         _unpacked_key(sha256),
         lambda folder: _make_unpacked(folder, path, name=source, origin=source, sha256=sha256),
     )
@@ -134,7 +117,7 @@ def _local_path(source: str) -> Path:
     return path
 
 
-def _plan_folder(source: str, path: Path) -> _Plan:
+def _of_folder(source: str, path: Path) -> Recipe[Photos]:
     inventory = take_inventory(path, name=source)
     key = make_key(
         code=("catdog.sources.download",),
@@ -142,10 +125,10 @@ def _plan_folder(source: str, path: Path) -> _Plan:
         root=str(inventory.root),
         note=inventory.left_out,
     )
-    return _Plan(key, lambda folder: _record(folder, inventory, source))
+    return Recipe(Photos, key, lambda folder: _record(folder, inventory, source))
 
 
-def _plan_url(source: str, store: Store, progress: Progress | None, sleep: Sleep) -> _Plan:
+def _of_url(source: str, store: Store, progress: Progress | None, sleep: Sleep) -> Recipe[Photos]:
     url, sha256 = _parse_url(source)
     shown = without_secrets(url)
     origin = f"{shown}#sha256={sha256}" if sha256 else shown
@@ -156,22 +139,18 @@ def _plan_url(source: str, store: Store, progress: Progress | None, sleep: Sleep
         try:
             seen = look(url, sleep=sleep)
         except UnreachableError as error:
-            return _plan_offline(shown, store, error)
+            return _offline(shown, store, error)
         archive_key = _archive_key(url=shown, **seen.as_json())
         key = _unpacked_key(archive_key)
 
     def make(folder: Path) -> Mapping[str, Any]:
-        archive = store.obtain(
-            Archive,
-            archive_key,
-            partial(
-                _make_archive, url, sha256, store.work(f"fetch-{archive_key}"), progress, sleep
-            ),
-        )
+        work = store.work(f"fetch-{archive_key}")
+        fetching = partial(_make_archive, url, sha256, work, progress, sleep)
+        archive = store.obtain(Recipe(Archive, archive_key, fetching))
         path = archive.file("archive")
         return _make_unpacked(folder, path, name=shown, origin=origin, sha256=archive.sha256)
 
-    return _Plan(key, make)
+    return Recipe(Photos, key, make)
 
 
 def _parse_url(source: str) -> tuple[str, str | None]:
@@ -191,7 +170,7 @@ def _parse_url(source: str) -> tuple[str, str | None]:
     return url, checksum[1].lower()
 
 
-def _plan_offline(url: str, store: Store, error: UnreachableError) -> _Plan:
+def _offline(url: str, store: Store, error: UnreachableError) -> Recipe[Photos]:
     """The newest archive that was ever fetched from this URL; how old it is goes on record."""
     found = _newest_archive(url, store)
     if not found:
@@ -200,7 +179,8 @@ def _plan_offline(url: str, store: Store, error: UnreachableError) -> _Plan:
     note = f"{url} could not be reached; its archive that was fetched on {created[:10]} is used."
     log.warning("%s (%s)", note, error.problem)
     path = archive.file("archive")
-    return _Plan(
+    return Recipe(
+        Photos,
         _unpacked_key(archive.sha256, note=note),
         lambda folder: _make_unpacked(
             folder, path, name=url, origin=url, sha256=archive.sha256, note=note
@@ -210,7 +190,7 @@ def _plan_offline(url: str, store: Store, error: UnreachableError) -> _Plan:
 
 def _newest_archive(url: str, store: Store) -> tuple[Archive, str] | None:
     found: list[tuple[str, str]] = []
-    for path in store.folder(Archive.kind, "").glob("*/"):
+    for path in store.folders(Archive):
         try:
             entry = read_entry(path)
         except StoreError:

@@ -1,11 +1,29 @@
-"""What is stored on the way of a photo: one record type for each kind of artifact."""
+"""What is stored on the way of a photo: a record type a kind of artifact, which reads its files."""
 
+import csv
+import io
+import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from catdog.store.store import Artifact
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from catdog.store.files import write_text
+from catdog.store.store import Artifact, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLITS = ("train", "validation", "test")
+HELD_OUT = ("validation", "test")
+"""The splits that models are scored on."""
+TEXT_COLUMNS = (
+    "model", "split", "path", "label", "predicted", "mode", "reason", "other", "other_split",
+    "match", "action", "sha256",
+)  # fmt: skip
 
 
 class Archive(Artifact):
@@ -43,13 +61,38 @@ class Photos(Artifact):
         """The folder that the paths in `photos.csv` are relative to."""
         return self.path / self.root
 
+    def rows(self) -> list[dict[str, str]]:
+        """`photos.csv`, sorted by path."""
+        return sorted(_rows(self.file("photos.csv")), key=lambda row: row["path"])
+
+
+class Rejected(Record):
+    """A row of `rejected.csv`: a file that is set aside, and why."""
+
+    path: str
+    reason: str
+
+
+class Copy(Record):
+    """A row of `duplicates.csv`: `path` shows the same picture as `other`."""
+
+    path: str
+    split: str
+    other: str
+    other_split: str
+    match: str
+    """"exact" or "near"."""
+    distance: int
+    """Bits of 64 in which their perceptual hashes differ."""
+    action: str
+    """What was done with the first: "kept" or "dropped"."""
+
 
 class Manifest(Artifact):
     """Every photo with its class and split; the unreadable ones and the duplicates.
 
     Files: `manifest.csv` (path, label, split, sha256, width, height, bytes, mode, brightness),
-    `rejected.csv` (path, reason) and `duplicates.csv` (path, split, other, other_split, match:
-    "exact" or "near", distance: bits of 64, action: "kept" or "dropped").
+    `rejected.csv` (the fields of `Rejected`) and `duplicates.csv` (those of `Copy`).
     """
 
     kind: ClassVar[str] = "manifest"
@@ -60,13 +103,28 @@ class Manifest(Artifact):
     rejected: int
     duplicates: int
 
+    def rows(self) -> list[dict[str, str]]:
+        """`manifest.csv`, every value as text."""
+        return _rows(self.file("manifest.csv"))
+
+    def table(self) -> "pd.DataFrame":
+        """`manifest.csv`."""
+        return read_table(self.file("manifest.csv"))
+
+    def rejects(self) -> tuple[Rejected, ...]:
+        """The files that were set aside."""
+        return tuple(map(Rejected.model_validate, _rows(self.file("rejected.csv"))))
+
+    def copies(self) -> tuple[Copy, ...]:
+        """The photos that show the same picture as another one."""
+        return tuple(map(Copy.model_validate, _rows(self.file("duplicates.csv"))))
+
 
 class Arrays(Artifact):
     """Photos decoded and resized once, ready to be mapped into memory.
 
-    Files, for each split: `SPLIT_images.npy` (uint8, n x size x size x 3, RGB),
-    `SPLIT_labels.npy` (int32, n, an index into `classes`) and `SPLIT_photos.csv` (path, label;
-    one row an image, in the same order).
+    Files, for each split: `SPLIT_images.npy`, `SPLIT_labels.npy` and `SPLIT_photos.csv` (path,
+    label; one row an image, in the same order).
     """
 
     kind: ClassVar[str] = "arrays"
@@ -76,14 +134,38 @@ class Arrays(Artifact):
     counts: dict[str, int]
     """Photos by split."""
 
+    def images(self, split: str) -> npt.NDArray[np.uint8]:
+        """The photos of a split, n x size x size x 3 in RGB, mapped into memory read-only."""
+        images: npt.NDArray[np.uint8] = np.load(self.file(f"{split}_images.npy"), mmap_mode="r")
+        return images
 
-class TrainedModel(Artifact):
+    def labels(self, split: str) -> npt.NDArray[np.int32]:
+        """The classes of a split's photos (n), as indices into `classes`."""
+        labels: npt.NDArray[np.int32] = np.load(self.file(f"{split}_labels.npy"))
+        return labels
+
+    def paths(self, split: str) -> list[str]:
+        """The paths of a split's photos, relative to the folder of the photos."""
+        return [row["path"] for row in _rows(self.file(f"{split}_photos.csv"))]
+
+
+class Cost(BaseModel):
+    """What a trained model costs."""
+
+    parameters: int
+    trainable_parameters: int
+    seconds: float
+    """Wall seconds of all epochs, those before a resumption included."""
+    file_bytes: int
+    peak_memory_bytes: int
+
+
+class TrainedModel(Artifact, Cost):
     """A trained model with the weights of its best epoch.
 
     Files: `model.keras`; `model.json` (settings, seed, data digest, versions, weights, time, best
     and last epoch); `history.csv` (epoch, loss, accuracy, val_loss, val_accuracy, seconds);
-    `summary.txt`; and, for a model that augments, `augmented.npy` (uint8, 2 x 6 x size x size x 3:
-    an original and five augmented versions of it, for two photos).
+    `summary.txt`; and, for a model that augments, `augmented.npy`.
     """
 
     kind: ClassVar[str] = "model"
@@ -95,21 +177,30 @@ class TrainedModel(Artifact):
     epochs: int
     best_epoch: int
     """Counted from 1; chosen by validation accuracy, then by validation loss."""
-    parameters: int
-    trainable_parameters: int
-    seconds: float
-    """Wall seconds of all epochs, those before a resumption included."""
-    file_bytes: int
-    peak_memory_bytes: int
+
+    def history(self) -> "pd.DataFrame":
+        """`history.csv`, one row an epoch."""
+        return read_table(self.file("history.csv"))
+
+    def facts(self) -> dict[str, Any]:
+        """`model.json`."""
+        facts: dict[str, Any] = json.loads(self.file("model.json").read_text(encoding="utf-8"))
+        return facts
+
+    def summary(self) -> str:
+        """The layers, as Keras lists them."""
+        return self.file("summary.txt").read_text(encoding="utf-8")
+
+    def augmented(self) -> npt.NDArray[np.uint8] | None:
+        """Two photos, each an original and five augmented versions: 2 x 6 x size x size x 3."""
+        file = self.file("augmented.npy")
+        return np.load(file, mmap_mode="r") if file.is_file() else None
 
 
 class Predictions(Artifact):
     """One model's class probabilities for each validation and test photo.
 
-    Files: `predictions.csv` (model, seed, split, path, label, predicted, and a column
-    `p_CLASS` a class, in the order of `classes`; float32 as shortest text); and `attention.npz`
-    when the model has convolutions: `paths` (str, k) and `maps` (float32, k x h x w, 0 to 1), the
-    Grad-CAM of the predicted class for the model's worst test errors.
+    Files: `predictions.csv` and, when the model has convolutions, `attention.npz`.
     """
 
     kind: ClassVar[str] = "predictions"
@@ -121,8 +212,64 @@ class Predictions(Artifact):
     seconds_per_1000: float
     """Wall seconds to predict 1,000 photos from arrays, on the machine that trained."""
 
+    def table(self) -> "pd.DataFrame":
+        """`predictions.csv`, one row a photo.
+
+        Columns: model, seed, split, path, label, predicted, and a column `p_CLASS` a class, in the
+        order of `classes` (float32 as shortest text).
+        """
+        return read_table(self.file("predictions.csv"))
+
+    def accuracy(self, split: str) -> float:
+        """The share of a split's photos that are predicted right."""
+        table = self.table()
+        table = table[table["split"] == split]
+        return float((table["predicted"] == table["label"]).mean())
+
+    def attention(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Grad-CAM of the predicted class for the worst test errors: h x w in 0..1, by path."""
+        file = self.file("attention.npz")
+        if not file.is_file():
+            return {}
+        with np.load(file) as stored:
+            return dict(zip(stored["paths"].tolist(), stored["maps"], strict=True))
+
 
 class Report(Artifact):
     """The comparison of all models. Files: see `catdog.report.write`."""
 
     kind: ClassVar[str] = "report"
+
+
+class ModelResult(BaseModel):
+    """What came of training and evaluating one model with one seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    seed: int
+    model: TrainedModel | None = None
+    predictions: Predictions | None = None
+    error: str | None = None
+    """Why there is no model or there are no predictions."""
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """A CSV file as a DataFrame: names stay text (a class may be called "NA" or "001")."""
+    import pandas as pd
+
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+
+
+def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a CSV file that appears whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

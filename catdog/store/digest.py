@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -10,20 +11,18 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-import catdog
-
 ROOT = "catdog"
 # What these modules, or all modules of these packages, decide reaches a key by value, or cannot
 # change an artifact's content.
 PLUMBING = frozenset(
     {
-        "catdog.store.artifacts",
-        "catdog.store.digest",
         "catdog.errors",
-        "catdog.sources.fetch",
         "catdog.machine",
         "catdog.progress",
         "catdog.settings",
+        "catdog.sources.fetch",
+        "catdog.store.digest",
+        "catdog.store.files",
         "catdog.store.store",
     }
 )
@@ -127,7 +126,7 @@ def _read(module: str) -> _Module:
 
 def _file(module: str) -> Path | None:
     """Where the code of a module is. It is looked up without importing any package."""
-    for folder in catdog.__path__:
+    for folder in sys.modules[ROOT].__path__:
         place = Path(folder, *module.split(".")[1:])
         for file in (place / "__init__.py", place.with_suffix(".py")):
             if file.is_file():

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from catdog.errors import StoreError
-from catdog.store.store import Store, damage, discard, read_entry
+from catdog.store.files import damage, discard, read_entry
+from catdog.store.store import Store
 
 
 @dataclass(frozen=True)

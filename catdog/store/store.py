@@ -5,36 +5,37 @@ its record and the size and SHA-256 of each file; `locks/` one lock a key; `work
 made or was interrupted.
 """
 
-import errno
-import json
 import logging
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from catdog.errors import StoreError
-from catdog.store.digest import digest_once, file_digest, value_digest
+from catdog.store.digest import value_digest
+from catdog.store.files import (
+    ENTRY,
+    damage,
+    describe_files,
+    discard,
+    read_entry,
+    write_json,
+    writing,
+)
 
 log = logging.getLogger(__name__)
 
-ENTRY = "entry.json"
-UNWRITABLE = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-)
+
+class Record(BaseModel):
+    """A plain value that JSON can hold: no NaN, no infinity, nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Artifact(BaseModel):
@@ -75,6 +76,21 @@ class Artifact(BaseModel):
 A = TypeVar("A", bound=Artifact)
 
 
+@dataclass(frozen=True)
+class Recipe(Generic[A]):
+    """How an artifact is made, and the key under which it is kept."""
+
+    cls: type[A]
+    key: str
+    make: Callable[[Path], Mapping[str, Any]]
+    """Writes the files into the folder that it is given and returns the record's fields."""
+
+    @property
+    def lock(self) -> str:
+        """The name of the lock that whoever makes it holds."""
+        return f"{self.cls.kind}-{self.key}"
+
+
 class Store:
     """All artifacts below one home folder; safe under several processes at once."""
 
@@ -83,16 +99,15 @@ class Store:
         self.made: set[Path] = set()
         """The folders of the artifacts that were made by way of this object, not found."""
 
-    def obtain(self, cls: type[A], key: str, make: Callable[[Path], Mapping[str, Any]]) -> A:
-        """The artifact under this key: read when it is there and whole, else made, once.
+    def obtain(self, recipe: Recipe[A]) -> A:
+        """The artifact of a recipe: read when it is there and whole, else made, once.
 
-        make: writes the files into the folder that it is given and returns the record's fields.
         Raises StoreError when the home folder cannot be written or the disk is full.
         """
-        if found := self.find(cls, key):
+        if found := self.find(recipe.cls, recipe.key):
             return found
-        with self.lock(f"{cls.kind}-{key}"):
-            return self.find(cls, key) or self._make(cls, key, make)
+        with self.lock(recipe.lock):
+            return self.find(recipe.cls, recipe.key) or self._make(recipe)
 
     def find(self, cls: type[A], key: str) -> A | None:
         """The artifact under this key, or None when there is none or it is damaged."""
@@ -107,12 +122,16 @@ class Store:
             )
             return None
 
-    def forget(self, cls: type[Artifact], key: str, *, before: datetime) -> None:
-        """Remove the artifact under this key if it was made before some moment."""
-        with self.lock(f"{cls.kind}-{key}"):
-            found = self.find(cls, key)
+    def forget(self, recipe: Recipe[Any], *, before: datetime) -> None:
+        """Remove the artifact of a recipe if it was made before some moment."""
+        with self.lock(recipe.lock):
+            found = self.find(recipe.cls, recipe.key)
             if found and found.created < before:
                 discard(found.path)
+
+    def folders(self, cls: type[Artifact]) -> list[Path]:
+        """The folders of all artifacts of a kind, whole or not."""
+        return sorted((self.home / "store" / cls.kind).glob("[!.]*/"))
 
     def folder(self, kind: str, key: str) -> Path:
         """Where the artifact of this kind and key lives, whether it exists or not."""
@@ -149,24 +168,25 @@ class Store:
         except Timeout:
             return True
 
-    def _make(self, cls: type[A], key: str, make: Callable[[Path], Mapping[str, Any]]) -> A:
-        final = self.folder(cls.kind, key)
+    def _make(self, recipe: Recipe[A]) -> A:
+        kind, key = recipe.cls.kind, recipe.key
+        final = self.folder(kind, key)
         with writing(self.home):
             final.parent.mkdir(parents=True, exist_ok=True)
-            folder = self.work("making") / f"{cls.kind}-{key}"
+            folder = self.work("making") / f"{kind}-{key}"
             discard(folder)  # what a kill left half made
             folder.mkdir()
             try:
-                record = dict(make(folder))
+                record = dict(recipe.make(folder))
                 files = describe_files(folder)
                 record["content"] = value_digest(files)
                 write_json(
                     folder / ENTRY,
                     {
-                        "kind": cls.kind,
+                        "kind": kind,
                         "key": key,
                         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                        "record": _as_json(cls, record, key),
+                        "record": _as_json(recipe.cls, record, key),
                         "files": files,
                     },
                 )
@@ -176,108 +196,12 @@ class Store:
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-        return cls.model_validate({"key": key, "path": final, **record})
+        return recipe.cls.model_validate({"key": key, "path": final, **record})
 
 
 def _as_json(cls: type[Artifact], record: Mapping[str, Any], key: str) -> Any:
     whole = cls.model_construct(key=key, path=Path(), **record)
     return whole.model_dump(mode="json", exclude={"key", "path"})
-
-
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size in bytes and SHA-256 of each file below a folder, by its relative POSIX path."""
-    return {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "sha256": file_digest(path),
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ENTRY
-    }
-
-
-def read_entry(path: Path) -> dict[str, Any]:
-    """The entry.json of an artifact's folder. Raises StoreError when it cannot be read."""
-    try:
-        entry: dict[str, Any] = json.loads((path / ENTRY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path / ENTRY} cannot be read ({error}).") from error
-    return entry
-
-
-def damage(path: Path) -> str | None:
-    """What is wrong with an artifact's files, or None when each is there with its SHA-256."""
-    try:
-        recorded = [
-            (path / name, expected["bytes"], expected["sha256"])
-            for name, expected in read_entry(path)["files"].items()
-        ]
-    except (StoreError, KeyError, TypeError, AttributeError) as error:
-        return f"{path / ENTRY} is not a whole record ({error})"
-    for file, bytes_, sha256 in recorded:
-        if not file.is_file():
-            return f"{file} is missing"
-        size = file.stat().st_size
-        if size != bytes_:
-            return f"{file} has {size:,} bytes instead of {bytes_}"
-        if digest_once(file) != sha256:
-            return f"{file} does not have its recorded SHA-256"
-    return None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that appears whole or not at all."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_text(path, text)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file that appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def discard(path: Path) -> None:
-    """Remove a folder at once: it is moved out of the way before its files are deleted."""
-    if not path.exists():
-        return
-    grave = Path(tempfile.mkdtemp(prefix=".removed-", dir=path.parent))
-    path.rename(grave / path.name)
-    shutil.rmtree(grave, ignore_errors=True)
-
-
-@contextmanager
-def writing(home: Path) -> Iterator[None]:
-    """Turn a disk that is full or cannot be written into a StoreError with its remedy."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise no_space(home) from error
-        if _concerns(home, error.filename) and (error.errno in UNWRITABLE or not home.exists()):
-            raise StoreError(
-                f"{home} cannot be written ({error.strerror}).",
-                "Set CATDOG_HOME, or --home, to a folder that you may write to.",
-            ) from error
-        raise
-
-
-def no_space(folder: Path) -> StoreError:
-    """What a user is told when the disk of a folder is full."""
-    return StoreError(
-        f"No space left while writing to {folder}.",
-        "Free some space ('catdog cache prune'), or set CATDOG_HOME to a larger disk.",
-    )
-
-
-def _concerns(home: Path, filename: str | None) -> bool:
-    """Whether a failed write was meant for the home folder, or for one above it on the way."""
-    path = Path(filename) if filename else home
-    return path.is_relative_to(home) or home.is_relative_to(path)
 
 
 def _first(error: Exception) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catdog.store.store import ENTRY, damage, describe_files, discard, write_json
+from catdog.store.files import ENTRY, damage, describe_files, discard, write_json
 
 log = logging.getLogger(__name__)
 

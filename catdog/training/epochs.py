@@ -8,6 +8,7 @@ from typing import Any
 
 from catdog.errors import TrainingError
 from catdog.progress import Progress
+from catdog.settings import Training
 from catdog.training.checkpoints import Checkpoints
 from catdog.training.seeding import seed_epoch
 
@@ -23,8 +24,7 @@ class EpochKeeper:
     """Follows one training step by step."""
 
     name: str
-    seed: int
-    epochs: int
+    training: Training
     steps: int
     """A step is a batch; so many make an epoch."""
     model: Any
@@ -50,7 +50,7 @@ class EpochKeeper:
 
     def begin_epoch(self, epoch: int, logs: Logs | None = None) -> None:
         """Fix the random numbers of an epoch (from 0)."""
-        seed_epoch(self.model, seed=self.seed, epoch=epoch)
+        seed_epoch(self.model, seed=self.training.seed, epoch=epoch)
         self.epoch_began = time.perf_counter()
 
     def end_step(self, step: int, logs: Logs) -> None:
@@ -83,14 +83,14 @@ class EpochKeeper:
         history = self.checkpoints.history
         last: Logs = history[-1] if history else {}
         ended = "val_loss" in logs
-        left = (self.epochs - len(history)) * self.steps - (0 if ended else step)
+        left = (self.training.epochs - len(history)) * self.steps - (0 if ended else step)
         pace = (self.reported - self.began) / self.steps_done
         self.on_progress(
             Progress(
                 name=self.name,
-                seed=self.seed,
+                seed=self.training.seed,
                 epoch=len(history) + (0 if ended else 1),
-                epochs=self.epochs,
+                epochs=self.training.epochs,
                 step=step,
                 steps=self.steps,
                 loss=float(logs["loss"]),

@@ -1,10 +1,10 @@
 """Train one model on stored arrays: repeatable, resumable, and with its whole history kept."""
 
-import json
 import logging
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 from catdog.fast.twin import accelerate, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
 from catdog.models import build_model, model_spec
-from catdog.photos.prefetch import load_images, load_labels
+from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import make_key
-from catdog.store.store import Store, write_json
+from catdog.store.files import write_json
+from catdog.store.store import Recipe, Store
 from catdog.training.checkpoints import Checkpoints, Row, best_row
 from catdog.training.epochs import EpochKeeper, OnProgress
 from catdog.training.pipeline import ordered_batches, steps_per_epoch, training_batches
@@ -29,73 +30,48 @@ AUGMENTED_PHOTOS = 2
 AUGMENTED_VERSIONS = 5
 
 
-def model_key(
+def recipe(
     name: str,
     arrays: Arrays,
-    *,
-    epochs: int,
-    seed: int,
-    batch_size: int,
+    training: Training,
     weights: Weights | None,
-) -> str:
-    """The key of a trained model. The number of threads and processes does not count."""
-    return make_key(
-        code=("catdog.training.train",),
+    *,
+    store: Store,
+    on_progress: OnProgress = lambda progress: None,
+) -> Recipe[TrainedModel]:
+    """How a model is trained, from its last finished epoch on, and its best epoch's weights kept.
+
+    The number of threads and processes does not count.
+    weights: only pretrained models use them.
+    store: where an interrupted training leaves its state.
+    Raises TrainingError for an unknown model; to make it, when the loss is no longer a number.
+    """
+    weights = weights if model_spec(name).pretrained else None
+    key = make_key(
+        code=(__name__,),
         libraries=("tensorflow", "keras", "numpy"),
         name=name,
         arrays=arrays.content,
-        epochs=epochs,
-        seed=seed,
-        batch_size=batch_size,
-        weights=weights.sha256 if weights and model_spec(name).pretrained else None,
+        weights=weights.sha256 if weights else None,
+        **training.model_dump(),
     )
 
-
-def train(
-    name: str,
-    arrays: Arrays,
-    *,
-    epochs: int,
-    seed: int,
-    batch_size: int,
-    weights: Weights | None,
-    store: Store,
-    on_progress: OnProgress = lambda progress: None,
-) -> TrainedModel:
-    """Train a model, or go on from its last finished epoch, and store the best epoch's weights.
-
-    Raises TrainingError for an unknown model and when the loss is no longer a number.
-    """
-    key = model_key(name, arrays, epochs=epochs, seed=seed, batch_size=batch_size, weights=weights)
-
     def make(folder: Path) -> Mapping[str, Any]:
-        job = _Training(name, arrays, epochs, seed, batch_size, weights, on_progress)
         work = store.work(f"training/{key}")
-        record = job.run(Checkpoints(work), folder)
+        record = _Job(name, arrays, training, weights, on_progress).run(Checkpoints(work), folder)
         shutil.rmtree(work, ignore_errors=True)
         return record
 
-    return store.obtain(TrainedModel, key, make)
+    return Recipe(TrainedModel, key, make)
 
 
-class _Training:
-    def __init__(
-        self,
-        name: str,
-        arrays: Arrays,
-        epochs: int,
-        seed: int,
-        batch_size: int,
-        weights: Weights | None,
-        on_progress: OnProgress,
-    ) -> None:
-        self.name = name
-        self.arrays = arrays
-        self.epochs = epochs
-        self.seed = seed
-        self.batch_size = batch_size
-        self.weights = weights if model_spec(name).pretrained else None
-        self.on_progress = on_progress
+@dataclass(frozen=True)
+class _Job:
+    name: str
+    arrays: Arrays
+    training: Training
+    weights: Weights | None
+    on_progress: OnProgress
 
     def run(self, checkpoints: Checkpoints, folder: Path) -> Mapping[str, Any]:
         model = self._build()
@@ -103,8 +79,8 @@ class _Training:
         checkpoints.restore(model)
         first = len(checkpoints.history)
         if first:
-            log.info("%s goes on after epoch %d of %d", self.name, first, self.epochs)
-        if first < self.epochs:
+            log.info("%s goes on after epoch %d of %d", self.name, first, self.training.epochs)
+        if first < self.training.epochs:
             self._fit(model, twin, checkpoints, first)
         checkpoints.load_best(model)
         return self._write(model, checkpoints.history, folder)
@@ -115,31 +91,29 @@ class _Training:
         model = build_model(
             self.name, classes=len(self.arrays.classes), image_size=image_size, base=base
         )
-        seed_weights(model, self.seed)
+        seed_weights(model, self.training.seed)
         if self.weights:
             fill_base(base, self.weights)
         return model
 
     def _fit(self, model: Any, twin: Any, checkpoints: Checkpoints, first: int) -> None:
         batches = training_batches(
-            load_images(self.arrays, "train"),
-            load_labels(self.arrays, "train"),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            epochs=range(first, self.epochs),
+            self.arrays.images("train"),
+            self.arrays.labels("train"),
+            batch_size=self.training.batch_size,
+            seed=self.training.seed,
+            epochs=range(first, self.training.epochs),
         )
         validation = ordered_batches(
-            load_images(self.arrays, "validation"),
-            load_labels(self.arrays, "validation"),
-            batch_size=self.batch_size,
+            self.arrays.images("validation"),
+            self.arrays.labels("validation"),
+            batch_size=self.training.batch_size,
         )
-        steps = steps_per_epoch(self.arrays.counts["train"], self.batch_size)
-        keeper = EpochKeeper(
-            self.name, self.seed, self.epochs, steps, model, checkpoints, self.on_progress
-        )
+        steps = steps_per_epoch(self.arrays.counts["train"], self.training.batch_size)
+        keeper = EpochKeeper(self.name, self.training, steps, model, checkpoints, self.on_progress)
         twin.fit(
             batches,
-            epochs=self.epochs,
+            epochs=self.training.epochs,
             initial_epoch=first,
             steps_per_epoch=steps,
             shuffle=False,
@@ -164,10 +138,10 @@ class _Training:
         write_json(folder / "model.json", self._facts(history, best, seconds))
         return {
             "name": self.name,
-            "seed": self.seed,
+            "seed": self.training.seed,
             "classes": self.arrays.classes,
             "image_size": self.arrays.image_size,
-            "epochs": self.epochs,
+            "epochs": self.training.epochs,
             "best_epoch": int(best["epoch"]),
             "parameters": model.count_params(),
             "trainable_parameters": sum(
@@ -181,9 +155,7 @@ class _Training:
     def _facts(self, history: list[Row], best: Row, seconds: float) -> dict[str, Any]:
         return {
             "name": self.name,
-            "seed": self.seed,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
+            **self.training.model_dump(),
             "classes": list(self.arrays.classes),
             "image_size": self.arrays.image_size,
             "data_digest": self.arrays.content,
@@ -202,7 +174,7 @@ def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:
     layers = [layer for layer in model.layers if layer.name.startswith("random_")]
     if not layers:
         return None
-    images = load_images(arrays, "train")[:AUGMENTED_PHOTOS]
+    images = arrays.images("train")[:AUGMENTED_PHOTOS]
     seed_epoch(model, seed=0, epoch=0)
     versions = [images]
     for _ in range(AUGMENTED_VERSIONS):
@@ -217,16 +189,3 @@ def _described(weights: Weights | None) -> dict[str, str] | None:
     if weights is None:
         return None
     return {"source": weights.source, "sha256": weights.sha256, "note": weights.note}
-
-
-def load_history(model: TrainedModel) -> Any:
-    """The history of a trained model as a DataFrame, one row an epoch."""
-    import pandas as pd
-
-    return pd.read_csv(model.file("history.csv"))
-
-
-def load_facts(model: TrainedModel) -> dict[str, Any]:
-    """The `model.json` of a trained model."""
-    facts: dict[str, Any] = json.loads(model.file("model.json").read_text(encoding="utf-8"))
-    return facts

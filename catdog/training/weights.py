@@ -14,7 +14,7 @@ import httpx
 
 from catdog.errors import TrainingError
 from catdog.store.digest import file_digest
-from catdog.store.store import write_text, writing
+from catdog.store.files import write_text, writing
 
 log = logging.getLogger(__name__)
 

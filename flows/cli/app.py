@@ -5,14 +5,15 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from rich.console import Console
 
 from catdog.errors import CatdogError
 from catdog.settings import Settings
+from flows.cli.terminal import Home, Switch, err, one_line, out, share, use
+from flows.parameters import flags
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
 
@@ -25,16 +26,6 @@ LONGEST_DAYS = 36_500
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
 
-
-def one_line(error: Exception) -> str:
-    """What the user is told: the same shape for a wrong flag as for any other problem."""
-    from rich.markup import escape
-
-    return f"[bold red]Error:[/] {escape(str(error))}"
-
-
-out = Console(markup=False, highlight=False)  # names of files and classes are no markup
-err = Console(stderr=True, soft_wrap=True)
 
 app = App(
     name="catdog",
@@ -59,58 +50,16 @@ app.command(
 )
 
 
-def setting(name: str) -> Parameter:
-    """A flag that stands for a setting: its text and default come from there."""
-    field = Settings.model_fields[name]
-    default = field.default_factory() if field.default_factory else field.default  # type: ignore[call-arg]
-    text = _as_typed(default)
-    shown = f" [default: {text}]" if text else ""
-    return Parameter(help=f"{field.description}{shown}", show_default=False)
-
-
-def _as_typed(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ",".join(default)
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if isinstance(default, float):
-        return f"{default:.3g}"
-    return "" if default is None else str(default)
-
-
-Home = Annotated[Path | None, setting("home")]
-Switch = Annotated[bool, Parameter(negative="", show_default=False)]
-
-
 @app.command
-def run(
-    *,
-    source: Annotated[str | None, setting("source")] = None,
-    models: Annotated[str | None, setting("models")] = None,
-    epochs: Annotated[int | None, setting("epochs")] = None,
-    seed: Annotated[int | None, setting("seed")] = None,
-    repeats: Annotated[int | None, setting("repeats")] = None,
-    parallel: Annotated[int | None, setting("parallel")] = None,
-    runner: Annotated[str | None, setting("runner")] = None,
-    dask_address: Annotated[str | None, setting("dask_address")] = None,
-    batch_size: Annotated[int | None, setting("batch_size")] = None,
-    image_size: Annotated[int | None, setting("image_size")] = None,
-    validation_share: Annotated[float | None, setting("validation_share")] = None,
-    test_share: Annotated[float | None, setting("test_share")] = None,
-    duplicates: Annotated[str | None, setting("duplicates")] = None,
-    weights: Annotated[str | None, setting("weights")] = None,
-    promote: Annotated[bool | None, setting("promote")] = None,
-    class_margin: Annotated[float | None, setting("class_margin")] = None,
-    force: Annotated[bool | None, setting("force")] = None,
-    home: Home = None,
-) -> None:
+@flags
+def run(settings: Settings) -> None:
     """Run the whole pipeline: photos in, models trained in parallel, a comparison out.
 
     Ctrl-C ends it at once; the same command goes on from the last finished epoch of each model.
     """
-    settings = use(**locals())
     from flows.cli.run import run_flow
 
+    share(settings)
     run_flow(settings, out)
 
 
@@ -139,7 +88,7 @@ def predict(
     """
     from flows.cli.predict import predict_photos
 
-    home_folder = use(home=home).home
+    home_folder = use(home)
     return predict_photos(photos, model=model, as_json=json, csv=csv, home=home_folder)
 
 
@@ -156,7 +105,7 @@ def runs(*, home: Home = None) -> None:
     """List past runs with their scores."""
     from flows.cli.listing import print_runs
 
-    print_runs(use(home=home).home, out)
+    print_runs(use(home), out)
 
 
 @app.command
@@ -176,7 +125,7 @@ def report(
     """
     from flows.cli.past import render_report
 
-    render_report(name, use(home=home).home, out, show=show)
+    render_report(name, use(home), out, show=show)
 
 
 @app.command
@@ -192,7 +141,7 @@ def compare(first: str, second: str, /, *, home: Home = None) -> None:
     """
     from flows.cli.past import print_comparison
 
-    print_comparison(first, second, use(home=home).home, out)
+    print_comparison(first, second, use(home), out)
 
 
 @cache_app.command(name="list")
@@ -200,7 +149,7 @@ def cache_list(*, home: Home = None) -> None:
     """List the stored artifacts with their sizes."""
     from flows.cli.listing import print_artifacts
 
-    print_artifacts(use(home=home).home, out)
+    print_artifacts(use(home), out)
 
 
 @cache_app.command(name="size")
@@ -208,7 +157,7 @@ def cache_size(*, home: Home = None) -> None:
     """Print how much space the artifacts take, by kind."""
     from flows.cli.listing import print_sizes
 
-    print_sizes(use(home=home).home, out)
+    print_sizes(use(home), out)
 
 
 @cache_app.command(name="prune")
@@ -229,7 +178,7 @@ def cache_prune(
     """
     from flows.cli.listing import prune
 
-    prune(use(home=home).home, out, days=days, dry_run=dry_run)
+    prune(use(home), out, days=days, dry_run=dry_run)
 
 
 @cache_app.command(name="verify")
@@ -237,14 +186,7 @@ def cache_verify(*, home: Home = None) -> int:
     """Check every artifact against its digests; a damaged one is made again when needed."""
     from flows.cli.listing import verify
 
-    return verify(use(home=home).home, out)
-
-
-def use(**given: Any) -> Settings:
-    """Load the settings, and let this process and its children find the same home."""
-    settings = Settings.load(**given)
-    os.environ["CATDOG_HOME"] = str(settings.home)
-    return settings
+    return verify(use(home), out)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from catdog.progress import Progress, read_progress, read_stage
-from catdog.wording import percent
+from catdog.wording import clock, percent
 
 REFRESHES_PER_SECOND = 4
 POLL_SECONDS = 0.5
@@ -64,7 +63,7 @@ def progress_table(progress: dict[tuple[str, int], Progress]) -> Table:
             f"{state.loss:.4f}",
             percent(state.accuracy),
             "" if state.val_accuracy is None else percent(state.val_accuracy),
-            "done" if state.done else duration(state.seconds_left),
+            "done" if state.done else clock(state.seconds_left),
         )
     return table
 
@@ -110,10 +109,5 @@ def _line(state: Progress) -> str:
     return (
         f"{state.name:<14} seed {state.seed}  epoch {state.finished_epochs}/{state.epochs}  "
         f"loss {state.epoch_loss or 0:.4f}  accuracy {percent(state.epoch_accuracy or 0)}  "
-        f"validation {percent(state.val_accuracy or 0)}  left {duration(state.seconds_left)}"
+        f"validation {percent(state.val_accuracy or 0)}  left {clock(state.seconds_left)}"
     )
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as h:mm:ss, or nothing when they are not known."""
-    return "" if seconds is None else str(timedelta(seconds=round(seconds)))

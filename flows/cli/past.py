@@ -2,40 +2,27 @@
 
 import webbrowser
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
-from catdog.comparison.compare import ModelResult
 from catdog.comparison.pairing import RunComparison, compare_runs
 from catdog.errors import CatdogError, StoreError
-from catdog.report.write import load_changes, write_report
-from catdog.runs import Run, Score, load_run, save_run
-from catdog.settings import Settings
-from catdog.store.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
-from catdog.store.store import Artifact, Store
+from catdog.report.write import write_report
+from catdog.runs import load_run, save_run, study_of
+from catdog.store.store import Store
 from catdog.wording import percent, span
-
-A = TypeVar("A", bound=Artifact)
 
 
 def render_report(name: str, home: Path, console: Console, *, show: bool) -> None:
     """Write a run's report again from what is stored, and open it when asked.
 
-    Raises StoreError when there is no such run, or an artifact of it was pruned.
+    Raises StoreError when there is no such run, an artifact of it was pruned, or a
+    setting of it is gone.
     """
     store = Store(home)
     run = load_run(name, store)
-    report = write_report(
-        _stored(Photos, run, "photos", store),
-        _stored(Manifest, run, "manifest", store),
-        _stored(Arrays, run, "arrays", store),
-        [_result(score, run, store) for score in run.scores],
-        settings=Settings.model_validate(run.settings).described(),
-        changes=load_changes(run.folder),
-        store=store,
-    )
+    report = write_report(study_of(run, store), store)
     save_run(run, report, store)
     page = run.folder / "report.html"
     console.print(f"Report: {page}", soft_wrap=True)
@@ -70,24 +57,3 @@ def _print(compared: RunComparison, console: Console) -> None:
         console.print(pair.sentence, soft_wrap=True)
     for missing in (*compared.only_first, *compared.only_second):
         console.print(f"{missing} is in one run only and was not compared.")
-
-
-def _stored(cls: type[A], run: Run, label: str, store: Store) -> A:
-    if found := store.find(cls, run.artifacts[label]):
-        return found
-    raise StoreError(
-        f"The {label} of run {run.id} is no longer stored.",
-        f"Its first report is still in {run.folder}; the same 'catdog run' makes all again.",
-    )
-
-
-def _result(score: Score, run: Run, store: Store) -> ModelResult:
-    if score.error:
-        return ModelResult(name=score.name, seed=score.seed, error=score.error)
-    label = f"{score.name} {score.seed}"
-    return ModelResult(
-        name=score.name,
-        seed=score.seed,
-        model=_stored(TrainedModel, run, f"model {label}", store),
-        predictions=_stored(Predictions, run, f"predictions {label}", store),
-    )

@@ -10,15 +10,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from catdog.champion.registry import Registry
+from catdog.champion.candidates import choose_model
 from catdog.errors import StoreError
-from catdog.machine import available_cores, import_tensorflow, tensorflow_environment
-from catdog.runs import Run, load_runs
+from catdog.machine import (
+    available_cores,
+    divert_native_stderr,
+    import_tensorflow,
+    tensorflow_environment,
+)
 from catdog.store.artifacts import TrainedModel
 from catdog.store.store import Store
 from catdog.training.predict import Prediction, find_photos, predict
 from catdog.wording import percent
-from flows.processes import divert_stderr
 
 
 def predict_photos(
@@ -29,7 +32,7 @@ def predict_photos(
     store = Store(home)
     trained = choose_model(store, model)
     os.environ.update(tensorflow_environment(available_cores()))
-    divert_stderr(store.work("logs") / "predict.log")
+    divert_native_stderr(store.work("logs") / "predict.log")
     import_tensorflow()
     predictions = list(predict(trained, files))
     if csv:
@@ -42,27 +45,6 @@ def predict_photos(
     for prediction in unreadable:
         print(f"{prediction.path}: {prediction.error}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
-
-
-def choose_model(store: Store, name: str | None) -> TrainedModel:
-    """The model of this name in the newest run that has it; without a name, the champion.
-
-    Where there is no champion, the newest run's best on validation: the test photos are for
-    judging, not for choosing. Raises StoreError when there is none.
-    """
-    if name is None and (champion := Registry(store.home).champion_model()):
-        return champion
-    for run in reversed(load_runs(store)):
-        scores = [score for score in run.scores if not score.error and name in (None, score.name)]
-        for score in sorted(scores, key=lambda score: -(score.validation_accuracy or 0)):
-            if model := _stored(run, store, f"model {score.name} {score.seed}"):
-                return model
-    what = f"'{name}'" if name else "model"
-    raise StoreError(f"There is no trained {what} in {store.home}.", "Train one: 'catdog run'.")
-
-
-def _stored(run: Run, store: Store, label: str) -> TrainedModel | None:
-    return store.find(TrainedModel, run.artifacts[label])
 
 
 def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None:

@@ -1,29 +1,23 @@
 """Start the flow from the command line, with a server to report to and a view to watch."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from catdog.champion.registry import Registry
 from catdog.progress import progress_folder, write_stage
-from catdog.runs import Run
+from catdog.runs import ModelsFailedError, Run
 from catdog.settings import Settings
 from catdog.sources.download import require_source
-from catdog.store.store import writing
-from catdog.wording import percent
-from flows.cli.champion import print_decision
-from flows.cli.live import duration, live_view
-from flows.server import prefect_server
-
-PREFECT_ENVIRONMENT = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "catdog",
-}
-"""No call home, and our own log in the UI."""
+from catdog.store.files import writing
+from catdog.wording import clock, percent
+from flows.cli.live import live_view
+from flows.cli.terminal import say
+from flows.server import prefect_server, set_prefect_up
 
 
 def run_flow(settings: Settings, console: Console) -> None:
@@ -33,8 +27,7 @@ def run_flow(settings: Settings, console: Console) -> None:
     first.
     """
     require_source(settings.source)
-    for name, value in PREFECT_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_prefect_up()
     folder = progress_folder(settings.home)
     with writing(settings.home):
         write_stage(folder, "Starting the Prefect server")
@@ -43,10 +36,9 @@ def run_flow(settings: Settings, console: Console) -> None:
             stack.enter_context(live_view(folder, console))
             stack.enter_context(prefect_server(settings.home))
             run = _call(settings)
-    except Exception as error:
-        if isinstance(failed := getattr(error, "run", None), Run):
-            print_run(failed, console)
-            print_decision(failed, settings.home)
+    except ModelsFailedError as error:
+        print_run(error.run, console)
+        print_decision(error.run, settings.home)
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -61,9 +53,17 @@ def _call(settings: Settings) -> Run:
     return run
 
 
+def print_decision(run: Run, home: Path) -> None:
+    """Print what became of a run's challenger, if it had one."""
+    for decision in reversed(Registry(home).decisions()):
+        if decision.challenger and decision.challenger.run == run.id:
+            say(f"Champion: {decision.sentence}")
+            return
+
+
 def print_run(run: Run, console: Console) -> None:
     """Print a run's comparison table, what was reused, and where its report is."""
-    console.print(f"Comparison on {run.settings['source']}", soft_wrap=True)
+    console.print(f"Comparison on {run.source}", soft_wrap=True)
     console.print(_scores(run))
     for line in _remarks(run):
         console.print(line)
@@ -86,7 +86,7 @@ def _scores(run: Run) -> Table:
                 str(score.seed),
                 percent(score.validation_accuracy or 0),
                 percent(score.test_accuracy or 0),
-                duration(score.seconds),
+                clock(score.seconds),
             )
     return table
 
@@ -100,4 +100,4 @@ def _remarks(run: Run) -> Iterator[str]:
         yield f"Nothing changed since run {run.unchanged_since}."
     if run.reused:
         yield f"Reused: {', '.join(run.reused)}."
-    yield f"Took {duration((run.ended - run.began).total_seconds())}."
+    yield f"Took {clock((run.ended - run.began).total_seconds())}."

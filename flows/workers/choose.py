@@ -6,9 +6,8 @@ from catdog.errors import SettingsError
 from catdog.machine import available_cores, visible_gpus
 from catdog.settings import Settings
 from catdog.store.store import Store
-from flows.processes import plan
 from flows.workers.process import ProcessWorkers
-from flows.workers.team import Workers
+from flows.workers.team import Workers, plan
 
 
 def choose_workers(settings: Settings, store: Store, progress_folder: Path) -> Workers:

@@ -13,8 +13,8 @@ from prefect.task_runners import ProcessPoolTaskRunner
 
 from catdog.machine import tensorflow_environment, visible_gpus
 from catdog.store.store import Store
-from flows.processes import Plan, start_training_process
-from flows.workers.team import Job
+from flows.processes import start_training_process
+from flows.workers.team import Job, Plan
 
 
 class _PoolOfOne(ProcessPoolTaskRunner):

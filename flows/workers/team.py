@@ -21,13 +21,13 @@ from prefect.futures import PrefectFuture
 from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
 
-from catdog.comparison.compare import ModelResult
 from catdog.errors import CatdogError, TrainingError
 from catdog.models import model_spec
-from catdog.store.artifacts import Arrays, Predictions, TrainedModel
-from catdog.store.store import Store
-from catdog.training.evaluate import predictions_key
-from catdog.training.train import model_key
+from catdog.settings import Training
+from catdog.store.artifacts import Arrays, ModelResult, Predictions, TrainedModel
+from catdog.store.store import Recipe, Store
+from catdog.training.evaluate import recipe as evaluate_recipe
+from catdog.training.train import recipe
 from catdog.training.weights import Weights
 from tasks.evaluate import evaluate
 from tasks.train import train
@@ -42,24 +42,41 @@ STOP_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
+class Plan:
+    """So many models at a time, each with so many threads: their product is at most the cores."""
+
+    processes: int
+    threads: int
+
+
+def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
+    """Share the cores among the jobs.
+
+    parallel: the most jobs at a time; without it one a core. On GPUs one a GPU at most: two that
+    share one take as long as one after the other.
+    """
+    processes = max(1, min(jobs, parallel or cores, gpus or cores, cores))
+    return Plan(processes=processes, threads=max(1, cores // processes))
+
+
+@dataclass(frozen=True)
 class Job:
     """One model to train with one seed."""
 
     name: str
-    seed: int
     arrays: Arrays
-    epochs: int
-    batch_size: int
+    training: Training
     weights: Weights | None
+    """Of a pretrained model."""
 
-    def training(self) -> dict[str, Any]:
-        """What the training of this model depends on, by the name of the parameter."""
-        return {
-            "epochs": self.epochs,
-            "seed": self.seed,
-            "batch_size": self.batch_size,
-            "weights": self.weights if model_spec(self.name).pretrained else None,
-        }
+    @property
+    def seed(self) -> int:
+        """The seed of its training."""
+        return self.training.seed
+
+    def recipe(self, store: Store) -> Recipe[TrainedModel]:
+        """How its model is trained."""
+        return recipe(self.name, self.arrays, self.training, self.weights, store=store)
 
 
 class Workers(Protocol):
@@ -125,23 +142,27 @@ class _Team:
                 raise
             reason = describe(error)
             log.error("%s failed: %s", job.name, reason)
-            return ModelResult(
-                name=job.name, seed=job.seed, model=None, predictions=None, error=reason
-            )
-        return ModelResult(
-            name=job.name, seed=job.seed, model=model, predictions=predictions, error=None
-        )
+            return ModelResult(name=job.name, seed=job.seed, error=reason)
+        return ModelResult(name=job.name, seed=job.seed, model=model, predictions=predictions)
 
     def _cached(self, job: Job) -> tuple[TrainedModel, Predictions] | None:
         """Answer from the store where all is there: starting a process takes seconds."""
-        key = model_key(job.name, job.arrays, **job.training())
-        model = self.store.find(TrainedModel, key)
+        model = self.store.find(TrainedModel, job.recipe(self.store).key)
         if model is None:
             return None
-        if self.store.find(Predictions, predictions_key(model, job.arrays)) is None:
+        if self.store.find(Predictions, evaluate_recipe(model, job.arrays).key) is None:
             return None
-        model = train(job.name, job.arrays, **job.training(), progress_folder=self.progress_folder)
+        model = train(**self._parameters(job))
         return model, evaluate(model, job.arrays)
+
+    def _parameters(self, job: Job) -> dict[str, Any]:
+        return {
+            "name": job.name,
+            "arrays": job.arrays,
+            "training": job.training,
+            "weights": job.weights,
+            "progress_folder": self.progress_folder,
+        }
 
     def _try(self, job: Job) -> tuple[TrainedModel, Predictions]:
         for attempt in range(1, ATTEMPTS + 1):
@@ -150,12 +171,7 @@ class _Team:
             future: PrefectFuture[Any] | None = None
             try:
                 with self.workers.runner(job) as runner:
-                    parameters = {
-                        "name": job.name,
-                        "arrays": job.arrays,
-                        "progress_folder": self.progress_folder,
-                    }
-                    future = runner.submit(train, parameters | job.training())
+                    future = runner.submit(train, self._parameters(job))
                     model = future.result()
                     future = runner.submit(evaluate, {"model": model, "arrays": job.arrays})
                     return model, future.result()

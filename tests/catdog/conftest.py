@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from catdog.comparison.compare import ModelResult
-from catdog.store.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
-from catdog.store.store import Store
+from catdog.comparison.compare import Study
+from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
+from catdog.store.store import Recipe, Store
 
 SIZE = 24
 COUNTS = {"train": 20, "validation": 60, "test": 96}
@@ -27,6 +27,14 @@ class Run:
     manifest: Manifest
     arrays: Arrays
     results: list[ModelResult]
+
+    def study(self, **options: Any) -> Study:
+        """What its report is made from, but for what is given."""
+        return Study(
+            **{"photos": self.photos, "manifest": self.manifest, "arrays": self.arrays}
+            | {"results": self.results}
+            | options
+        )
 
 
 def paths(split: str, label: str, counts: Mapping[str, int]) -> list[str]:
@@ -53,9 +61,9 @@ def make_run(
 ) -> Run:
     """Artifacts of a run whose models name this share of the held-out photos rightly."""
     store = Store(home)
-    photos = store.obtain(Photos, "photos", lambda f: _photos(f, classes, counts, origin))
-    manifest = store.obtain(Manifest, "manifest", lambda f: _manifest(f, classes, counts))
-    arrays = store.obtain(Arrays, "arrays", lambda f: _arrays(f, classes, counts, pictures))
+    photos = store.obtain(Recipe(Photos, "photos", lambda f: _photos(f, classes, counts, origin)))
+    manifest = store.obtain(Recipe(Manifest, "manifest", lambda f: _manifest(f, classes, counts)))
+    arrays = store.obtain(Recipe(Arrays, "arrays", lambda f: _arrays(f, classes, counts, pictures)))
     chosen = {"baseline": 0.6, "transfer": 0.97} if accuracies is None else accuracies
     results = [
         _result(store, arrays, name, seed, accuracy, counts)
@@ -167,14 +175,18 @@ def _result(
 ) -> ModelResult:
     rng = np.random.default_rng([seed, *name.encode()])
     model = store.obtain(
-        TrainedModel,
-        f"{name}{seed}",
-        lambda folder: _model(folder, arrays, name, seed, accuracy, rng),
+        Recipe(
+            TrainedModel,
+            f"{name}{seed}",
+            lambda folder: _model(folder, arrays, name, seed, accuracy, rng),
+        )
     )
     predictions = store.obtain(
-        Predictions,
-        f"{name}{seed}",
-        lambda folder: _predictions(folder, arrays, name, seed, accuracy, counts, rng),
+        Recipe(
+            Predictions,
+            f"{name}{seed}",
+            lambda folder: _predictions(folder, arrays, name, seed, accuracy, counts, rng),
+        )
     )
     return ModelResult(name=name, seed=seed, model=model, predictions=predictions)
 

@@ -1,8 +1,10 @@
-"""How TensorFlow is imported for a short-lived process."""
+"""How TensorFlow is imported for a short-lived process, and where native code writes to."""
 
 import gc
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,24 @@ def test_a_collector_that_was_off_stays_off() -> None:
     gc.disable()
     import_tensorflow()
     assert not gc.isenabled()
+
+
+def test_native_code_no_longer_writes_to_the_terminal_but_python_does(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from pathlib import Path
+from catdog.machine import divert_native_stderr
+divert_native_stderr(Path(sys.argv[1]))
+os.write(2, b"noise of native code")
+print("for the user", file=sys.stderr)
+"""
+    log = tmp_path / "native.log"
+    done = subprocess.run(  # noqa: S603  our own script
+        [sys.executable, "-c", script, str(log)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == "for the user\n"
+    assert log.read_text() == "noise of native code"

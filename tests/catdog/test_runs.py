@@ -7,9 +7,9 @@ import pytest
 
 from catdog import runs as module
 from catdog.errors import StoreError
-from catdog.runs import Run, Score, load_run, load_runs, run_id, runs_folder, save_run
+from catdog.runs import Run, Score, load_run, load_runs, run_id, runs_folder, save_run, study_of
 from catdog.store.artifacts import Report
-from catdog.store.store import Store
+from catdog.store.store import Recipe, Store
 
 BEGAN = datetime(2026, 5, 4, 12, 30, 15, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def report(store: Store) -> Report:
         (folder / "pictures" / "a.png").write_bytes(b"png")
         return {}
 
-    return store.obtain(Report, "report", make)
+    return store.obtain(Recipe(Report, "report", make))
 
 
 def made(store: Store, *, hours: int = 0, source: str = "sample", failed: bool = False) -> Run:
@@ -69,6 +69,16 @@ def test_a_run_whose_models_all_failed_has_no_report(store: Store) -> None:
     save_run(run, None, store)
     assert [path.name for path in run.folder.iterdir()] == ["run.json"]
     assert [score.name for score in load_runs(store)[0].failed] == ["transfer"]
+
+
+def test_a_run_with_a_setting_that_is_gone_is_told_in_one_line(store: Store) -> None:
+    run = made(store)
+    older = run.model_copy(update={"settings": run.settings | {"dropout": 0.2}})
+    with pytest.raises(StoreError, match="another version of catdog") as caught:
+        study_of(older, store)
+    assert "dropout" in caught.value.problem
+    assert str(run.folder) in caught.value.remedy
+    assert "\n" not in str(caught.value)
 
 
 def test_runs_are_in_the_order_of_time_whatever_their_source(store: Store) -> None:

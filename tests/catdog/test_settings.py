@@ -74,7 +74,7 @@ def test_an_empty_variable_is_as_good_as_none(environment: pytest.MonkeyPatch) -
     [
         ("CATDOG_EPOCH", "Did you mean CATDOG_EPOCHS?"),
         ("CATDOG_modles", "Did you mean CATDOG_MODELS?"),
-        ("CATDOG_QQQQQQQQ", "Choose from CATDOG_HOME, CATDOG_SOURCE, CATDOG_MODELS"),
+        ("CATDOG_QQQQQQQQ", "Choose from CATDOG_SOURCE, CATDOG_MODELS"),
     ],
 )
 def test_an_unknown_variable_is_an_error_that_helps(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from catdog.settings import Training
 from flows import retraining
 from flows.retraining import forget_models
 from flows.workers.team import Job
@@ -22,7 +23,7 @@ def test_a_scheduled_run_forgets_what_was_trained_after_it_was_planned(
     context = SimpleNamespace(get=lambda: SimpleNamespace(flow_run=run))
     monkeypatch.setattr(retraining, "FlowRunContext", context)
     forgotten = []
-    store: Any = SimpleNamespace(forget=lambda kind, key, before: forgotten.append(before))
+    store: Any = SimpleNamespace(forget=lambda recipe, before: forgotten.append(before))
     arrays: Any = SimpleNamespace(content="photos")
-    forget_models([Job("baseline", 1, arrays, 1, 32, None)], store)
+    forget_models([Job("baseline", arrays, Training(), None)], store)
     assert forgotten == [DUE]

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 from prefect.transactions import transaction
 
-from catdog.store.store import Artifact, Store
+from catdog.store.store import Artifact, Recipe, Store
 from tasks.caching import obtained
 
 KEY = "0123456789abcdef"
@@ -25,7 +25,7 @@ def write(folder: Path) -> dict[str, str]:
 
 
 def note(store: Store) -> Note:
-    return store.obtain(Note, KEY, write)
+    return store.obtain(Recipe(Note, KEY, write))
 
 
 @pytest.fixture

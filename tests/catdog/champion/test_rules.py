@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from catdog.champion.registry import Registry
 from catdog.champion.rules import Decision, Entrant, entrant, rule
 from catdog.errors import StoreError
+from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.housekeeping import prune
-from catdog.store.store import Store
+from catdog.store.store import Recipe, Store
 
-MARGIN = 0.05
+PROMOTION = Promotion(class_margin=0.05)
 A_CLASS = 50
 """Test photos of each class."""
 CLASSES = ("cats", "dogs")
@@ -48,15 +49,21 @@ def make(
     rows = [(label, i) for label in classes for i in photos]
     names = [f"test/{label}/{i}.jpg" for label, i in rows]
     manifest = store.obtain(
-        Manifest,
-        f"manifest-{photos.start}-{photos.stop}-{classes[0]}",
-        lambda f: _write_manifest(f, rows, names, classes),
+        Recipe(
+            Manifest,
+            f"manifest-{photos.start}-{photos.stop}-{classes[0]}",
+            lambda f: _write_manifest(f, rows, names, classes),
+        )
     )
-    model = store.obtain(TrainedModel, f"model-{name}", lambda f: _write_model(f, name, classes))
+    model = store.obtain(
+        Recipe(TrainedModel, f"model-{name}", lambda f: _write_model(f, name, classes))
+    )
     predictions = store.obtain(
-        Predictions,
-        f"predictions-{name}",
-        lambda f: _write_predictions(f, name, rows, names, classes, right),
+        Recipe(
+            Predictions,
+            f"predictions-{name}",
+            lambda f: _write_predictions(f, name, rows, names, classes, right),
+        )
     )
     return entrant(model, predictions, manifest, run=f"run-{name}", origin=origin)
 
@@ -137,7 +144,7 @@ def damage_champion(registry: Registry) -> None:
 def test_the_first_model_is_champion(store: Store, registry: Registry) -> None:
     assert registry.champion() is None
     assert registry.champion_model() is None
-    decision = registry.challenge(make(store, "a"), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "a"), PROMOTION)
     assert (decision.outcome, decision.reason, decision.number) == ("promoted", "first", 1)
     assert "90.0 % of 100 test photos right" in decision.sentence
     assert reign(registry) == "a"
@@ -156,8 +163,8 @@ def test_the_first_model_is_champion(store: Store, registry: Registry) -> None:
 def test_only_a_model_that_is_better_by_more_than_chance_takes_the_place(
     store: Store, registry: Registry, right: tuple[int, int], outcome: str, reason: str
 ) -> None:
-    registry.challenge(make(store, "old"), class_margin=MARGIN)
-    decision = registry.challenge(make(store, "new", right=right), class_margin=MARGIN)
+    registry.challenge(make(store, "old"), PROMOTION)
+    decision = registry.challenge(make(store, "new", right=right), PROMOTION)
     assert (decision.outcome, decision.reason) == (outcome, reason)
     assert reign(registry) == ("new" if outcome == "promoted" else "old")
     assert decision.evidence
@@ -166,8 +173,8 @@ def test_only_a_model_that_is_better_by_more_than_chance_takes_the_place(
 
 
 def test_the_sentence_carries_the_numbers(store: Store, registry: Registry) -> None:
-    registry.challenge(make(store, "old"), class_margin=MARGIN)
-    decision = registry.challenge(make(store, "new", right=(50, 50)), class_margin=MARGIN)
+    registry.challenge(make(store, "old"), PROMOTION)
+    decision = registry.challenge(make(store, "new", right=(50, 50)), PROMOTION)
     for part in ("+10.0 points", "100 test photos", "10 only right by the challenger", "0.002"):
         assert part in decision.sentence
 
@@ -176,8 +183,10 @@ def test_the_sentence_carries_the_numbers(store: Store, registry: Registry) -> N
 def test_a_better_model_that_is_worse_on_a_class_is_refused_beyond_the_margin(
     store: Store, registry: Registry, margin: float, outcome: str
 ) -> None:
-    registry.challenge(make(store, "old", right=(25, 48)), class_margin=margin)
-    decision = registry.challenge(make(store, "new", right=(50, 41)), class_margin=margin)
+    registry.challenge(make(store, "old", right=(25, 48)), Promotion(class_margin=margin))
+    decision = registry.challenge(
+        make(store, "new", right=(50, 41)), Promotion(class_margin=margin)
+    )
     assert decision.outcome == outcome
     if outcome == "kept":
         assert decision.reason == "worse on a class"
@@ -187,15 +196,15 @@ def test_a_better_model_that_is_worse_on_a_class_is_refused_beyond_the_margin(
 def test_a_champion_that_names_every_photo_the_same_has_no_class_to_lose(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "old", right=(A_CLASS, 0)), class_margin=MARGIN)
-    decision = registry.challenge(make(store, "new", right=(40, 45)), class_margin=MARGIN)
+    registry.challenge(make(store, "old", right=(A_CLASS, 0)), PROMOTION)
+    decision = registry.challenge(make(store, "new", right=(40, 45)), PROMOTION)
     assert (decision.outcome, decision.reason) == ("promoted", "better")
     assert "is right on cats alone" in decision.sentence
 
 
 def test_the_same_model_changes_nothing(store: Store, registry: Registry) -> None:
-    registry.challenge(make(store, "a"), class_margin=MARGIN)
-    decision = registry.challenge(make(store, "a"), class_margin=MARGIN)
+    registry.challenge(make(store, "a"), PROMOTION)
+    decision = registry.challenge(make(store, "a"), PROMOTION)
     assert (decision.outcome, decision.reason) == ("kept", "same model")
     assert decision.test_set_uses == 1
 
@@ -204,7 +213,7 @@ def test_each_other_challenger_uses_the_test_set_once_more(
     store: Store, registry: Registry
 ) -> None:
     uses = [
-        registry.challenge(make(store, name, **options), class_margin=MARGIN).test_set_uses
+        registry.challenge(make(store, name, **options), PROMOTION).test_set_uses
         for name, options in [
             ("a", {}),
             ("b", {}),
@@ -219,9 +228,9 @@ def test_each_other_challenger_uses_the_test_set_once_more(
 def test_after_a_change_of_the_test_set_only_shared_photos_count(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "old", right=(40, 40)), class_margin=MARGIN)
+    registry.challenge(make(store, "old", right=(40, 40)), PROMOTION)
     new = make(store, "new", right=(60, 60), photos=range(20, 60))
-    decision = registry.challenge(new, class_margin=MARGIN)
+    decision = registry.challenge(new, PROMOTION)
     assert decision.evidence
     assert (decision.evidence.n, decision.evidence.same_test_set) == (60, False)
     assert decision.outcome == "promoted"
@@ -232,10 +241,8 @@ def test_after_a_change_of_the_test_set_only_shared_photos_count(
 def test_too_few_shared_photos_decide_nothing(
     store: Store, registry: Registry, photos: range
 ) -> None:
-    registry.challenge(make(store, "old"), class_margin=MARGIN)
-    decision = registry.challenge(
-        make(store, "new", right=(150, 150), photos=photos), class_margin=MARGIN
-    )
+    registry.challenge(make(store, "old"), PROMOTION)
+    decision = registry.challenge(make(store, "new", right=(150, 150), photos=photos), PROMOTION)
     assert (decision.outcome, decision.reason) == ("kept", "too few photos")
     assert "the test set has changed" in decision.sentence
     assert "catdog champion promote run-new" in decision.sentence
@@ -244,17 +251,15 @@ def test_too_few_shared_photos_decide_nothing(
 def test_a_small_test_set_that_stayed_the_same_is_not_called_changed(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "old", photos=range(10)), class_margin=MARGIN)
-    decision = registry.challenge(
-        make(store, "new", right=(150, 150), photos=range(10)), class_margin=MARGIN
-    )
+    registry.challenge(make(store, "old", photos=range(10)), PROMOTION)
+    decision = registry.challenge(make(store, "new", right=(150, 150), photos=range(10)), PROMOTION)
     assert decision.reason == "too few photos"
     assert "has changed" not in decision.sentence
 
 
 def test_other_classes_cannot_be_compared(store: Store, registry: Registry) -> None:
-    registry.challenge(make(store, "old"), class_margin=MARGIN)
-    decision = registry.challenge(make(store, "new", classes=("hens", "owls")), class_margin=MARGIN)
+    registry.challenge(make(store, "old"), PROMOTION)
+    decision = registry.challenge(make(store, "new", classes=("hens", "owls")), PROMOTION)
     assert (decision.outcome, decision.reason) == ("kept", "other classes")
     assert "knows cats, dogs" in decision.sentence
     assert "knows hens, owls" in decision.sentence
@@ -263,17 +268,17 @@ def test_other_classes_cannot_be_compared(store: Store, registry: Registry) -> N
 def test_the_drawn_sample_gives_way_to_real_photos_and_never_the_other_way(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "toy", origin="sample"), class_margin=MARGIN)
-    real = registry.challenge(make(store, "real", right=(30, 30)), class_margin=MARGIN)
+    registry.challenge(make(store, "toy", origin="sample"), PROMOTION)
+    real = registry.challenge(make(store, "real", right=(30, 30)), PROMOTION)
     assert (real.outcome, real.reason) == ("promoted", "real photos")
     toy = make(store, "toy 2", right=(50, 50), origin="sample")
-    assert registry.challenge(toy, class_margin=MARGIN).reason == "sample"
+    assert registry.challenge(toy, PROMOTION).reason == "sample"
     assert reign(registry) == "real"
 
 
 def test_rollback_goes_back_one_champion_at_a_time(store: Store, registry: Registry) -> None:
     for name, right in [("a", (20, 20)), ("b", (35, 35)), ("c", (50, 50))]:
-        registry.challenge(make(store, name, right=right), class_margin=MARGIN)
+        registry.challenge(make(store, name, right=right), PROMOTION)
     assert registry.rollback().champion.name == "b"
     assert registry.rollback().champion.name == "a"
     with pytest.raises(StoreError, match="no earlier champion"):
@@ -284,11 +289,11 @@ def test_rollback_goes_back_one_champion_at_a_time(store: Store, registry: Regis
 def test_a_model_that_was_rolled_back_returns_only_by_hand(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "a", right=(20, 20)), class_margin=MARGIN)
+    registry.challenge(make(store, "a", right=(20, 20)), PROMOTION)
     better = make(store, "b", right=(50, 50))
-    registry.challenge(better, class_margin=MARGIN)
+    registry.challenge(better, PROMOTION)
     registry.rollback()
-    assert registry.challenge(better, class_margin=MARGIN).reason == "rolled back before"
+    assert registry.challenge(better, PROMOTION).reason == "rolled back before"
     assert registry.promote(better).reason == "by hand"
     assert reign(registry) == "b"
     assert registry.promote(better).reason == "same model"
@@ -298,54 +303,54 @@ def test_a_model_that_was_rolled_back_returns_only_by_hand(
 def test_the_champion_survives_a_prune_of_the_artifact_store(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "a", right=(20, 20)), class_margin=MARGIN)
+    registry.challenge(make(store, "a", right=(20, 20)), PROMOTION)
     list(prune(store, keep_days=0, dry_run=False))
     model = registry.champion_model()
     assert model
     assert model.file("model.keras").read_text() == "a"
-    decision = registry.challenge(make(store, "b", right=(50, 50)), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "b", right=(50, 50)), PROMOTION)
     assert decision.reason == "better", "its predictions are kept too"
 
 
 def test_a_damaged_champion_is_an_error_to_its_user_and_loses_its_place(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "a"), class_margin=MARGIN)
+    registry.challenge(make(store, "a"), PROMOTION)
     damage_champion(registry)
     with pytest.raises(StoreError, match="catdog champion promote"):
         registry.champion_model()
-    decision = registry.challenge(make(store, "b", right=(1, 1)), class_margin=MARGIN)
+    decision = registry.challenge(make(store, "b", right=(1, 1)), PROMOTION)
     assert (decision.outcome, decision.reason) == ("promoted", "champion lost")
 
 
 def test_what_may_not_replace_a_champion_may_not_replace_a_damaged_one_either(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "first"), class_margin=MARGIN)
-    registry.challenge(make(store, "second", right=(50, 50)), class_margin=MARGIN)
+    registry.challenge(make(store, "first"), PROMOTION)
+    registry.challenge(make(store, "second", right=(50, 50)), PROMOTION)
     registry.rollback()
     damage_champion(registry)
     for challenger in (
         make(store, "drawn", origin="sample"),
         make(store, "second", right=(50, 50)),
     ):
-        assert registry.challenge(challenger, class_margin=MARGIN).outcome == "kept"
+        assert registry.challenge(challenger, PROMOTION).outcome == "kept"
 
 
 def test_a_champion_that_was_damaged_and_restored_is_taken_back_as_one(
     store: Store, registry: Registry
 ) -> None:
-    registry.challenge(make(store, "old"), class_margin=MARGIN)
+    registry.challenge(make(store, "old"), PROMOTION)
     better = make(store, "new", right=(50, 50))
-    registry.challenge(better, class_margin=MARGIN)
+    registry.challenge(better, PROMOTION)
     damage_champion(registry)
-    assert registry.challenge(better, class_margin=MARGIN).reason == "champion lost"
+    assert registry.challenge(better, PROMOTION).reason == "champion lost"
     registry.rollback()
     assert reign(registry) == "old"
 
 
 def test_a_damaged_decision_is_named(store: Store, registry: Registry) -> None:
-    registry.challenge(make(store, "a"), class_margin=MARGIN)
+    registry.challenge(make(store, "a"), PROMOTION)
     (file,) = registry.folder.iterdir()
     file.write_text(file.read_text()[:50])
     with pytest.raises(StoreError, match=r"000001.json is not a whole decision"):
@@ -354,7 +359,7 @@ def test_a_damaged_decision_is_named(store: Store, registry: Registry) -> None:
 
 def test_a_reader_never_sees_half_a_decision(store: Store, registry: Registry) -> None:
     entrants = [make(store, f"m{i}", right=(i, i)) for i in range(12)]
-    registry.challenge(entrants[0], class_margin=MARGIN)
+    registry.challenge(entrants[0], PROMOTION)
     ended, seen = threading.Event(), []
 
     def read() -> None:
@@ -386,21 +391,23 @@ def test_promotion_always_means_more_right_and_no_class_lost(
     ruling = rule(
         make(store, "new", right=new),
         make(store, "old", right=old),
+        PROMOTION,
         rolled_back=(),
-        class_margin=MARGIN,
     )
     assert ruling.evidence
     if ruling.outcome == "promoted":
         assert sum(new) > sum(old)
-        no_class_lost = all((a - b) / A_CLASS >= -MARGIN for a, b in zip(new, old, strict=True))
+        no_class_lost = all(
+            (a - b) / A_CLASS >= -PROMOTION.class_margin for a, b in zip(new, old, strict=True)
+        )
         assert no_class_lost or sorted(old) == [0, A_CLASS]
     table = ruling.evidence.table
     assert table.only_first - table.only_second == sum(new) - sum(old)
 
 
 def test_a_decision_is_plain_json(store: Store, registry: Registry) -> None:
-    registry.challenge(make(store, "a"), class_margin=MARGIN)
-    registry.challenge(make(store, "b", right=(50, 50)), class_margin=MARGIN)
+    registry.challenge(make(store, "a"), PROMOTION)
+    registry.challenge(make(store, "b", right=(50, 50)), PROMOTION)
     (_, second) = registry.decisions()
     text = second.model_dump_json()
     assert Decision.model_validate_json(text) == second

@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from catdog.comparison.compare import Comparison, ModelResult, compare
+from catdog.comparison.compare import Comparison, compare
 from catdog.errors import PhotosError, TrainingError
 from catdog.report.render import comparison_table
+from catdog.store.artifacts import ModelResult
 
 FakeRun = Callable[..., Any]
 
 
 def compared(run: Any, **settings: Any) -> Comparison:
-    return compare(run.photos, run.manifest, run.arrays, run.results, settings=settings)
+    return compare(run.study(settings=settings))
 
 
 def test_every_number_comes_from_the_predictions(fake_run: FakeRun) -> None:

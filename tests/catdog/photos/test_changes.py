@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from catdog.photos.changes import Changes, compare_manifests
 from catdog.store.artifacts import Manifest
-from catdog.store.store import Store
+from catdog.store.store import Recipe, Store
 
 COLUMNS = ["path", "label", "split", "sha256"]
 Rows = list[tuple[str, str, str, str]]
@@ -25,7 +25,7 @@ def manifest(folder: Path, name: str, rows: Rows) -> Manifest:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(target / "manifest.csv", index=False)
         return {"classes": ("cats", "dogs"), "counts": {}, "rejected": 0, "duplicates": 0}
 
-    return Store(folder).obtain(Manifest, name, write)
+    return Store(folder).obtain(Recipe(Manifest, name, write))
 
 
 def changes(folder: Path, before: Rows, now: Rows) -> Changes:

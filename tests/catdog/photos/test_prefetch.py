@@ -9,12 +9,14 @@ import pytest
 from PIL import Image
 
 from catdog.errors import PhotosError
-from catdog.photos.prefetch import arrays_key, load_images, load_labels, load_paths, prefetch
+from catdog.photos.prefetch import recipe
 from catdog.photos.reading import read_photo, resize
-from catdog.store.artifacts import SPLITS, Manifest, Photos
-from catdog.store.store import Store
+from catdog.settings import Decoding
+from catdog.store.artifacts import SPLITS, Arrays, Manifest, Photos
+from catdog.store.store import Recipe, Store
 
-SIZE = 16
+SIZE = 32
+DECODING = Decoding(image_size=SIZE)
 HELD_OUT = {"train": 5, "validation": 3, "test": 2}
 """Photos of each class."""
 
@@ -52,7 +54,11 @@ def listed(root: Path, store: Store) -> tuple[Photos, Manifest]:
         classes = tuple(sorted({row[1] for row in table}))
         return {"classes": classes, "counts": {}, "rejected": 0, "duplicates": 0}
 
-    return store.obtain(Photos, "p", photos), store.obtain(Manifest, "m", manifest)
+    return store.obtain(Recipe(Photos, "p", photos)), store.obtain(Recipe(Manifest, "m", manifest))
+
+
+def prefetch(photos: Photos, manifest: Manifest, store: Store) -> Arrays:
+    return store.obtain(recipe(photos, manifest, DECODING))
 
 
 @pytest.fixture
@@ -68,12 +74,12 @@ def root(tmp_path: Path) -> Path:
 
 def test_every_photo_is_resized_into_its_place(root: Path, store: Store) -> None:
     photos, manifest = listed(root, store)
-    arrays = prefetch(photos, manifest, image_size=SIZE, store=store)
+    arrays = prefetch(photos, manifest, store)
     assert arrays.counts == {split: 2 * count for split, count in HELD_OUT.items()}
     assert (arrays.classes, arrays.image_size) == (manifest.classes, SIZE)
     for split in SPLITS:
-        images, labels = load_images(arrays, split), load_labels(arrays, split)
-        paths = load_paths(arrays, split)
+        images, labels = arrays.images(split), arrays.labels(split)
+        paths = arrays.paths(split)
         assert (images.dtype, labels.dtype) == (np.uint8, np.int32)
         assert images.shape == (len(paths), SIZE, SIZE, 3) == (2 * HELD_OUT[split], SIZE, SIZE, 3)
         for path, image, label in zip(paths, images, labels, strict=True):
@@ -82,7 +88,7 @@ def test_every_photo_is_resized_into_its_place(root: Path, store: Store) -> None
 
 
 def test_images_are_mapped_and_cannot_be_changed(root: Path, store: Store) -> None:
-    images = load_images(prefetch(*listed(root, store), image_size=SIZE, store=store), "train")
+    images = prefetch(*listed(root, store), store).images("train")
     assert isinstance(images, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         images[0] = 0
@@ -90,11 +96,11 @@ def test_images_are_mapped_and_cannot_be_changed(root: Path, store: Store) -> No
 
 def test_the_same_photos_are_resized_once_for_each_size(root: Path, store: Store) -> None:
     photos, manifest = listed(root, store)
-    first = prefetch(photos, manifest, image_size=SIZE, store=store)
-    assert first.key == arrays_key(manifest, image_size=SIZE)
+    first = prefetch(photos, manifest, store)
+    assert first.key == recipe(photos, manifest, DECODING).key
     (root / "train" / "Кошки" / "0.png").unlink()
-    assert prefetch(photos, manifest, image_size=SIZE, store=store) == first
-    assert arrays_key(manifest, image_size=2 * SIZE) != first.key
+    assert prefetch(photos, manifest, store) == first
+    assert recipe(photos, manifest, Decoding(image_size=2 * SIZE)).key != first.key
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(b"other")])
@@ -104,7 +110,7 @@ def test_a_photo_that_is_not_as_it_was_leaves_nothing_behind(
     photos, manifest = listed(root, store)
     change(root / "validation" / "Кошки" / "1.png")
     with pytest.raises(PhotosError, match=r"Кошки.1\.png"):
-        prefetch(photos, manifest, image_size=SIZE, store=store)
+        prefetch(photos, manifest, store)
     assert store.find(type(manifest), "m") == manifest
     assert not list((store.home / "work").rglob("*.npy"))
     assert not list((store.home / "store" / "arrays").glob("*"))

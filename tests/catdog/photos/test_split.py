@@ -16,17 +16,13 @@ from PIL import Image
 from catdog.errors import PhotosError
 from catdog.photos.duplicates import fingerprint, same_pictures
 from catdog.photos.partition import partition, partition_validation
-from catdog.photos.split import split, split_key
+from catdog.photos.split import recipe
+from catdog.settings import Cut
 from catdog.sources.inventory import take_inventory
 from catdog.store.artifacts import SPLITS, Manifest, Photos
-from catdog.store.store import Store
+from catdog.store.store import Recipe, Store
 
-OPTIONS: dict[str, Any] = {
-    "seed": 1,
-    "validation_share": 1 / 3,
-    "test_share": 0.192,
-    "duplicates": "drop",
-}
+CUT = Cut(seed=1)
 
 
 def picture(seed: int, side: int = 48) -> Image.Image:
@@ -60,7 +56,7 @@ def listed(root: Path, store: Store) -> Photos:
         (folder / "photos.csv").write_text(text.getvalue(), encoding="utf-8")
         return {"origin": "photos", "root": root, "inventory": inventory, "count": len(files)}
 
-    return store.obtain(Photos, inventory[:24], make)
+    return store.obtain(Recipe(Photos, inventory[:24], make))
 
 
 @pytest.fixture
@@ -74,7 +70,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def made(root: Path, store: Store, **options: Any) -> Manifest:
-    return split(listed(root, store), **{**OPTIONS, **options}, store=store)
+    return store.obtain(recipe(listed(root, store), CUT.model_copy(update=options)))
 
 
 def table(manifest: Manifest, name: str) -> list[dict[str, str]]:
@@ -187,7 +183,7 @@ def test_a_photo_that_changes_meanwhile_stops_the_work(root: Path, store: Store)
     photos = listed(root, store)
     picture(999).save(root / "cats/000.jpg")
     with pytest.raises(PhotosError, match=r"cats/000.jpg has changed"):
-        split(photos, **OPTIONS, store=store)
+        store.obtain(recipe(photos, CUT))
 
 
 def test_training_copies_of_held_out_photos_are_dropped(root: Path, store: Store) -> None:
@@ -273,9 +269,9 @@ def test_equal_photos_elsewhere_reuse_the_manifest(tmp_path: Path, store: Store)
         fill(tmp_path / place, {"cats": 4, "dogs": 4})
     first, second = made(tmp_path / "one", store), made(tmp_path / "two", store)
     assert first.path == second.path
-    key = split_key(listed(tmp_path / "one", store), **OPTIONS)
+    key = recipe(listed(tmp_path / "one", store), CUT).key
     assert first.key == key
-    other = split_key(listed(tmp_path / "one", store), **{**OPTIONS, "seed": 2})
+    other = recipe(listed(tmp_path / "one", store), Cut(seed=2)).key
     assert other != key
 
 
@@ -295,7 +291,7 @@ seeds = st.integers(0, 2**31 - 1)
 
 def test_the_official_numbers() -> None:
     labels = named((500, 500), "validation/")
-    cut = partition_validation(labels, seed=1, test_share=0.192)
+    cut = partition_validation(labels, (), CUT)
     assert Counter((labels[path], part) for path, part in cut.items()) == {
         ("class0", "test"): 96,
         ("class1", "test"): 96,
@@ -305,7 +301,7 @@ def test_the_official_numbers() -> None:
 
 
 def test_the_cut_is_the_same_on_every_machine() -> None:
-    cut = partition(named((6, 6)), seed=1, validation_share=0.5, test_share=0.4)
+    cut = partition(named((6, 6)), (), Cut(seed=1, validation_share=0.5, test_share=0.4))
     assert sorted(path for path, part in cut.items() if part == "test") == [
         "class0/1.jpg",
         "class1/5.jpg",
@@ -318,7 +314,9 @@ def test_a_partition_is_complete_and_stratified(
     counts: list[int], seed: int, validation_share: float, test_share: float
 ) -> None:
     labels = named(counts)
-    cut = partition(labels, seed=seed, validation_share=validation_share, test_share=test_share)
+    cut = partition(
+        labels, (), Cut(seed=seed, validation_share=validation_share, test_share=test_share)
+    )
     assert cut.keys() == labels.keys()
     found = Counter((labels[path], part) for path, part in cut.items())
     for number, n in enumerate(counts):
@@ -337,16 +335,17 @@ def test_a_partition_does_not_depend_on_the_order_of_files(
     labels = named(counts)
     shuffled = list(labels.items())
     random.shuffle(shuffled)
-    options = {"seed": seed, "validation_share": 0.4, "test_share": 0.3}
-    assert partition(labels, **options) == partition(dict(shuffled), **options)
+    cut = Cut(seed=seed, validation_share=0.4, test_share=0.3)
+    assert partition(labels, (), cut) == partition(dict(shuffled), (), cut)
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(2, 60), seeds)
 def test_one_more_photo_moves_at_most_one_other(n: int, seed: int) -> None:
     labels = named((n, n))
-    before = partition_validation(labels, seed=seed, test_share=0.3)
-    after = partition_validation({**labels, "class0/new.jpg": "class0"}, seed=seed, test_share=0.3)
+    cut = Cut(seed=seed, test_share=0.3)
+    before = partition_validation(labels, (), cut)
+    after = partition_validation({**labels, "class0/new.jpg": "class0"}, (), cut)
     moved = [path for path in labels if before[path] != after[path]]
     assert len(moved) <= 1
     assert all(labels[path] == "class0" for path in moved)
@@ -360,7 +359,7 @@ def test_groups_are_never_torn(counts: list[int], seed: int, data: st.DataObject
     cuts = sorted(data.draw(st.sets(st.integers(1, len(paths) - 1), max_size=9)))
     edges = [0, *cuts]
     groups = [tuple(paths[a:b]) for a, b in zip(edges, cuts, strict=False) if b - a > 1]
-    cut = partition(labels, groups, seed=seed, validation_share=0.4, test_share=0.3)
+    cut = partition(labels, groups, Cut(seed=seed, validation_share=0.4, test_share=0.3))
     assert all(len({cut[path] for path in group}) == 1 for group in groups)
     assert cut.keys() == labels.keys()
 

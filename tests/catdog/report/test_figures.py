@@ -14,9 +14,9 @@ from PIL import Image
 from catdog.comparison.compare import Comparison, compare
 from catdog.report.charts import Chart, charts, galleries
 from catdog.report.figures import learning_curves, loss_curves
-from catdog.report.pictures import Album, overlay, sheet, thumbnail
+from catdog.report.pictures import overlay, sheet, thumbnail
 from catdog.report.style import DARK, INK, jpeg, png, settle, svg
-from catdog.report.write import load_history
+from catdog.report.write import training_history
 
 
 class Drawn(NamedTuple):
@@ -33,8 +33,8 @@ def drawn(make_fake_run: Callable[..., Any], tmp_path_factory: Any) -> Drawn:
         repeats=2,
         origin="official",
     )
-    found = compare(run.photos, run.manifest, run.arrays, run.results, settings={})
-    made = charts(found, load_history(run.results))
+    found = compare(run.study())
+    made = charts(found, training_history(run.results))
     return Drawn(found, {chart.name: chart for chart in made}, run)
 
 
@@ -72,7 +72,7 @@ def test_each_chart_says_what_it_shows(drawn: Drawn, name: str, said: list[str])
 
 
 def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
-    history = load_history(drawn.run.results)
+    history = training_history(drawn.run.results)
     made = learning_curves(history[history["epoch"] == 1], drawn.comparison.models)
     settle(made)
     assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["1"]
@@ -80,7 +80,7 @@ def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
 
 @pytest.mark.parametrize("worst", [0.9, 90, 1e5])
 def test_losses_of_any_size_have_a_few_numbers_beside_them(drawn: Drawn, worst: float) -> None:
-    history = load_history(drawn.run.results)
+    history = training_history(drawn.run.results)
     history.loc[history["epoch"] == 1, "loss"] = worst
     made = loss_curves(history, drawn.comparison.models)
     settle(made)
@@ -140,8 +140,7 @@ def test_png_is_as_wide_as_a_page(drawn: Drawn) -> None:
 
 
 def test_galleries_hold_the_photos_that_the_comparison_names(drawn: Drawn) -> None:
-    album = Album(drawn.run.arrays)
-    found = {g.name: g for g in galleries(drawn.comparison, drawn.run.results, album)}
+    found = {g.name: g for g in galleries(drawn.comparison, drawn.run.study())}
     assert set(found) >= {"worst-errors", "least-certain", "attention", "examples", "augmentation"}
     worst = found["worst-errors"].pictures
     assert [p.alt.split(":")[0] for p in worst] == [p.path for p in drawn.comparison.worst]
@@ -173,7 +172,7 @@ def test_thumbnails_of_large_photos_are_small(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [tuple("abcde"), tuple("abcdefgh")])
 def test_many_classes_fit(fake_run: Callable[..., Any], classes: tuple[str, ...]) -> None:
     run = fake_run(classes=classes, counts={"train": 2, "validation": 6, "test": 6})
-    found = compare(run.photos, run.manifest, run.arrays, run.results, settings={})
-    made = {chart.name: chart for chart in charts(found, load_history(run.results))}
+    found = compare(run.study())
+    made = {chart.name: chart for chart in charts(found, training_history(run.results))}
     for name in ("confusion-matrices", "class-counts", "ranking-curves"):
         assert classes[-1] in texts(made[name].draw(False)) or name == "ranking-curves"

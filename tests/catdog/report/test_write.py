@@ -13,13 +13,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from catdog.comparison.compare import compare
-from catdog.comparison.metrics import measure
-from catdog.comparison.tables import indices, probabilities
+from catdog.comparison.metrics import indices, measure, probabilities
 from catdog.photos.changes import Changes, Relabelled
 from catdog.report import write as report
 from catdog.report.charts import Chart
 from catdog.report.render import render_model_card
-from catdog.report.write import load_changes, load_comparison, report_key, write_report
+from catdog.report.write import load_comparison, recipe, write_report
 from catdog.store.artifacts import Report
 
 FakeRun = Callable[..., Any]
@@ -109,15 +108,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written(run: Any, changes: Changes | None = None, **settings: Any) -> Report:
-    return write_report(
-        run.photos,
-        run.manifest,
-        run.arrays,
-        run.results,
-        settings=settings,
-        changes=changes,
-        store=run.store,
-    )
+    return write_report(run.study(settings=settings, changes=changes), run.store)
 
 
 def page_of(made: Report) -> Page:
@@ -247,8 +238,8 @@ def test_what_became_of_the_photos_is_in_each_form_of_the_report(
         assert "run-1" in text
         assert "Photos: 150 added, 1 removed and 1 relabelled." in text
         assert "train/cats/new 19.jpg" in text
-    assert load_changes(made.path) == changes
-    assert load_changes(written(fake_run()).path) is None
+    assert load_comparison(made).changes == changes
+    assert load_comparison(written(fake_run())).changes is None
 
 
 def test_the_card_lies_beside_the_model_which_stays_whole(whole: tuple[Any, Report]) -> None:
@@ -262,11 +253,10 @@ def test_the_card_lies_beside_the_model_which_stays_whole(whole: tuple[Any, Repo
 
 def test_a_report_is_reused_until_something_in_it_changes(whole: tuple[Any, Report]) -> None:
     run, made = whole
-    inputs = (run.photos, run.manifest, run.arrays)
     settings = {"command": "catdog run --seed 1", "seed": 1, "models": ["baseline"]}
-    assert report_key(*inputs, run.results, settings=settings) == made.key
-    assert report_key(*inputs, run.results[1:], settings=settings) != made.key
-    assert report_key(*inputs, run.results, settings=settings | {"seed": 2}) != made.key
+    assert recipe(run.study(settings=settings)).key == made.key
+    assert recipe(run.study(settings=settings, results=run.results[1:])).key != made.key
+    assert recipe(run.study(settings=settings | {"seed": 2})).key != made.key
 
 
 def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None:
@@ -324,5 +314,5 @@ def test_markdown_drops_pictures_rather_than_grow_too_large(
 
 def test_a_card_of_a_guesser_says_so(fake_run: FakeRun) -> None:
     run = fake_run(accuracies={"coin": 0.5})
-    found = compare(run.photos, run.manifest, run.arrays, run.results, settings={})
+    found = compare(run.study())
     assert "not shown to be better" in render_model_card(found, found.models[0])

@@ -21,7 +21,7 @@ import pytest
 
 from catdog.errors import SourceError, StoreError
 from catdog.sources import download as sources
-from catdog.sources.download import download, photos_key
+from catdog.sources.download import recipe
 from catdog.sources.fetch import FETCH_ATTEMPTS, LOOK_ATTEMPTS, UnreachableError
 from catdog.store.artifacts import Photos
 from catdog.store.store import Store
@@ -169,6 +169,10 @@ def waits() -> list[float]:
     return []
 
 
+def download(source: str, *, store: Store, **options: Any) -> Photos:
+    return store.obtain(recipe(source, store=store, **options))
+
+
 @dataclass
 class Fetcher:
     store: Store
@@ -184,7 +188,7 @@ class Fetcher:
         )
 
     def key(self, source: str) -> str:
-        return photos_key(source, store=self.store, sleep=self.waits.append)
+        return recipe(source, store=self.store, sleep=self.waits.append).key
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Every recipe of an artifact, each for a process that has imported nothing else.
 
 `python recipes.py RECIPE HOME` makes one artifact in the store of a home and prints what the test
-wants to know. Above the functions stands only plumbing, so that they load what they need.
+wants to know. What is imported above the functions, all share; it does not count as loaded.
 """
 
 import inspect
@@ -11,69 +11,80 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from catdog.settings import Cut, Decoding, Training
 from catdog.store import digest
-from catdog.store.artifacts import Arrays, Manifest, Photos, Predictions, TrainedModel
+from catdog.store.artifacts import (
+    Arrays,
+    Manifest,
+    ModelResult,
+    Photos,
+    Predictions,
+    TrainedModel,
+)
 from catdog.store.store import Artifact, Store
 
 A = TypeVar("A", bound=Artifact)
 
 
 def sample(store: Store) -> Artifact:
-    from catdog.sources import download as sources
+    from catdog.sources import download
 
-    sources.SAMPLE_TRAIN, sources.SAMPLE_VALIDATION = 24, 24
-    return sources.download("sample", store=store)
+    download.SAMPLE_TRAIN, download.SAMPLE_VALIDATION = 24, 24
+    return store.obtain(download.recipe("sample", store=store))
 
 
 def folder(store: Store) -> Artifact:
-    from catdog.sources.download import download
-
-    return download(str(only(store, Photos).folder), store=Store(store.home / "other"))
+    return downloaded(only(store, Photos).folder, store)
 
 
 def archive(store: Store) -> Artifact:
     import shutil
 
-    from catdog.sources.download import download
-
     file = shutil.make_archive(str(store.home / "photos"), "zip", only(store, Photos).folder)
-    return download(file, store=Store(store.home / "other"))
+    return downloaded(Path(file), store)
+
+
+def downloaded(source: Path, store: Store) -> Artifact:
+    from catdog.sources.download import recipe
+
+    other = Store(store.home / "other")
+    return other.obtain(recipe(str(source), store=other))
 
 
 def manifest(store: Store) -> Artifact:
-    from catdog.photos.split import split
+    from catdog.photos.split import recipe
 
-    shares = {"validation_share": 0.2, "test_share": 0.5}
-    return split(only(store, Photos), seed=1, duplicates="drop", store=store, **shares)
+    return store.obtain(recipe(only(store, Photos), Cut(validation_share=0.2, test_share=0.5)))
 
 
 def arrays(store: Store) -> Artifact:
-    from catdog.photos.prefetch import prefetch
+    from catdog.photos.prefetch import recipe
 
-    return prefetch(only(store, Photos), only(store, Manifest), image_size=32, store=store)
+    made = only(store, Photos), only(store, Manifest)
+    return store.obtain(recipe(*made, Decoding(image_size=32)))
 
 
 def model(store: Store) -> Artifact:
-    from catdog.training.train import train
+    from catdog.training.train import recipe
 
-    options = {"epochs": 1, "seed": 1, "batch_size": 16}
-    return train("baseline", only(store, Arrays), **options, weights=None, store=store)
+    training = Training(epochs=1, batch_size=16)
+    return store.obtain(recipe("baseline", only(store, Arrays), training, None, store=store))
 
 
 def predictions(store: Store) -> Artifact:
-    from catdog.training.evaluate import evaluate
+    from catdog.training.evaluate import recipe
 
-    return evaluate(only(store, TrainedModel), only(store, Arrays), store=store)
+    return store.obtain(recipe(only(store, TrainedModel), only(store, Arrays)))
 
 
 def report(store: Store) -> Artifact:
-    from catdog.comparison.compare import ModelResult
-    from catdog.report.write import write_report
+    from catdog.comparison.compare import Study
+    from catdog.report.write import recipe
 
     trained, scored = only(store, TrainedModel), only(store, Predictions)
     result = ModelResult(name=trained.name, seed=trained.seed, model=trained, predictions=scored)
-    parts = only(store, Photos), only(store, Manifest), only(store, Arrays)
-    return write_report(*parts, [result], settings={"command": "catdog run"}, store=store)
+    made = only(store, Photos), only(store, Manifest), only(store, Arrays)
+    return store.obtain(recipe(Study(*made, [result])))
 
 
 RECIPES: tuple[Callable[[Store], Artifact], ...] = (
@@ -91,7 +102,7 @@ RECIPES: tuple[Callable[[Store], Artifact], ...] = (
 
 def only(store: Store, cls: type[A]) -> A:
     """The one artifact of a kind."""
-    (path,) = store.folder(cls.kind, "").iterdir()
+    (path,) = store.folders(cls)
     found = store.find(cls, path.name)
     assert found
     return found
@@ -109,8 +120,10 @@ def main(name: str, home: str) -> None:
 
     digest.make_key = spy
     recipe = next(recipe for recipe in RECIPES if recipe.__name__ == name)
+    shared = set(sys.modules)
     recipe(Store(Path(home)))
-    loaded = sorted(module for module in sys.modules if module.split(".")[0] == digest.ROOT)
+    new = sys.modules.keys() - shared
+    loaded = sorted(module for module in new if module.split(".")[0] == digest.ROOT)
     print(json.dumps({"keys": keys, "loaded": loaded}))  # noqa: T201  the test reads it
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from catdog.store.artifacts import Report
+from catdog.store.files import ENTRY, read_entry, write_json
 from catdog.store.housekeeping import interrupted_items, prune, stored_items, verify
-from catdog.store.store import ENTRY, Store, read_entry, write_json
+from catdog.store.store import Recipe, Store
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def put(store: Store, key: str, *, days_ago: float = 0) -> Report:
         (folder / "report.html").write_text("x" * 1_000)
         return {}
 
-    report = store.obtain(Report, key, make)
+    report = store.obtain(Recipe(Report, key, make))
     entry = read_entry(report.path)
     created = report.created - timedelta(days=days_ago)
     write_json(report.path / ENTRY, entry | {"created": created.isoformat()})

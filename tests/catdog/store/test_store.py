@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from catdog.errors import StoreError
 from catdog.store import store as store_module
-from catdog.store.store import ENTRY, Artifact, Store, discard, write_json, write_text
+from catdog.store.files import ENTRY, discard, write_json, write_text
+from catdog.store.store import Artifact, Recipe, Store
 
 KEY = "0123456789abcdef"
 SECONDS = 30
@@ -64,8 +65,8 @@ def unfinished(store: Store) -> list[Path]:
 
 
 def test_what_was_made_is_found_again_as_it_was(store: Store, make: Maker) -> None:
-    first = store.obtain(Note, KEY, make)
-    again = Store(store.home).obtain(Note, KEY, make)
+    first = store.obtain(Recipe(Note, KEY, make))
+    again = Store(store.home).obtain(Recipe(Note, KEY, make))
     assert again == first
     assert make.calls == 1
     assert (again.title, again.sizes, again.key) == ("cats & dogs", (3, 4), KEY)
@@ -79,7 +80,7 @@ def test_nothing_is_found_before_it_was_made(store: Store) -> None:
 
 
 def test_content_is_that_of_the_files_whatever_the_key(store: Store, make: Maker) -> None:
-    one, other = store.obtain(Note, "1", make), store.obtain(Note, "2", make)
+    one, other = store.obtain(Recipe(Note, "1", make)), store.obtain(Recipe(Note, "2", make))
     assert make.calls == 2
     assert one.content == other.content
 
@@ -87,7 +88,7 @@ def test_content_is_that_of_the_files_whatever_the_key(store: Store, make: Maker
         (folder / "words.txt").write_text("a dog and a cat")
         return {"title": "dogs & cats"}
 
-    assert store.obtain(Note, "3", different).content != one.content
+    assert store.obtain(Recipe(Note, "3", different)).content != one.content
 
 
 def flip(file: Path) -> None:
@@ -137,10 +138,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_or_deleted_artifact_is_made_again(
     store: Store, make: Maker, damage: Callable[[Path], object]
 ) -> None:
-    first = store.obtain(Note, KEY, make)
+    first = store.obtain(Recipe(Note, KEY, make))
     damage(first.path)
     assert store.find(Note, KEY) is None
-    again = store.obtain(Note, KEY, make)
+    again = store.obtain(Recipe(Note, KEY, make))
     assert again == first
     assert make.calls == 2
     assert store.find(Note, KEY) == first
@@ -169,7 +170,7 @@ def test_whatever_json_the_record_became_it_is_damage_not_a_crash(
 
 
 def test_a_cached_record_does_not_outlive_its_files(store: Store, make: Maker) -> None:
-    note = store.obtain(Note, KEY, make)
+    note = store.obtain(Recipe(Note, KEY, make))
     cached = note.model_dump_json()
     assert Note.model_validate_json(cached) == note
     truncate(note.file("words.txt"))
@@ -182,9 +183,10 @@ def test_a_cached_record_does_not_stand_for_what_was_made_later(store: Store) ->
         (folder / "words.txt").write_text(text)
         return {"title": "words"}
 
-    cached = store.obtain(Note, KEY, partial(write, "first")).model_dump_json()
-    store.forget(Note, KEY, before=datetime.now(UTC) + timedelta(days=1))
-    store.obtain(Note, KEY, partial(write, "other"))
+    first = Recipe(Note, KEY, partial(write, "first"))
+    cached = store.obtain(first).model_dump_json()
+    store.forget(first, before=datetime.now(UTC) + timedelta(days=1))
+    store.obtain(Recipe(Note, KEY, partial(write, "other")))
     with pytest.raises(ValidationError, match="made again"):
         Note.model_validate_json(cached)
 
@@ -197,14 +199,14 @@ def test_nothing_half_made_is_left_or_seen(store: Store, problem: BaseException)
         raise problem
 
     with pytest.raises(type(problem)):
-        store.obtain(Note, KEY, fail)
+        store.obtain(Recipe(Note, KEY, fail))
     assert made(store) == []
     assert unfinished(store) == []
 
 
 def test_a_bad_record_leaves_nothing(store: Store) -> None:
     with pytest.raises(ValidationError):
-        store.obtain(Note, KEY, lambda folder: {"name": "no title"})
+        store.obtain(Recipe(Note, KEY, lambda folder: {"name": "no title"}))
     assert store.find(Note, KEY) is None
 
 
@@ -214,7 +216,7 @@ def test_a_full_disk_is_one_line_with_its_remedy(store: Store) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "big.bin"))
 
     with pytest.raises(StoreError) as caught:
-        store.obtain(Note, KEY, fill)
+        store.obtain(Recipe(Note, KEY, fill))
     assert str(store.home) in caught.value.problem
     assert "catdog cache prune" in caught.value.remedy
     assert made(store) == []
@@ -229,23 +231,23 @@ def test_a_disk_that_fills_up_at_the_very_end_leaves_nothing(
 
     monkeypatch.setattr(store_module, "write_json", full)
     with pytest.raises(StoreError, match="No space left"):
-        store.obtain(Note, KEY, make)
+        store.obtain(Recipe(Note, KEY, make))
     monkeypatch.undo()
     assert made(store) == []
-    assert store.obtain(Note, KEY, make).title == "cats & dogs"
+    assert store.obtain(Recipe(Note, KEY, make)).title == "cats & dogs"
 
 
 def test_a_home_below_a_file_cannot_be_written(tmp_path: Path, make: Maker) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match=r"file/home cannot be written .* Set CATDOG_HOME"):
-        Store(tmp_path / "file" / "home").obtain(Note, KEY, make)
+        Store(tmp_path / "file" / "home").obtain(Recipe(Note, KEY, make))
     assert make.calls == 0
 
 
 def test_a_home_that_is_a_file_cannot_be_written(tmp_path: Path, make: Maker) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match="Set CATDOG_HOME"):
-        Store(tmp_path / "file").obtain(Note, KEY, make)
+        Store(tmp_path / "file").obtain(Recipe(Note, KEY, make))
 
 
 @pytest.mark.parametrize("problem", [errno.EACCES, errno.EROFS])
@@ -263,7 +265,7 @@ def test_a_folder_above_the_home_may_be_the_one_that_is_read_only(
 
     monkeypatch.setattr(os, "mkdir", refuse)
     with pytest.raises(StoreError, match="Set CATDOG_HOME"):
-        Store(locked / "two" / "levels").obtain(Note, KEY, make)
+        Store(locked / "two" / "levels").obtain(Recipe(Note, KEY, make))
 
 
 def test_trouble_with_the_users_own_files_is_not_blamed_on_the_home(store: Store) -> None:
@@ -271,14 +273,14 @@ def test_trouble_with_the_users_own_files_is_not_blamed_on_the_home(store: Store
         raise PermissionError(errno.EACCES, "Permission denied", "/photos/cat.jpg")
 
     with pytest.raises(PermissionError):
-        store.obtain(Note, KEY, read_photo)
+        store.obtain(Recipe(Note, KEY, read_photo))
 
 
 NOTE_SCRIPT = """
 import sys, time
 from pathlib import Path
 from typing import ClassVar
-from catdog.store.store import Artifact, Store
+from catdog.store.store import Artifact, Store, Recipe
 
 home, key, shared = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 
@@ -300,7 +302,7 @@ def make(folder):
     return {"title": "once"}
 
 (shared / f"wants-{sys.argv[4]}").touch()
-print(Store(home).obtain(Note, key, make).content)
+print(Store(home).obtain(Recipe(Note, key, make)).content)
 """
 DIE_WHILE_MAKING = """
 def make(folder):
@@ -308,14 +310,14 @@ def make(folder):
     print("making", flush=True)
     sys.stdin.read()
 
-Store(home).obtain(Note, key, make)
+Store(home).obtain(Recipe(Note, key, make))
 """
 OBTAIN = """
 def make(folder):
     (folder / "words.txt").write_text("whole")
     return {"title": "whole"}
 
-print(Store(home).obtain(Note, key, make).title)
+print(Store(home).obtain(Recipe(Note, key, make)).title)
 """
 
 
@@ -349,13 +351,13 @@ def test_a_killed_process_frees_its_lock_and_leaves_nothing_to_see(
 
 
 def test_only_what_was_made_before_the_given_moment_is_forgotten(store: Store, make: Maker) -> None:
-    made_at = store.obtain(Note, KEY, make).created
-    store.forget(Note, KEY, before=made_at)
+    made_at = store.obtain(Recipe(Note, KEY, make)).created
+    store.forget(Recipe(Note, KEY, make), before=made_at)
     assert store.find(Note, KEY)
-    store.forget(Note, KEY, before=made_at + timedelta(seconds=1))
+    store.forget(Recipe(Note, KEY, make), before=made_at + timedelta(seconds=1))
     assert store.find(Note, KEY) is None
-    store.forget(Note, KEY, before=made_at + timedelta(seconds=1))
-    store.obtain(Note, KEY, make)
+    store.forget(Recipe(Note, KEY, make), before=made_at + timedelta(seconds=1))
+    store.obtain(Recipe(Note, KEY, make))
     assert make.calls == 2
 
 

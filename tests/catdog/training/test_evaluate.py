@@ -6,28 +6,21 @@ import numpy as np
 import pytest
 
 from catdog.errors import TrainingError
-from catdog.photos.prefetch import load_images, load_labels, load_paths
 from catdog.store.artifacts import Arrays, Predictions, TrainedModel
 from catdog.store.store import Store
-from catdog.training.evaluate import (
-    accuracy,
-    evaluate,
-    load_model,
-    load_predictions,
-    predictions_key,
-)
+from catdog.training.evaluate import load_model, recipe
 
 
 def test_there_is_a_row_for_each_held_out_photo_in_stored_order(
     predictions: Predictions, arrays: Arrays
 ) -> None:
-    table = load_predictions(predictions)
+    table = predictions.table()
     columns = ["model", "seed", "split", "path", "label", "predicted", "p_cats", "p_dogs"]
     assert list(table.columns) == columns
     assert table["split"].tolist() == ["validation"] * 24 + ["test"] * 12
-    paths = load_paths(arrays, "validation") + load_paths(arrays, "test")
+    paths = arrays.paths("validation") + arrays.paths("test")
     assert table["path"].tolist() == paths
-    labels = np.concatenate([load_labels(arrays, split) for split in ("validation", "test")])
+    labels = np.concatenate([arrays.labels(split) for split in ("validation", "test")])
     assert table["label"].tolist() == [arrays.classes[label] for label in labels]
     assert set(table["model"]) == {"baseline"}
     assert set(table["seed"]) == {1}
@@ -36,7 +29,7 @@ def test_there_is_a_row_for_each_held_out_photo_in_stored_order(
 def test_the_probabilities_sum_to_one_and_the_largest_is_the_prediction(
     predictions: Predictions,
 ) -> None:
-    table = load_predictions(predictions)
+    table = predictions.table()
     probabilities = table[["p_cats", "p_dogs"]].to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
@@ -47,25 +40,25 @@ def test_the_probabilities_sum_to_one_and_the_largest_is_the_prediction(
 def test_the_probabilities_are_the_models_own(
     predictions: Predictions, trained: TrainedModel, arrays: Arrays
 ) -> None:
-    table = load_predictions(predictions)
+    table = predictions.table()
     shown = table[table["split"] == "test"][["p_cats", "p_dogs"]].to_numpy()
     network = load_model(trained.file("model.keras"))
-    own = network.predict_on_batch(load_images(arrays, "test").astype(np.float32))
+    own = network.predict_on_batch(arrays.images("test").astype(np.float32))
     np.testing.assert_allclose(shown, own, atol=1e-5)
 
 
 def test_accuracy_is_the_share_of_right_predictions(predictions: Predictions) -> None:
-    table = load_predictions(predictions)
+    table = predictions.table()
     for split, count in (("validation", 24), ("test", 12)):
         part = table[table["split"] == split]
         right = sum(p == q for p, q in zip(part["predicted"], part["label"], strict=True))
-        assert accuracy(predictions, split) == pytest.approx(right / count)
+        assert predictions.accuracy(split) == pytest.approx(right / count)
 
 
 def test_the_worst_test_errors_have_maps_of_attention(
     predictions: Predictions,
 ) -> None:
-    table = load_predictions(predictions)
+    table = predictions.table()
     test = table[table["split"] == "test"]
     wrong = test[test["predicted"] != test["label"]]
     assert len(wrong), "a model that makes no error has no maps: make the tiny photos harder"
@@ -78,7 +71,7 @@ def test_the_record_names_the_model_and_its_speed(
     predictions: Predictions, trained: TrainedModel, arrays: Arrays
 ) -> None:
     assert predictions.model_key == trained.key
-    assert predictions.key == predictions_key(trained, arrays)
+    assert predictions.key == recipe(trained, arrays).key
     assert predictions.seconds_per_1000 > 0
 
 
@@ -107,5 +100,5 @@ def test_what_failed_is_not_stored(
 
     monkeypatch.setattr("catdog.training.evaluate.load_model", refuse)
     with pytest.raises(TrainingError):
-        evaluate(trained, arrays, store=store)
-    assert store.find(Predictions, predictions_key(trained, arrays)) is None
+        store.obtain(recipe(trained, arrays))
+    assert store.find(Predictions, recipe(trained, arrays).key) is None

@@ -12,12 +12,14 @@ import pytest
 from catdog.errors import TrainingError
 from catdog.models import build_model
 from catdog.progress import Progress
+from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.store import Store
 from catdog.training import train as module
 from catdog.training.checkpoints import best_row
+from catdog.training.epochs import OnProgress
 from catdog.training.evaluate import load_model
-from catdog.training.train import load_facts, load_history, model_key, train
+from catdog.training.train import recipe
 from catdog.training.weights import Weights, find_weights, load_base
 
 
@@ -35,7 +37,21 @@ def assert_same(one: TrainedModel, other: TrainedModel) -> None:
     for mine, same in zip(weights_of(one), weights_of(other), strict=True):
         np.testing.assert_array_equal(mine, same)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    assert load_history(one)[columns].equals(load_history(other)[columns])
+    assert one.history()[columns].equals(other.history()[columns])
+
+
+def train(
+    name: str,
+    arrays: Arrays,
+    training: Training,
+    store: Store,
+    *,
+    weights: Weights | None = None,
+    on_progress: OnProgress = lambda progress: None,
+) -> TrainedModel:
+    return store.obtain(
+        recipe(name, arrays, training, weights, store=store, on_progress=on_progress)
+    )
 
 
 class InterruptionError(Exception):
@@ -51,42 +67,41 @@ def interrupt_after(epoch: int) -> Callable[[Progress], None]:
 
 
 def test_the_same_seed_gives_the_same_weights(
-    arrays: Arrays, trained: TrainedModel, training: dict[str, Any], store: Store
+    arrays: Arrays, trained: TrainedModel, training: Training, store: Store
 ) -> None:
-    assert_same(train("baseline", arrays, **training, store=store), trained)
+    assert_same(train("baseline", arrays, training, store=store), trained)
 
 
 def test_another_seed_gives_other_weights(
-    arrays: Arrays, trained: TrainedModel, training: dict[str, Any], store: Store
+    arrays: Arrays, trained: TrainedModel, training: Training, store: Store
 ) -> None:
-    other = train("baseline", arrays, **training | {"seed": 2}, store=store)
+    other = train("baseline", arrays, training.model_copy(update={"seed": 2}), store=store)
     assert (weights_of(other)[0] != weights_of(trained)[0]).any()
 
 
 @pytest.mark.parametrize("name", ["preprocessed", pytest.param("transfer", marks=pytest.mark.slow)])
 def test_an_interrupted_training_ends_as_if_it_never_was(
-    name: str, arrays: Arrays, training: dict[str, Any], tmp_path: Path
+    name: str, arrays: Arrays, training: Training, tmp_path: Path
 ) -> None:
     weights = find_weights("embedded", home=tmp_path) if name == "transfer" else None
-    options = training | {"weights": weights}
-    whole = train(name, arrays, **options, store=Store(tmp_path / "whole"))
+    whole = train(name, arrays, training, Store(tmp_path / "whole"), weights=weights)
     resumed = Store(tmp_path / "resumed")
     with pytest.raises(InterruptionError):
-        train(name, arrays, **options, store=resumed, on_progress=interrupt_after(1))
+        train(name, arrays, training, resumed, weights=weights, on_progress=interrupt_after(1))
     seen: list[Progress] = []
-    last = train(name, arrays, **options, store=resumed, on_progress=seen.append)
+    last = train(name, arrays, training, resumed, weights=weights, on_progress=seen.append)
     assert {progress.finished_epochs for progress in seen} == {1, 2}
     assert_same(last, whole)
-    assert last.epochs == load_facts(last)["last_epoch"] == 2
+    assert last.epochs == last.facts()["last_epoch"] == 2
 
 
 def test_nothing_of_an_interrupted_training_is_taken_for_a_model(
-    arrays: Arrays, training: dict[str, Any], store: Store
+    arrays: Arrays, training: Training, store: Store
 ) -> None:
     with pytest.raises(InterruptionError):
-        train("baseline", arrays, **training, store=store, on_progress=interrupt_after(1))
-    assert store.find(TrainedModel, model_key("baseline", arrays, **training)) is None
-    train("baseline", arrays, **training, store=store)
+        train("baseline", arrays, training, store=store, on_progress=interrupt_after(1))
+    assert store.folders(TrainedModel) == []
+    train("baseline", arrays, training, store=store)
     assert list((store.home / "work" / "training").iterdir()) == []
     assert list((store.home / "work" / "making").iterdir()) == []
 
@@ -94,20 +109,22 @@ def test_nothing_of_an_interrupted_training_is_taken_for_a_model(
 def test_the_second_time_it_is_only_read(
     arrays: Arrays,
     trained: TrainedModel,
-    training: dict[str, Any],
+    training: Training,
     store_of_tests: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_Training", None)
-    again = train("baseline", arrays, **training, store=store_of_tests)
+    monkeypatch.setattr(module, "build_model", None)
+    again = train("baseline", arrays, training, store=store_of_tests)
     assert again == trained
 
 
 def test_the_key_is_that_of_what_matters(
-    arrays: Arrays, training: dict[str, Any], make_tiny_arrays: Callable[..., Arrays], store: Store
+    arrays: Arrays, training: Training, make_tiny_arrays: Callable[..., Arrays], store: Store
 ) -> None:
     def key(name: str = "baseline", data: Arrays = arrays, **changes: Any) -> str:
-        return model_key(name, data, **training | changes)
+        weights = changes.pop("weights", None)
+        changed = training.model_copy(update=changes)
+        return recipe(name, data, changed, weights, store=store).key
 
     embedded = Weights("embedded", Path("a"), "1" * 64, "")
     keys = [
@@ -140,35 +157,35 @@ def with_learning_rate(rate: Any) -> Callable[..., Any]:
 @pytest.mark.parametrize("batch_size", [16, 64], ids=["within an epoch", "after its last step"])
 def test_a_loss_that_is_not_a_number_stops_it_and_says_so(
     arrays: Arrays,
-    training: dict[str, Any],
+    training: Training,
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
     batch_size: int,
 ) -> None:
     monkeypatch.setattr(module, "build_model", with_learning_rate(float("inf")))
-    options = training | {"batch_size": batch_size}
+    changed = training.model_copy(update={"batch_size": batch_size})
     with pytest.raises(TrainingError, match="loss of 'baseline' is not a number in epoch 1"):
-        train("baseline", arrays, **options, store=store)
-    assert store.find(TrainedModel, model_key("baseline", arrays, **options)) is None
+        train("baseline", arrays, changed, store=store)
+    assert store.folders(TrainedModel) == []
 
 
 def test_an_unknown_model_is_named_before_anything_is_made(
-    arrays: Arrays, training: dict[str, Any], store: Store
+    arrays: Arrays, training: Training, store: Store
 ) -> None:
     with pytest.raises(TrainingError, match="no model 'resnet'"):
-        train("resnet", arrays, **training, store=store)
+        train("resnet", arrays, training, store=store)
 
 
 def test_the_best_epoch_is_chosen_on_validation_and_its_weights_are_kept(
-    arrays: Arrays, training: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+    arrays: Arrays, training: Training, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from keras.optimizers.schedules import PiecewiseConstantDecay
 
     # Three good epochs of three steps, then a rate that wrecks the model.
     wrecking = PiecewiseConstantDecay([9], [0.001, 10.0])
     monkeypatch.setattr(module, "build_model", with_learning_rate(wrecking))
-    model = train("baseline", arrays, **training | {"epochs": 4}, store=store)
-    history = load_history(model)
+    model = train("baseline", arrays, training.model_copy(update={"epochs": 4}), store=store)
+    history = model.history()
     best = best_row(history.to_dict("records"))
     assert model.best_epoch == best["epoch"] < 4
     network = load_model(model.file("model.keras"))
@@ -211,9 +228,9 @@ def test_the_record_counts_what_the_model_costs(trained: TrainedModel) -> None:
 
 
 def test_a_model_that_augments_shows_how(
-    arrays: Arrays, training: dict[str, Any], store: Store, trained: TrainedModel
+    arrays: Arrays, training: Training, store: Store, trained: TrainedModel
 ) -> None:
-    model = train("augmented", arrays, **training | {"epochs": 1}, store=store)
+    model = train("augmented", arrays, training.model_copy(update={"epochs": 1}), store=store)
     shown = np.load(model.file("augmented.npy"))
     originals = np.load(arrays.file("train_images.npy"))[:2]
     assert shown.shape == (2, 6, 32, 32, 3)
@@ -224,12 +241,14 @@ def test_a_model_that_augments_shows_how(
 
 
 def test_pretrained_weights_are_named_and_stay_as_they_are(
-    arrays: Arrays, training: dict[str, Any], store: Store
+    arrays: Arrays, training: Training, store: Store
 ) -> None:
     weights = find_weights("embedded", home=store.home)
-    model = train("transfer", arrays, **training | {"epochs": 1, "weights": weights}, store=store)
+    model = train(
+        "transfer", arrays, training.model_copy(update={"epochs": 1}), store, weights=weights
+    )
     said = {"source": "embedded", "sha256": weights.sha256, "note": weights.note}
-    assert load_facts(model)["weights"] == said
+    assert model.facts()["weights"] == said
     assert model.trainable_parameters == 2_562
     (kept,) = [
         layer
@@ -243,10 +262,10 @@ def test_pretrained_weights_are_named_and_stay_as_they_are(
 
 
 def test_progress_tells_every_epoch_and_what_is_left(
-    arrays: Arrays, training: dict[str, Any], store: Store
+    arrays: Arrays, training: Training, store: Store
 ) -> None:
     seen: list[Progress] = []
-    train("baseline", arrays, **training, store=store, on_progress=seen.append)
+    train("baseline", arrays, training, store=store, on_progress=seen.append)
     ends = [progress for progress in seen if progress.finished_epochs == progress.epoch]
     assert [progress.epoch for progress in ends] == [1, 2]
     assert all(progress.step == progress.steps == 3 for progress in ends)
@@ -261,12 +280,12 @@ def test_progress_tells_every_epoch_and_what_is_left(
 def test_a_damaged_checkpoint_is_not_the_end(
     arrays: Arrays,
     trained: TrainedModel,
-    training: dict[str, Any],
+    training: Training,
     store: Store,
     name: str,
 ) -> None:
     with pytest.raises(InterruptionError):
-        train("baseline", arrays, **training, store=store, on_progress=interrupt_after(1))
+        train("baseline", arrays, training, store=store, on_progress=interrupt_after(1))
     (file,) = (store.home / "work" / "training").rglob(name)
     file.write_bytes(file.read_bytes()[:100])
-    assert_same(train("baseline", arrays, **training, store=store), trained)
+    assert_same(train("baseline", arrays, training, store=store), trained)

@@ -23,15 +23,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from catdog.photos import prefetch as arrays
-from catdog.photos import split as manifest
+from catdog.photos import prefetch, split
 from catdog.runs import Run, Score, runs_folder, save_run
-from catdog.settings import Settings
-from catdog.sources import download as sources
+from catdog.settings import Cut, Decoding, Settings
+from catdog.sources import download
 from catdog.store.artifacts import Predictions, TrainedModel
 from catdog.store.housekeeping import interrupted_items, stored_items
 from catdog.store.store import Store
-from catdog.training.evaluate import accuracy
 from catdog.wording import percent
 from flows.cli import predict as predicting
 from flows.cli import run as launch
@@ -76,16 +74,11 @@ def data_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run_flow(settings: Settings, console: Console) -> None:
         store = Store(settings.home)
-        photos = sources.download(settings.source, store=store, sleep=lambda seconds: None)
-        parts = manifest.split(
-            photos,
-            seed=settings.seed,
-            validation_share=settings.validation_share,
-            test_share=settings.test_share,
-            duplicates=settings.duplicates,
-            store=store,
+        photos = store.obtain(
+            download.recipe(settings.source, store=store, sleep=lambda seconds: None)
         )
-        made = arrays.prefetch(photos, parts, image_size=settings.image_size, store=store)
+        parts = store.obtain(split.recipe(photos, settings.group(Cut)))
+        made = store.obtain(prefetch.recipe(photos, parts, settings.group(Decoding)))
         console.print(f"{sum(made.counts.values())} good, {parts.rejected} bad")
 
     monkeypatch.setattr(launch, "run_flow", run_flow)
@@ -462,8 +455,8 @@ def used_home(
         Score(
             name="baseline",
             seed=1,
-            validation_accuracy=accuracy(predictions, "validation"),
-            test_accuracy=accuracy(predictions, "test"),
+            validation_accuracy=predictions.accuracy("validation"),
+            test_accuracy=predictions.accuracy("test"),
             seconds=1.0,
         ),
         Score(name="transfer", seed=1, error="It was killed."),
@@ -479,7 +472,7 @@ def used_home(
         folder=runs_folder(store) / "20260504-123000-tiny-1",
     )
     save_run(run, None, store)
-    monkeypatch.setattr(predicting, "divert_stderr", lambda path: None)
+    monkeypatch.setattr(predicting, "divert_native_stderr", lambda path: None)
     return home
 
 
@@ -488,7 +481,7 @@ def test_runs_are_listed_with_their_scores(
 ) -> None:
     answer = command("runs")
     assert answer.code == 0
-    for text in ("20260504-123000-tiny-1", percent(accuracy(predictions, "test")), "failed"):
+    for text in ("20260504-123000-tiny-1", percent(predictions.accuracy("test")), "failed"):
         assert text in answer.out
 
 
@@ -596,7 +589,7 @@ def test_a_model_that_was_not_trained_is_one_line(
 def test_without_a_model_it_is_told_how_to_train_one(
     command: Command, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predicting, "divert_stderr", lambda path: None)
+    monkeypatch.setattr(predicting, "divert_native_stderr", lambda path: None)
     assert_one_clear_line(command("predict", mixed[0]), "no trained model", "catdog run")
 
 

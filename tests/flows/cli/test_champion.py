@@ -10,13 +10,13 @@ from unittest.mock import patch
 import pandas as pd
 import pytest
 
+from catdog.champion.candidates import choose_model
 from catdog.champion.registry import Registry
 from catdog.errors import StoreError
 from catdog.runs import Run, Score, runs_folder, save_run
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
-from catdog.store.store import Store
+from catdog.store.store import Recipe, Store
 from flows.cli.app import main
-from flows.cli.predict import choose_model
 
 PHOTOS = [(label, i) for label in ("cats", "dogs") for i in range(50)]
 NAMES = [f"test/{label}/{i}.jpg" for label, i in PHOTOS]
@@ -45,12 +45,14 @@ def catdog(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tupl
 def add_run(home: Path, name: str, right: dict[str, int]) -> None:
     """A run whose models name the first so many photos of each class rightly."""
     store = Store(home)
-    manifest = store.obtain(Manifest, "manifest", _manifest)
+    manifest = store.obtain(Recipe(Manifest, "manifest", _manifest))
     artifacts = {"manifest": manifest.key}
     for model, good in right.items():
-        trained = store.obtain(TrainedModel, f"{name}-{model}", lambda f, m=model: _model(f, m))
+        trained = store.obtain(
+            Recipe(TrainedModel, f"{name}-{model}", lambda f, m=model: _model(f, m))
+        )
         scored = store.obtain(
-            Predictions, f"{name}-{model}", lambda f, m=model, g=good: _predictions(f, m, g)
+            Recipe(Predictions, f"{name}-{model}", lambda f, m=model, g=good: _predictions(f, m, g))
         )
         artifacts |= {f"model {model} 1": trained.key, f"predictions {model} 1": scored.key}
     now = datetime.now(UTC)

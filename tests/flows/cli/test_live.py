@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from catdog.progress import Progress, write_progress, write_stage
-from flows.cli.live import duration, live_view, progress_table
+from catdog.wording import clock
+from flows.cli.live import live_view, progress_table
 
 STATE = Progress(
     name="transfer",
@@ -69,7 +70,7 @@ def test_several_seeds_are_told_apart() -> None:
     ("seconds", "text"), [(None, ""), (0, "0:00:00"), (59.6, "0:01:00"), (3_725.4, "1:02:05")]
 )
 def test_durations(seconds: float | None, text: str) -> None:
-    assert duration(seconds) == text
+    assert clock(seconds) == text
 
 
 def test_without_a_terminal_there_is_a_line_a_stage_and_a_line_an_epoch(tmp_path: Path) -> None:

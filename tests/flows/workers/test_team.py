@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from catdog.errors import TrainingError
+from catdog.settings import Training
 from catdog.store.store import Store
 from flows.workers.team import Job, describe, train_and_evaluate
 
@@ -62,7 +63,9 @@ class SlowToStart:
 
 def test_an_interruption_also_ends_a_process_that_starts_at_that_moment(tmp_path: Path) -> None:
     arrays: Any = SimpleNamespace(content="photos")
-    jobs = [Job(name, 1, arrays, 1, 32, None) for name in ("augmented", "baseline")]
+    jobs = [
+        Job(name, arrays, Training(epochs=1, seed=1), None) for name in ("augmented", "baseline")
+    ]
     workers = SlowToStart()
     with pytest.raises(KeyboardInterrupt):
         train_and_evaluate(jobs, workers, store=Store(tmp_path), progress_folder=tmp_path)  # type: ignore[arg-type]

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from catdog.champion.explain import explain
 from catdog.champion.rules import Candidate, Decision
-from tasks.promote import explain
 
 
 def test_a_name_that_looks_like_markup_stays_a_name() -> None:

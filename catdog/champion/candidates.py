@@ -1,0 +1,47 @@
+"""Which model of which run: to be used, or to be champion."""
+
+from catdog.champion.registry import Registry
+from catdog.champion.rules import Entrant, entrant
+from catdog.errors import StoreError
+from catdog.runs import load_run, load_runs
+from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.store import Store
+
+
+def choose_model(store: Store, name: str | None) -> TrainedModel:
+    """The model of this name in the newest run that has it; without a name, the champion.
+
+    Where there is no champion, the newest run's best on validation. Raises StoreError when there
+    is none.
+    """
+    if name is None and (champion := Registry(store.home).champion_model()):
+        return champion
+    for run in reversed(load_runs(store)):
+        for score in run.finished(name):
+            if model := run.find(TrainedModel, store, score):
+                return model
+    what = f"'{name}'" if name else "model"
+    raise StoreError(f"There is no trained {what} in {store.home}.", "Train one: 'catdog run'.")
+
+
+def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entrant:
+    """The model of this name of a run, with what is needed to judge it; without, its best.
+
+    Raises StoreError when there is no such run or model, or its artifacts are gone.
+    """
+    run = load_run(run_name, store)
+    finished = run.finished(model_name)
+    if not finished:
+        names = ", ".join(dict.fromkeys(score.name for score in run.finished())) or "none"
+        raise StoreError(
+            f"Run {run.id} has no finished model '{model_name or ''}'.", f"It has: {names}."
+        )
+    best = finished[0]
+    model = run.find(TrainedModel, store, best)
+    predictions = run.find(Predictions, store, best)
+    manifest = run.find(Manifest, store)
+    if model is None or predictions is None or manifest is None:
+        raise StoreError(
+            f"The artifacts of {best.name} of run {run.id} are gone.", "Run it again: 'catdog run'."
+        )
+    return entrant(model, predictions, manifest, run=run.id, origin=run.source)

@@ -1,0 +1,44 @@
+"""A decision about the champion, told with the numbers behind it."""
+
+from typing import Any
+
+from catdog.champion.rules import Candidate, Decision, Outcome, score_text, title
+from catdog.wording import percent, plain
+
+HEADINGS: dict[Outcome, str] = {
+    "promoted": "A new champion",
+    "kept": "The champion stays",
+    "rolled-back": "Back to the earlier champion",
+}
+
+
+def explain(decision: Decision) -> str:
+    """A decision in Markdown: one sentence, then the numbers behind it."""
+    lines = [f"# {HEADINGS[decision.outcome]}", "", plain(decision.sentence), ""]
+    if evidence := decision.evidence:
+        lines += ["| Class | Photos | Champion | Challenger |", "|---|--:|--:|--:|"]
+        lines += [
+            f"| {plain(c.label)} | {c.n:,} | {percent(c.champion)} | {percent(c.challenger)} |"
+            for c in evidence.classes
+        ]
+        lines.append("")
+    lines += [f"- {name}: {value}" for name, value in _facts(decision).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(decision: Decision) -> dict[str, Any]:
+    facts: dict[str, Any] = {"Champion from now on": _described(decision.champion)}
+    challenger = decision.challenger
+    if challenger is None:
+        return facts
+    if challenger.model != decision.champion.model:
+        facts["Challenger"] = _described(challenger)
+    facts["Test set"] = (
+        f"`{challenger.test_set[:12]}`, {challenger.test_photos:,} photos; models judged on it so "
+        f"far: {decision.test_set_uses} (the more, the less a small lead means)"
+    )
+    return facts
+
+
+def _described(candidate: Candidate) -> str:
+    return f"{plain(title(candidate))} (model `{candidate.model}`), {score_text(candidate)}"

@@ -1,0 +1,69 @@
+"""One trained model in numbers: how good, on which photos, at what cost."""
+
+from typing import TYPE_CHECKING, Any
+
+from catdog.comparison.metrics import Metrics, class_names, indices, measure, probabilities
+from catdog.store.artifacts import Cost, Predictions, TrainedModel
+from catdog.store.store import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Epoch(Record):
+    """One line of a model's history."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+class ScoredModel(Record, Cost):
+    """One trained model: how good, on which photos, at what cost."""
+
+    name: str
+    seed: int
+    epochs: int
+    best: Epoch
+    """The epoch whose weights were scored: chosen on validation."""
+    last: Epoch
+    validation: Metrics
+    test: Metrics
+    seconds_per_1000: float
+    """Wall seconds to predict 1,000 photos."""
+    facts: dict[str, Any]
+    """The model's `model.json`: settings, versions, machine, weights."""
+
+
+class FailedModel(Record):
+    """A model that gave no predictions, and why."""
+
+    name: str
+    seed: int
+    error: str
+
+
+def score(model: TrainedModel, predictions: Predictions) -> ScoredModel:
+    """The numbers of one model, from its predictions."""
+    table = predictions.table()
+    history = model.history().set_index("epoch", drop=False)[list(Epoch.model_fields)]
+    return ScoredModel(
+        name=model.name,
+        seed=model.seed,
+        epochs=model.epochs,
+        best=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
+        last=Epoch.model_validate(history.iloc[-1].to_dict()),
+        validation=measured(table[table["split"] == "validation"]),
+        test=measured(table[table["split"] == "test"]),
+        seconds_per_1000=predictions.seconds_per_1000,
+        facts=model.facts(),
+        **model.model_dump(include=set(Cost.model_fields)),
+    )
+
+
+def measured(table: "pd.DataFrame") -> Metrics:
+    """The metrics of a table of predictions of one model on one split."""
+    classes = class_names(table)
+    return measure(indices(table["label"], classes), probabilities(table, classes), classes)

@@ -1,0 +1,121 @@
+"""Files that appear whole or not at all, and what an artifact's folder says of its own."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from catdog.errors import StoreError
+from catdog.store.digest import digest_once, file_digest
+
+ENTRY = "entry.json"
+UNWRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size in bytes and SHA-256 of each file below a folder, by its relative POSIX path."""
+    return {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": file_digest(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ENTRY
+    }
+
+
+def read_entry(path: Path) -> dict[str, Any]:
+    """The entry.json of an artifact's folder. Raises StoreError when it cannot be read."""
+    try:
+        entry: dict[str, Any] = json.loads((path / ENTRY).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path / ENTRY} cannot be read ({error}).") from error
+    return entry
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with an artifact's files, or None when each is there with its SHA-256."""
+    try:
+        recorded = [
+            (path / name, expected["bytes"], expected["sha256"])
+            for name, expected in read_entry(path)["files"].items()
+        ]
+    except (StoreError, KeyError, TypeError, AttributeError) as error:
+        return f"{path / ENTRY} is not a whole record ({error})"
+    for file, bytes_, sha256 in recorded:
+        if not file.is_file():
+            return f"{file} is missing"
+        size = file.stat().st_size
+        if size != bytes_:
+            return f"{file} has {size:,} bytes instead of {bytes_}"
+        if digest_once(file) != sha256:
+            return f"{file} does not have its recorded SHA-256"
+    return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file that appears whole or not at all."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file that appears whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a folder at once: it is moved out of the way before its files are deleted."""
+    if not path.exists():
+        return
+    grave = Path(tempfile.mkdtemp(prefix=".removed-", dir=path.parent))
+    path.rename(grave / path.name)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def writing(home: Path) -> Iterator[None]:
+    """Turn a disk that is full or cannot be written into a StoreError with its remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise no_space(home) from error
+        if _concerns(home, error.filename) and (error.errno in UNWRITABLE or not home.exists()):
+            raise StoreError(
+                f"{home} cannot be written ({error.strerror}).",
+                "Set CATDOG_HOME, or --home, to a folder that you may write to.",
+            ) from error
+        raise
+
+
+def no_space(folder: Path) -> StoreError:
+    """What a user is told when the disk of a folder is full."""
+    return StoreError(
+        f"No space left while writing to {folder}.",
+        "Free some space ('catdog cache prune'), or set CATDOG_HOME to a larger disk.",
+    )
+
+
+def _concerns(home: Path, filename: str | None) -> bool:
+    """Whether a failed write was meant for the home folder, or for one above it on the way."""
+    path = Path(filename) if filename else home
+    return path.is_relative_to(home) or home.is_relative_to(path)

@@ -1,0 +1,40 @@
+"""What all commands share: where they print, and how they learn of the home folder."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from catdog.settings import Settings
+from flows.parameters import flag
+
+out = Console(markup=False, highlight=False)  # names of files and classes are no markup
+err = Console(stderr=True, soft_wrap=True)
+
+Home = Annotated[Path | None, flag("home")]
+Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+def say(text: str) -> None:
+    """Print a sentence, which the terminal itself may break."""
+    out.print(text, soft_wrap=True)
+
+
+def one_line(error: Exception) -> str:
+    """What the user is told: the same shape for a wrong flag as for any other problem."""
+    from rich.markup import escape
+
+    return f"[bold red]Error:[/] {escape(str(error))}"
+
+
+def use(home: Path | None) -> Path:
+    """The home folder that is asked for; this process and its children will find the same one."""
+    return share(Settings.load(home=home))
+
+
+def share(settings: Settings) -> Path:
+    """Let this process and its children find the home folder of these settings."""
+    os.environ["CATDOG_HOME"] = str(settings.home)
+    return settings.home
