@@ -1,7 +1,9 @@
 """Show in the Prefect UI how far the training is: one table that is kept up to date."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,9 @@ from catdog.wording import duration, percent
 
 log = logging.getLogger("catdog.run")
 
-REFRESH_SECONDS = 5
+LOOK_SECONDS = 5
+QUIET_SECONDS = 30
+"""Between two versions of the table while no epoch ends: each is an event, which others watch."""
 HEAD = (
     "| Model | Seed | Epoch | Loss | Accuracy | Validation | Left |\n"
     "|---|--:|--:|--:|--:|--:|--:|\n"
@@ -35,10 +39,12 @@ def live_table(folder: Path) -> Iterator[None]:
     ended = threading.Event()
 
     def refresh() -> None:
-        shown = HEAD
-        while not ended.wait(REFRESH_SECONDS):
-            shown = _update(artifact, shown, folder)
-        _update(artifact, shown, folder)
+        table = Table(time.monotonic())
+        while not ended.wait(LOOK_SECONDS):
+            if table.has_news(read_progress(folder), time.monotonic()):
+                _write(artifact, table.text)
+        if table.has_news(read_progress(folder), math.inf):
+            _write(artifact, table.text)
 
     thread = threading.Thread(target=refresh, daemon=True, name="live-table")
     thread.start()
@@ -47,6 +53,26 @@ def live_table(folder: Path) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+class Table:
+    """What the table says, and when it is worth saying something else."""
+
+    def __init__(self, now: float) -> None:
+        """now: this and all other times are seconds of one clock."""
+        self.text = HEAD
+        self._written = now
+        self._finished: dict[tuple[str, int], int] = {}
+
+    def has_news(self, progress: Mapping[tuple[str, int], Progress], now: float) -> bool:
+        """Whether a model has begun or ended an epoch; a quiet while later, any change will do."""
+        text = training_table(progress)
+        finished = {model: one.finished_epochs for model, one in progress.items()}
+        quiet = finished == self._finished and now - self._written < QUIET_SECONDS
+        if quiet or text == self.text:
+            return False
+        self.text, self._finished, self._written = text, finished, now
+        return True
 
 
 def training_table(progress: Mapping[tuple[str, int], Progress]) -> str:
@@ -74,13 +100,10 @@ def _left(progress: Progress) -> str:
     return "" if progress.seconds_left is None else duration(progress.seconds_left)
 
 
-def _update(artifact: UUID, shown: str, folder: Path) -> str:
-    """Write the table when it has news; a server that does not answer must not end the run."""
-    text = training_table(read_progress(folder))
-    if text != shown:
-        try:
-            with get_client(sync_client=True) as client:
-                client.update_artifact(artifact, ArtifactUpdate(data=text))
-        except httpx.HTTPError as error:
-            log.warning("The training table could not be brought up to date: %s", error)
-    return text
+def _write(artifact: UUID, text: str) -> None:
+    """Write the table; a server that does not answer must not end the run."""
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_artifact(artifact, ArtifactUpdate(data=text))
+    except httpx.HTTPError as error:
+        log.warning("The training table could not be brought up to date: %s", error)
