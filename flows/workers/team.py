@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from prefect import Task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
+from prefect.utilities.engine import collect_task_run_inputs_sync, link_state_to_task_run_result
 
 from catdog.errors import CatdogError, TrainingError
 from catdog.models import model_spec
@@ -168,28 +170,44 @@ class _Team:
         for attempt in range(1, ATTEMPTS + 1):
             if self.stopping:
                 raise CancelledError
-            future: PrefectFuture[Any] | None = None
             try:
                 with self.workers.runner(job) as runner:
-                    future = runner.submit(train, self._parameters(job))
-                    model = future.result()
-                    future = runner.submit(evaluate, {"model": model, "arrays": job.arrays})
-                    return model, future.result()
+                    model = self._run(runner, train, self._parameters(job))
+                    parameters = {"model": model, "arrays": job.arrays}
+                    return model, self._run(runner, evaluate, parameters)
             except self.workers.crashes:
                 if self.stopping:
                     raise
                 log.error("%s: its process died (attempt %d of %d)", job.name, attempt, ATTEMPTS)
-                _mark_crashed(future)
         raise TrainingError(
             f"The process that trained '{job.name}' died {ATTEMPTS} times.",
             "It was killed or out of memory: try a smaller --parallel. What it wrote is in "
             f"{self.store.work('logs')}.",
         )
 
+    def _run(
+        self, runner: TaskRunner[Any], task: Task[..., Any], parameters: dict[str, Any]
+    ) -> Any:
+        """Run a task in a process of the runner, as part of the graph of this flow run.
 
-def _mark_crashed(future: PrefectFuture[Any] | None) -> None:
-    if future is None:
-        return
+        Prefect knows results by their identity, which they lose between processes: whose results
+        the task is given is collected here, and what it returns is made known as its result.
+        """
+        inputs: dict[str, Any] = {
+            name: collect_task_run_inputs_sync(given) for name, given in parameters.items()
+        }
+        future = runner.submit(task, parameters, dependencies=inputs)
+        try:
+            result = future.result()
+        except self.workers.crashes:
+            if not self.stopping:
+                _mark_crashed(future)
+            raise
+        link_state_to_task_run_result(future.state, result)
+        return result
+
+
+def _mark_crashed(future: PrefectFuture[Any]) -> None:
     with get_client(sync_client=True) as client:
         state: State[Any] = Crashed(message="The training process died: killed, or out of memory.")
         client.set_task_run_state(future.task_run_id, state, force=True)

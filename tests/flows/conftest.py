@@ -26,6 +26,8 @@ class Outcome:
     flow_run: Any
     tasks: dict[str, list[str]]
     """The names of the states that ended each task run, by the task run's name."""
+    lines: list[tuple[str, str]]
+    """The lines of the graph in Prefect's UI, from a task run to one that was given its result."""
 
 
 HOME = Path(os.environ["CATDOG_HOME"])
@@ -89,14 +91,14 @@ def run_tiny(server: str, tiny_source: Path, flow_store: Store) -> Callable[...,
             except CatdogError as raised:
                 error = raised
         new = [past for past in load_runs(flow_store) if past.id not in before]
-        flow_run, tasks = newest_flow_run()
+        flow_run, tasks, lines = newest_flow_run()
         printed = console.file.getvalue()  # type: ignore[attr-defined]
-        return Outcome(printed, error, new[0] if new else None, flow_run, tasks)
+        return Outcome(printed, error, new[0] if new else None, flow_run, tasks, lines)
 
     return run
 
 
-def newest_flow_run() -> tuple[Any, dict[str, list[str]]]:
+def newest_flow_run() -> tuple[Any, dict[str, list[str]], list[tuple[str, str]]]:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
     from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
@@ -111,7 +113,13 @@ def newest_flow_run() -> tuple[Any, dict[str, list[str]]]:
     for task_run in reversed(found):
         name = re.sub(r"-[0-9a-f]{3}$", "", task_run.name)  # Prefect's mark of unnamed task runs
         tasks.setdefault(name, []).append(task_run.state_name or "")
-    return flow_run, tasks
+    names = {task_run.id: task_run.name for task_run in found}
+    lines = [
+        (names[source.id], task_run.name)
+        for task_run in found
+        for source in set().union(*task_run.task_inputs.values())
+    ]
+    return flow_run, tasks, lines
 
 
 @pytest.fixture(scope="session")

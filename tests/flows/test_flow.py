@@ -27,6 +27,8 @@ from flows.cli.past import render_report
 
 MADE = ("download", "split", "prefetch", "train-baseline", "train-transfer")
 MADE = (*MADE, "evaluate-baseline", "evaluate-transfer", "report")
+BY_CHANCE = {("download", "promote-baseline"), ("weights", "report")}
+"""Prefect also joins what is given the same text object, such as the name of the source."""
 
 
 def record(outcome: Any) -> Run:
@@ -45,6 +47,27 @@ def test_the_first_run_makes_everything(first: Any) -> None:
     assert first.flow_run.state_name == "Completed"
     assert {name: first.tasks[name] for name in MADE} == {name: ["Completed"] for name in MADE}
     assert record(first).reused == ()
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_each_task_run_is_joined_to_those_whose_results_it_was_given(
+    time: str, request: pytest.FixtureRequest
+) -> None:
+    outcome = request.getfixturevalue(time)
+    given = {
+        "split": ["download"],
+        "prefetch": ["download", "split"],
+        "train-baseline": ["prefetch"],
+        "train-transfer": ["prefetch", "weights"],
+        "evaluate-baseline": ["prefetch", "train-baseline"],
+        "evaluate-transfer": ["prefetch", "train-transfer"],
+        "report": [name for name in MADE if name != "report"],
+    }
+    (promote,) = (name for name in outcome.tasks if name.startswith("promote-"))
+    winner = promote.removeprefix("promote-")
+    given[promote] = ["split", f"train-{winner}", f"evaluate-{winner}"]
+    expected = {(source, name) for name, sources in given.items() for source in sources}
+    assert set(outcome.lines) - BY_CHANCE == expected
 
 
 def test_its_record_tells_what_was_asked_and_what_came_of_it(first: Any, tiny_source: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,9 @@ def test_all_ways_to_train_give_the_same_bits_whatever_other_threads_draw(
         outcome = run_tiny(runner=runner, seed=SEED, force=True)
         assert outcome.error is None
         assert {outcome.tasks[f"train-{name}"][0] for name in BOTH} == {"Completed"}
+        for name in BOTH:
+            joined = ("prefetch", f"train-{name}", f"evaluate-{name}", "report")
+            assert set(pairwise(joined)) <= set(outcome.lines)
         found.append(predictions(outcome))
     threads = plan(len(BOTH), parallel=2, cores=available_cores()).threads
     done = subprocess.run(  # noqa: S603  our own script
