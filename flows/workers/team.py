@@ -10,11 +10,12 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 from prefect import Task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
@@ -208,6 +209,7 @@ class _Team:
 
 
 def _mark_crashed(future: PrefectFuture[Any]) -> None:
-    with get_client(sync_client=True) as client:
-        state: State[Any] = Crashed(message="The training process died: killed, or out of memory.")
+    state: State[Any] = Crashed(message="The training process died: killed, or out of memory.")
+    # A process that dies at its start has no task run yet.
+    with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
         client.set_task_run_state(future.task_run_id, state, force=True)

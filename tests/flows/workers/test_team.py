@@ -3,17 +3,18 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from catdog.errors import TrainingError
 from catdog.settings import Training
 from catdog.store.store import Store
-from flows.workers.team import Job, describe, train_and_evaluate
+from flows.workers.team import ATTEMPTS, Job, describe, train_and_evaluate
 
 LONG = 30
 """Seconds, far more than any of this takes: a hanging test fails instead."""
@@ -70,3 +71,42 @@ def test_an_interruption_also_ends_a_process_that_starts_at_that_moment(tmp_path
     with pytest.raises(KeyboardInterrupt):
         train_and_evaluate(jobs, workers, store=Store(tmp_path), progress_folder=tmp_path)  # type: ignore[arg-type]
     assert not workers.late
+
+
+class DiesAtItsStart:
+    """A process that is dead before Prefect knows of its task run."""
+
+    def __init__(self) -> None:
+        self.submitted = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        self.submitted += 1
+        return self
+
+    task_run_id = uuid4()
+
+    def result(self) -> Any:
+        raise BrokenProcessPool
+
+
+class DeadWorkers:
+    places = 1
+    crashes = (BrokenProcessPool,)
+
+    def __init__(self, runner: Any) -> None:
+        self.runner = lambda job: nullcontext(runner)
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.usefixtures("server")
+def test_a_process_that_dies_before_it_has_a_task_run_is_tried_again(tmp_path: Path) -> None:
+    process = DiesAtItsStart()
+    arrays: Any = SimpleNamespace(content="photos")
+    jobs = [Job("baseline", arrays, Training(), None)]
+    workers: Any = DeadWorkers(process)
+    (result,) = train_and_evaluate(jobs, workers, store=Store(tmp_path), progress_folder=tmp_path)
+    assert process.submitted == ATTEMPTS
+    assert "died 2 times" in str(result.error)
