@@ -112,7 +112,7 @@ def test_its_numbers_can_be_computed_again_from_the_predictions(first: Any) -> N
     assert {row["model"] for row in rows(run.folder / "history.csv")} == {"baseline", "transfer"}
 
 
-def test_prefect_shows_the_report_and_the_comparison(first: Any) -> None:
+def test_prefect_shows_the_training_the_report_and_the_comparison(first: Any) -> None:
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(
             artifact_filter=ArtifactFilter(
@@ -120,6 +120,10 @@ def test_prefect_shows_the_report_and_the_comparison(first: Any) -> None:
             )
         )
     artifacts = {artifact.key: artifact for artifact in found}
+    for name in ("baseline", "transfer"):
+        assert (
+            f"| {name} | {record(first).settings['seed']} | 1 of 1 |" in artifacts["training"].data
+        )
     assert artifacts["report"].type == "markdown"
     markdown = (record(first).folder / "report.md").read_text(encoding="utf-8")
     assert artifacts["report"].data == markdown
