@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 
 from catdog.comparison.compare import Study
 from catdog.photos.changes import Changes
@@ -32,19 +31,9 @@ def note_changes(manifest: Manifest, source: str, store: Store) -> Changes | Non
 
 def forget_models(jobs: Sequence[Job], store: Store) -> None:
     """Let the models be trained anew; what an earlier try of this flow run has trained stays."""
-    asked = _due()
+    due = flow_run.scheduled_start_time  # one for all its tries; it was created weeks before
     for job in jobs:
-        store.forget(job.recipe(store), before=asked)
-
-
-def _due() -> datetime:
-    """When this flow run was to start; the same for all its tries.
-
-    A scheduled run was created weeks before: models that are younger than that may be old.
-    """
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
-    return (run and (run.expected_start_time or run.created)) or datetime.now(UTC)
+        store.forget(job.recipe(store), before=due)
 
 
 def challenge(run: Run, report: Report, study: Study, promotion: Promotion) -> None:

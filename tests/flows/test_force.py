@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
 
 from catdog.settings import Training
-from flows import retraining
 from flows.retraining import forget_models
 from flows.workers.team import Job
 
@@ -19,9 +20,9 @@ PLANNED = DUE - timedelta(weeks=3)
 def test_a_scheduled_run_forgets_what_was_trained_after_it_was_planned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = SimpleNamespace(created=PLANNED, expected_start_time=DUE)
+    run = FlowRun(flow_id=uuid4(), created=PLANNED, expected_start_time=DUE)
     context = SimpleNamespace(get=lambda: SimpleNamespace(flow_run=run))
-    monkeypatch.setattr(retraining, "FlowRunContext", context)
+    monkeypatch.setattr("prefect.runtime.flow_run.FlowRunContext", context)
     forgotten = []
     store: Any = SimpleNamespace(forget=lambda recipe, before: forgotten.append(before))
     arrays: Any = SimpleNamespace(content="photos")
