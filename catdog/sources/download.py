@@ -144,7 +144,7 @@ def _of_url(source: str, store: Store, progress: Progress | None, sleep: Sleep) 
         key = _unpacked_key(archive_key)
 
     def make(folder: Path) -> Mapping[str, Any]:
-        work = store.work(f"fetch-{archive_key}")
+        work = store.unfinished(Archive, archive_key)
         fetching = partial(_make_archive, url, sha256, work, progress, sleep)
         archive = store.obtain(Recipe(Archive, archive_key, fetching))
         path = archive.file("archive")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from catdog.errors import StoreError
 from catdog.store.files import damage, discard, read_entry
-from catdog.store.store import Store
+from catdog.store.store import Store, lock_name
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,16 @@ class Item:
 def stored_items(store: Store) -> list[Item]:
     """All artifacts, by kind and then by age."""
     folders = sorted((store.home / "store").glob("*/[!.]*"))
-    items = (_item(f.parent.name, f, f"{f.parent.name}-{f.name}") for f in folders)
+    items = (_item(f.parent.name, f, lock_name(f.parent.name, f.name)) for f in folders)
     return sorted(items, key=lambda item: (item.kind, item.created))
 
 
 def interrupted_items(store: Store) -> list[Item]:
     """What runs that ended early left: part downloads, unfinished trainings, half an artifact."""
     work = store.home / "work"
-    trainings = [
-        _item("unfinished", path, f"model-{path.name}") for path in work.glob("training/*")
-    ]
-    downloads = [
-        _item("unfinished", path, path.name.replace("fetch", "archive"))
-        for path in work.glob("fetch-*")
-    ]
-    half_made = [_item("unfinished", path, path.name) for path in work.glob("making/[!.]*")]
-    return sorted([*trainings, *downloads, *half_made], key=lambda item: item.created)
+    folders = [*work.glob("unfinished/*"), *work.glob("making/[!.]*")]
+    items = (_item("unfinished", folder, folder.name) for folder in folders)
+    return sorted(items, key=lambda item: item.created)
 
 
 def prune(store: Store, *, keep_days: float, dry_run: bool) -> Iterator[Item]:

@@ -88,7 +88,12 @@ class Recipe(Generic[A]):
     @property
     def lock(self) -> str:
         """The name of the lock that whoever makes it holds."""
-        return f"{self.cls.kind}-{self.key}"
+        return lock_name(self.cls.kind, self.key)
+
+
+def lock_name(kind: str, key: str) -> str:
+    """What an artifact's lock is called, and the folders in which it is made."""
+    return f"{kind}-{key}"
 
 
 class Store:
@@ -137,8 +142,12 @@ class Store:
         """Where the artifact of this kind and key lives, whether it exists or not."""
         return self.home / "store" / kind / key
 
-    def work(self, name: str) -> Path:
+    def unfinished(self, cls: type[Artifact], key: str) -> Path:
         """A folder that survives an interruption, for what a later try can go on from."""
+        return self.work(f"unfinished/{lock_name(cls.kind, key)}")
+
+    def work(self, name: str) -> Path:
+        """A folder for what is no artifact."""
         with writing(self.home):
             path = self.home / "work" / name
             path.mkdir(parents=True, exist_ok=True)
@@ -173,7 +182,7 @@ class Store:
         final = self.folder(kind, key)
         with writing(self.home):
             final.parent.mkdir(parents=True, exist_ok=True)
-            folder = self.work("making") / f"{kind}-{key}"
+            folder = self.work("making") / recipe.lock
             discard(folder)  # what a kill left half made
             folder.mkdir()
             try:

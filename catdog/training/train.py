@@ -57,7 +57,7 @@ def recipe(
     )
 
     def make(folder: Path) -> Mapping[str, Any]:
-        work = store.work(f"training/{key}")
+        work = store.unfinished(TrainedModel, key)
         record = _Job(name, arrays, training, weights, on_progress).run(Checkpoints(work), folder)
         shutil.rmtree(work, ignore_errors=True)
         return record

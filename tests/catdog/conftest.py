@@ -223,7 +223,6 @@ def _model(
         "seed": seed,
         "epochs": epochs,
         "batch_size": 32,
-        "learning_rate": 0.001,
         "classes": list(arrays.classes),
         "image_size": arrays.image_size,
         "data_digest": arrays.content,

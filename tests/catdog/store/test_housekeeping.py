@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catdog.store.artifacts import Report
+from catdog.store.artifacts import Archive, Report, TrainedModel
 from catdog.store.files import ENTRY, read_entry, write_json
 from catdog.store.housekeeping import interrupted_items, prune, stored_items, verify
 from catdog.store.store import Recipe, Store
@@ -71,18 +71,18 @@ def test_a_dry_run_tells_and_removes_nothing(store: Store) -> None:
 def test_what_is_being_made_is_left_alone(store: Store) -> None:
     put(store, "locked")
     put(store, "free")
-    store.work("training/0123")
+    store.unfinished(TrainedModel, "0123")
     with store.lock("report-locked"), store.lock("model-0123"):
         assert [item.key for item in prune(store, keep_days=0, dry_run=False)] == ["free"]
         assert keys(store) == ["locked"]
-        assert [item.key for item in interrupted_items(store)] == ["0123"]
+        assert [item.key for item in interrupted_items(store)] == ["model-0123"]
 
 
 def test_what_interrupted_runs_left_is_listed_and_pruned(store: Store) -> None:
-    for name in ("training/0123", "fetch-4567"):
-        (store.work(name) / "part").write_bytes(b"x" * 500)
+    for cls, key in ((TrainedModel, "0123"), (Archive, "4567")):
+        (store.unfinished(cls, key) / "part").write_bytes(b"x" * 500)
     found = interrupted_items(store)
-    assert sorted(item.key for item in found) == ["0123", "fetch-4567"]
+    assert sorted(item.key for item in found) == ["archive-4567", "model-0123"]
     assert {item.bytes for item in found} == {500}
     assert len(list(prune(store, keep_days=0, dry_run=False))) == 2
     assert interrupted_items(store) == []

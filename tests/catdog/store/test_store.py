@@ -362,8 +362,8 @@ def test_only_what_was_made_before_the_given_moment_is_forgotten(store: Store, m
 
 
 def test_a_work_folder_keeps_what_was_put_there(store: Store) -> None:
-    (store.work("training/baseline") / "epoch").write_text("7")
-    assert (Store(store.home).work("training/baseline") / "epoch").read_text() == "7"
+    (store.unfinished(Note, KEY) / "epoch").write_text("7")
+    assert (Store(store.home).unfinished(Note, KEY) / "epoch").read_text() == "7"
 
 
 def test_the_home_may_be_given_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:

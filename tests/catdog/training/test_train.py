@@ -102,7 +102,7 @@ def test_nothing_of_an_interrupted_training_is_taken_for_a_model(
         train("baseline", arrays, training, store=store, on_progress=interrupt_after(1))
     assert store.folders(TrainedModel) == []
     train("baseline", arrays, training, store=store)
-    assert list((store.home / "work" / "training").iterdir()) == []
+    assert list((store.home / "work" / "unfinished").iterdir()) == []
     assert list((store.home / "work" / "making").iterdir()) == []
 
 
@@ -286,6 +286,6 @@ def test_a_damaged_checkpoint_is_not_the_end(
 ) -> None:
     with pytest.raises(InterruptionError):
         train("baseline", arrays, training, store=store, on_progress=interrupt_after(1))
-    (file,) = (store.home / "work" / "training").rglob(name)
+    (file,) = (store.home / "work" / "unfinished").rglob(name)
     file.write_bytes(file.read_bytes()[:100])
     assert_same(train("baseline", arrays, training, store=store), trained)

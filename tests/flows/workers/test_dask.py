@@ -164,7 +164,8 @@ class Killer(threading.Thread):
         found = {}
         for path in self.work.glob("*/epoch-*/history.json"):
             try:
-                found[path.parent.parent.name] = json.loads(path.read_text())
+                key = path.parent.parent.name.removeprefix("model-")
+                found[key] = json.loads(path.read_text())
             except FileNotFoundError:
                 return {}  # the next epoch has just replaced it
         return found
@@ -177,7 +178,7 @@ def test_the_trainings_of_a_killed_worker_go_on_at_another_one(
 ) -> None:
     assert cluster.scheduler
     names = ("augmented", "preprocessed")  # equally slow
-    killer = Killer(cluster, flow_store.home / "work" / "training", models=2)
+    killer = Killer(cluster, flow_store.home / "work" / "unfinished", models=2)
     killer.start()
     try:
         address = cluster.scheduler.address
