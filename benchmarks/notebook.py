@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from catdog.models import build_model, model_spec
-from catdog.training.weights import find_weights, load_base
+from catdog.training.weights import fill_base, find_weights, new_base
 
 SIZE = 160
 BATCH = 32
@@ -35,7 +35,7 @@ def train(name: str, folder: Path, epochs: int) -> dict[str, float | str]:
     batches, validation = datasets(folder)
     base = None
     if model_spec(name).pretrained:
-        base = load_base(find_weights("embedded", home=folder), SIZE)
+        base = fill_base(new_base(SIZE), find_weights("embedded", home=folder))
     classes = len(list((folder / "train").iterdir()))
     model = build_model(name, classes=classes, image_size=SIZE, base=base)
     began = time.perf_counter()

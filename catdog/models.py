@@ -111,7 +111,7 @@ def _transfer(classes: int, image_size: int, base: Base | None) -> Any:
 
     if base is None:
         raise TrainingError(
-            "'transfer' needs a base model.", "See catdog.training.weights.load_base."
+            "'transfer' needs a base model.", "See catdog.training.weights.fill_base."
         )
     base.trainable = False
     stack = [*_scaling(), *_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]

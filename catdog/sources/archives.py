@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Protocol, Self, cast
 
 from catdog.errors import SourceError
+from catdog.sources.inventory import hidden
 
 MAX_RATIO = 100
 """An archive may unpack to so many times its own size..."""
@@ -94,7 +95,7 @@ class _Unpacking:
         climbs = any(".." in part and not part.strip(". ") for part in parts)
         if plain.startswith("/") or climbs or PureWindowsPath("/".join(parts)).drive:
             raise self.refuse(member, "leads out of the folder that it is unpacked to")
-        if not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
+        if not parts or any(map(hidden, parts)):
             return None
         return self.folder.joinpath(PurePosixPath(*parts))
 

@@ -7,9 +7,7 @@ archive, with its checksum as `URL#sha256=HEX` where it is known.
 import logging
 import re
 import shutil
-import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,11 @@ import httpx
 from catdog.addresses import without_secrets
 from catdog.errors import SourceError, StoreError
 from catdog.sources.archives import extract
-from catdog.sources.fetch import Progress, Sleep, UnreachableError, fetch, look
+from catdog.sources.fetch import OnBytes, UnreachableError, fetch, look
 from catdog.sources.inventory import Inventory, reading, take_inventory
-from catdog.store.artifacts import Archive, Photos
+from catdog.store.artifacts import Archive, Photos, write_csv
 from catdog.store.digest import digest_once, make_key
-from catdog.store.files import read_entry, write_text
+from catdog.store.files import read_entry
 from catdog.store.store import Recipe, Store
 
 log = logging.getLogger(__name__)
@@ -48,7 +46,7 @@ def require_source(source: str) -> None:
 
 
 def recipe(
-    source: str, *, store: Store, progress: Progress | None = None, sleep: Sleep = time.sleep
+    source: str, *, store: Store, progress: OnBytes = lambda done, total: None
 ) -> Recipe[Photos]:
     """How the photos of a source are fetched and unpacked; a folder is listed, not copied.
 
@@ -58,37 +56,30 @@ def recipe(
     URL in the store counts.
 
     progress: called with the bytes fetched so far and in all (None when not known).
-    sleep: waits so many seconds between two tries of a download.
     Raises SourceError when they cannot be fetched, unpacked or found, and StoreError; so does
     making it.
     """
     if source == "sample":
         return _sample()
     if source == "official":
-        return _of_url(OFFICIAL, store, progress, sleep)
+        return _of_url(OFFICIAL, store, progress)
     if _WEB.match(source):
-        return _of_url(source, store, progress, sleep)
+        return _of_url(source, store, progress)
     return _local(source)
 
 
 def _sample() -> Recipe[Photos]:
-    key = make_key(
-        code=("catdog.sources.download",),
-        libraries=("numpy", "pillow"),
-        train=SAMPLE_TRAIN,
-        validation=SAMPLE_VALIDATION,
-        seed=SAMPLE_SEED,
-    )
-    return Recipe(Photos, key, _make_sample)
+    size = {"train": SAMPLE_TRAIN, "validation": SAMPLE_VALIDATION, "seed": SAMPLE_SEED}
 
+    def make(folder: Path) -> Mapping[str, Any]:
+        from catdog.sample.draw import draw
 
-def _make_sample(folder: Path) -> Mapping[str, Any]:
-    from catdog.sample.draw import draw
+        photos = folder / "photos"
+        draw(photos, **size)
+        return _record(folder, take_inventory(photos, name="The sample"), "sample")
 
-    photos = folder / "photos"
-    photos.mkdir()
-    draw(photos, train=SAMPLE_TRAIN, validation=SAMPLE_VALIDATION, seed=SAMPLE_SEED)
-    return _record(folder, take_inventory(photos, name="The sample"), "sample")
+    key = make_key(code=(__name__,), libraries=("numpy", "pillow"), **size)
+    return Recipe(Photos, key, make)
 
 
 def _local(source: str) -> Recipe[Photos]:
@@ -97,11 +88,7 @@ def _local(source: str) -> Recipe[Photos]:
         if path.is_dir():
             return _of_folder(source, path)
         sha256 = digest_once(path)
-    return Recipe(
-        Photos,
-        _unpacked_key(sha256),
-        lambda folder: _make_unpacked(folder, path, name=source, origin=source, sha256=sha256),
-    )
+    return _unpacked(sha256, lambda: (path, sha256), source)
 
 
 def _local_path(source: str) -> Path:
@@ -120,7 +107,7 @@ def _local_path(source: str) -> Path:
 def _of_folder(source: str, path: Path) -> Recipe[Photos]:
     inventory = take_inventory(path, name=source)
     key = make_key(
-        code=("catdog.sources.download",),
+        code=(__name__,),
         inventory=inventory.digest,
         root=str(inventory.root),
         note=inventory.left_out,
@@ -128,29 +115,31 @@ def _of_folder(source: str, path: Path) -> Recipe[Photos]:
     return Recipe(Photos, key, lambda folder: _record(folder, inventory, source))
 
 
-def _of_url(source: str, store: Store, progress: Progress | None, sleep: Sleep) -> Recipe[Photos]:
+def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
     url, sha256 = _parse_url(source)
     shown = without_secrets(url)
-    origin = f"{shown}#sha256={sha256}" if sha256 else shown
-    if sha256:
-        archive_key = _archive_key(sha256=sha256)
-        key = _unpacked_key(sha256)
-    else:
+    known: dict[str, Any] = {"sha256": sha256}
+    if not sha256:
         try:
-            seen = look(url, sleep=sleep)
+            known = {"url": shown, **look(url)._asdict()}
         except UnreachableError as error:
             return _offline(shown, store, error)
-        archive_key = _archive_key(url=shown, **seen.as_json())
-        key = _unpacked_key(archive_key)
+    # No code: the bytes are those that were served, whatever fetched them.
+    key = make_key(code=(), **known)
 
     def make(folder: Path) -> Mapping[str, Any]:
-        work = store.unfinished(Archive, archive_key)
-        fetching = partial(_make_archive, url, sha256, work, progress, sleep)
-        archive = store.obtain(Recipe(Archive, archive_key, fetching))
-        path = archive.file("archive")
-        return _make_unpacked(folder, path, name=shown, origin=origin, sha256=archive.sha256)
+        work = store.unfinished(Archive, key)
+        part = work / "archive.part"
+        size = OFFICIAL_BYTES if url == OFFICIAL else None
+        seen = fetch(url, part, size=size, sha256=sha256, on_bytes=progress)
+        bytes_ = part.replace(folder / "archive").stat().st_size
+        shutil.rmtree(work, ignore_errors=True)
+        log.info("Fetched %s: %d bytes, SHA-256 %s", shown, bytes_, seen)
+        return {"url": shown, "sha256": seen, "bytes": bytes_}
 
-    return Recipe(Photos, key, make)
+    origin = f"{shown}#sha256={sha256}" if sha256 else shown
+    archive = Recipe(Archive, key, make)
+    return _unpacked(sha256 or key, lambda: _file(store.obtain(archive)), shown, origin=origin)
 
 
 def _parse_url(source: str) -> tuple[str, str | None]:
@@ -172,82 +161,60 @@ def _parse_url(source: str) -> tuple[str, str | None]:
 
 def _offline(url: str, store: Store, error: UnreachableError) -> Recipe[Photos]:
     """The newest archive that was ever fetched from this URL; how old it is goes on record."""
-    found = _newest_archive(url, store)
-    if not found:
+    known = (store.find(Archive, path.name) for path in store.folders(Archive) if _of(path) == url)
+    archive = max(filter(None, known), key=lambda archive: archive.created, default=None)
+    if not archive:
         raise error
-    archive, created = found
-    note = f"{url} could not be reached; its archive that was fetched on {created[:10]} is used."
+    fetched = f"{archive.created:%Y-%m-%d}"
+    note = f"{url} could not be reached; its archive that was fetched on {fetched} is used."
     log.warning("%s (%s)", note, error.problem)
-    path = archive.file("archive")
-    return Recipe(
-        Photos,
-        _unpacked_key(archive.sha256, note=note),
-        lambda folder: _make_unpacked(
-            folder, path, name=url, origin=url, sha256=archive.sha256, note=note
-        ),
-    )
+    return _unpacked(archive.sha256, lambda: _file(archive), url, note=note)
 
 
-def _newest_archive(url: str, store: Store) -> tuple[Archive, str] | None:
-    found: list[tuple[str, str]] = []
-    for path in store.folders(Archive):
-        try:
-            entry = read_entry(path)
-        except StoreError:
-            continue
-        if entry["record"]["url"] == url:
-            found.append((entry["created"], path.name))
-    for created, key in sorted(found, reverse=True):
-        if archive := store.find(Archive, key):
-            return archive, created
-    return None
+def _of(archive: Path) -> str | None:
+    """The URL of a stored archive; None where its entry cannot be read."""
+    try:
+        return str(read_entry(archive)["record"]["url"])
+    except StoreError:
+        return None
 
 
-def _archive_key(**known: Any) -> str:
-    # No code: the bytes are those that were served, whatever fetched them.
-    return make_key(code=(), **known)
+def _file(archive: Archive) -> tuple[Path, str]:
+    return archive.file("archive"), archive.sha256
 
 
-def _unpacked_key(archive: str, *, note: str = "") -> str:
-    return make_key(code=("catdog.sources.download",), archive=archive, note=note)
+def _unpacked(
+    identity: str,
+    archive: Callable[[], tuple[Path, str]],
+    name: str,
+    *,
+    origin: str = "",
+    note: str = "",
+) -> Recipe[Photos]:
+    """How an archive becomes photos.
 
+    identity: what stands for it in the key. archive: gives the file and its SHA-256.
+    """
 
-def _make_archive(
-    url: str,
-    sha256: str | None,
-    work: Path,
-    progress: Progress | None,
-    sleep: Sleep,
-    folder: Path,
-) -> Mapping[str, Any]:
-    part = work / "archive.part"
-    size = OFFICIAL_BYTES if url == OFFICIAL else None
-    seen = fetch(url, part, size=size, sha256=sha256, progress=progress, sleep=sleep)
-    archive = part.replace(folder / "archive")
-    shutil.rmtree(work, ignore_errors=True)
-    shown = without_secrets(url)
-    log.info("Fetched %s: %d bytes, SHA-256 %s", shown, archive.stat().st_size, seen)
-    return {"url": shown, "sha256": seen, "bytes": archive.stat().st_size}
+    def make(folder: Path) -> Mapping[str, Any]:
+        file, sha256 = archive()
+        photos = folder / "photos"
+        photos.mkdir()
+        extract(file, photos, name=name)
+        record = _record(folder, take_inventory(photos, name=name), origin or name)
+        notes = filter(None, [note, record["note"]])
+        return record | {"archive_sha256": sha256, "note": " ".join(notes)}
 
-
-def _make_unpacked(
-    folder: Path, archive: Path, *, name: str, origin: str, sha256: str, note: str = ""
-) -> Mapping[str, Any]:
-    photos = folder / "photos"
-    photos.mkdir()
-    extract(archive, photos, name=name)
-    record = _record(folder, take_inventory(photos, name=name), origin)
-    notes = filter(None, [note, record["note"]])
-    return record | {"archive_sha256": sha256, "note": " ".join(notes)}
+    return Recipe(Photos, make_key(code=(__name__,), archive=identity, note=note), make)
 
 
 def _record(folder: Path, inventory: Inventory, origin: str) -> dict[str, Any]:
-    write_text(folder / "photos.csv", inventory.csv)
+    write_csv(folder / "photos.csv", ("path", "bytes", "sha256"), inventory.rows)
     own = inventory.root.is_relative_to(folder)
     return {
         "origin": origin,
         "root": inventory.root.relative_to(folder) if own else inventory.root,
         "inventory": inventory.digest,
-        "count": inventory.count,
+        "count": len(inventory.rows),
         "note": inventory.left_out,
     }

@@ -4,13 +4,13 @@ import logging
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import httpx
 from tenacity import (
@@ -37,9 +37,8 @@ LONGEST_WAIT = 60.0
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 WITHOUT_NETWORK = "With no network, give --source a local file or folder, or 'sample'."
 
-Progress = Callable[[int, int | None], None]
+OnBytes = Callable[[int, int | None], None]
 """Called with the bytes so far and the bytes in all, which may be unknown."""
-Sleep = Callable[[float], None]
 T = TypeVar("T")
 
 
@@ -64,8 +63,7 @@ _TRANSIENT = (
 )
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """What a server tells of a file that changes when the file does."""
 
     etag: str | None
@@ -81,10 +79,6 @@ class Version:
             int(size) if size.isdecimal() else None,
         )
 
-    def as_json(self) -> dict[str, str | int | None]:
-        """The fields, for a key."""
-        return asdict(self)
-
     @property
     def validator(self) -> str | None:
         """For `If-Range`, which allows no weak ETag."""
@@ -93,7 +87,7 @@ class Version:
         return self.modified
 
 
-def look(url: str, *, sleep: Sleep) -> Version:
+def look(url: str) -> Version:
     """The version of the file that a server has at an address, without fetching it.
 
     Raises UnreachableError when there is no answer, SourceError when there is no such file.
@@ -108,7 +102,7 @@ def look(url: str, *, sleep: Sleep) -> Version:
             _check_status(response)
             return Version.of(response)
 
-    return _persist(url, ask, attempts=LOOK_ATTEMPTS, sleep=sleep)
+    return _persist(url, ask, attempts=LOOK_ATTEMPTS)
 
 
 def fetch(
@@ -116,9 +110,10 @@ def fetch(
     partial: Path,
     *,
     size: int | None,
-    sha256: str | None,
-    progress: Progress | None,
-    sleep: Sleep,
+    sha256: str | None = None,
+    on_bytes: OnBytes = lambda done, total: None,
+    attempts: int = FETCH_ATTEMPTS,
+    timeout: httpx.Timeout = TIMEOUT,
 ) -> str:
     """Download into the file `partial`, going on from what it holds; its SHA-256.
 
@@ -128,9 +123,9 @@ def fetch(
     """
     _persist(
         url,
-        lambda client: _Download(client, url, partial, size, progress).go_on(),
-        attempts=FETCH_ATTEMPTS,
-        sleep=sleep,
+        lambda client: _Download(client, url, partial, size, on_bytes).go_on(),
+        attempts=attempts,
+        timeout=timeout,
     )
     seen = file_digest(partial)
     if sha256 and seen != sha256:
@@ -148,7 +143,7 @@ class _Download:
     url: str
     partial: Path
     size: int | None
-    progress: Progress | None
+    on_bytes: OnBytes
 
     def go_on(self) -> None:
         """One try: fetch what is missing."""
@@ -176,8 +171,9 @@ class _Download:
             for block in response.iter_raw():
                 file.write(block)
                 done += len(block)
-                if self.progress:
-                    self.progress(done, total)
+                self.on_bytes(done, total)
+                if self.size is not None and done > self.size:
+                    break
         if total is not None and done != total:
             raise _TryAgain(f"it sent {done:,} of {total:,} bytes")
         self._check_size(done)
@@ -208,14 +204,19 @@ def _discard(partial: Path) -> None:
     _validator_file(partial).unlink(missing_ok=True)
 
 
-def _persist(url: str, work: Callable[[httpx.Client], T], *, attempts: int, sleep: Sleep) -> T:
+def _persist(
+    url: str,
+    work: Callable[[httpx.Client], T],
+    *,
+    attempts: int,
+    timeout: httpx.Timeout = TIMEOUT,
+) -> T:
     """Try again, with growing waits, what may work the next time. Errors name the address."""
     shown = without_secrets(url)
     retrying = Retrying(
         retry=retry_if_exception_type(_TRANSIENT),
         stop=stop_after_attempt(attempts),
         wait=_wait,
-        sleep=sleep,
         before_sleep=before_sleep_log(log, logging.INFO),
         reraise=True,
     )
@@ -225,13 +226,14 @@ def _persist(url: str, work: Callable[[httpx.Client], T], *, attempts: int, slee
     }
     try:
         with httpx.Client(
-            timeout=TIMEOUT, headers=headers, follow_redirects=True, verify=_certificates()
+            timeout=timeout, headers=headers, follow_redirects=True, verify=_certificates()
         ) as client:
             return retrying(work, client)
     except _TRANSIENT as error:
         problem = str(error) or type(error).__name__
+        tried = "once" if attempts == 1 else f"{attempts} times"
         raise UnreachableError(
-            f"{shown} could not be fetched, tried {attempts} times ({problem}).",
+            f"{shown} could not be fetched, tried {tried} ({problem}).",
             WITHOUT_NETWORK,
         ) from error
     except httpx.HTTPError as error:

@@ -1,25 +1,24 @@
 """Which photo files a folder holds."""
 
-import csv
-import hashlib
-import io
 import logging
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from catdog.errors import SourceError
-from catdog.store.digest import digest_once
+from catdog.store.artifacts import SPLITS
+from catdog.store.digest import digest_once, value_digest
 
 log = logging.getLogger(__name__)
 
 PHOTO_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 )
-SPLIT_FOLDERS = frozenset(("train", "validation", "test"))
 
 
 @dataclass(frozen=True)
@@ -28,16 +27,15 @@ class Inventory:
 
     root: Path
     """The folder that holds the split or class folders: wrappers around it are left out."""
-    csv: str
-    """A row a file, sorted by path: path (relative to `root`, POSIX), bytes, sha256."""
-    count: int
+    rows: tuple[tuple[str, int, str], ...]
+    """Of each file, sorted by path: path (relative to `root`, POSIX), bytes, SHA-256."""
     left_out: str = ""
     """How many files of which other kinds there are, in a sentence; empty when there are none."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of `csv`: equal for the same photos wherever they lie."""
-        return hashlib.sha256(self.csv.encode()).hexdigest()
+        """SHA-256 of `rows`: equal for the same photos wherever they lie."""
+        return value_digest(self.rows)
 
 
 def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
@@ -56,20 +54,17 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
             f"Put photos ({', '.join(sorted(PHOTO_SUFFIXES))}) into one folder per class.",
         )
     wrapper = _wrapper(photos)
-    root = folder / wrapper
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("path", "bytes", "sha256"))
+    rows = []
     for photo in photos:
         path = folder / photo
         _check_name(path)
         with reading():
-            relative = PurePosixPath(photo).relative_to(wrapper)
-            rows.writerow((relative, path.stat().st_size, digest_once(path)))
+            relative = PurePosixPath(photo).relative_to(wrapper).as_posix()
+            rows.append((relative, path.stat().st_size, digest_once(path)))
     left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
     if left_out:
         log.warning("%s: %s", shown, left_out)
-    return Inventory(root, table.getvalue(), len(photos), left_out)
+    return Inventory(folder / wrapper, tuple(rows), left_out)
 
 
 @contextmanager
@@ -84,6 +79,11 @@ def reading() -> Iterator[None]:
         ) from error
 
 
+def hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or one of those that macOS adds to archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def visible_files(folder: Path) -> Iterator[Path]:
     """The files below a folder, hidden ones left out; linked folders count, but each once."""
     seen: set[Path] = set()
@@ -94,10 +94,10 @@ def visible_files(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not _hidden(name))
+        folders[:] = sorted(name for name in folders if not hidden(name))
         for name in names:
             path = Path(place, name)
-            if not _hidden(name) and path.is_file():
+            if not hidden(name) and path.is_file():
                 yield path
 
 
@@ -113,22 +113,14 @@ def _give_up(error: OSError) -> None:
     raise error
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
 def _wrapper(photos: Iterable[str]) -> PurePosixPath:
     """The folders around the split or class folders, such as `cats_and_dogs_filtered`.
 
     A folder that holds photos is a class and `train` is a split, so neither is a wrapper.
     """
-    folders = {PurePosixPath(photo).parts[:-1] for photo in photos}
-    wrapper: list[str] = []
-    for part, *others in zip(*(parts[:-1] for parts in folders), strict=False):
-        if part.lower() in SPLIT_FOLDERS or any(other != part for other in others):
-            break
-        wrapper.append(part)
-    return PurePosixPath(*wrapper)
+    around = {PurePosixPath(photo).parent.parent for photo in photos}
+    common = PurePosixPath(posixpath.commonpath(around))
+    return PurePosixPath(*takewhile(lambda part: part.lower() not in SPLITS, common.parts))
 
 
 def _check_name(path: Path) -> None:

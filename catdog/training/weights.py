@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import httpx
 
-from catdog.errors import TrainingError
+from catdog.errors import SourceError, TrainingError
+from catdog.sources.fetch import fetch
 from catdog.store.digest import file_digest
 from catdog.store.files import write_text, writing
 
@@ -48,10 +49,6 @@ class Weights:
     """One sentence for the report."""
 
 
-class _DownloadError(Exception):
-    """Why the official weights could not be had, in a few words."""
-
-
 def find_weights(choice: str, *, home: Path, url: str = OFFICIAL_URL) -> Weights:
     """The weights that a setting stands for; imports no TensorFlow.
 
@@ -69,25 +66,19 @@ def find_weights(choice: str, *, home: Path, url: str = OFFICIAL_URL) -> Weights
         return cached
     try:
         return _official(home, url)
-    except _DownloadError as error:
+    except (SourceError, ValueError) as error:
+        problem = error.problem if isinstance(error, SourceError) else f"{url}: {error}."
         if choice == "official":
             raise TrainingError(
-                f"The official weights could not be downloaded from {url} ({error}).",
+                f"The official weights could not be downloaded: {problem}",
                 "Check the network, give the path of a copy, or choose 'auto' or 'embedded'.",
             ) from error
         note = (
-            f"Official 160 px weights could not be downloaded ({error}); "
+            f"Official 160 px weights could not be downloaded ({problem.rstrip('.')}); "
             "the embedded copy, trained at 224 px, was used."
         )
         log.warning(note)
         return _embedded(note)
-
-
-def load_base(weights: Weights, image_size: int) -> Any:
-    """`new_base`, filled with these weights. Raises TrainingError as `fill_base`."""
-    base = new_base(image_size)
-    fill_base(base, weights)
-    return base
 
 
 def new_base(image_size: int) -> Any:
@@ -104,19 +95,20 @@ def new_base(image_size: int) -> Any:
     return base
 
 
-def fill_base(base: Any, weights: Weights) -> None:
-    """Load the weights of a file into a base; random ones stay as they are.
+def fill_base(base: Any, weights: Weights) -> Any:
+    """Load the weights of a file into a base, which is returned; random ones stay as they are.
 
     Raises TrainingError when the file does not fit.
     """
     path = weights.file
     if path is None:
-        return
+        return base
     try:
         with warnings.catch_warnings():
             # Keras only warns when a layer is missing in the file and keeps its random weights.
             warnings.simplefilter("error", UserWarning)
             base.load_weights(path)
+        return base
     except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise TrainingError(
@@ -190,35 +182,11 @@ def _official(home: Path, url: str) -> Weights:
     final = home / "weights" / OFFICIAL_NAME
     with writing(home):
         final.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".download-", dir=final.parent)
-        os.close(handle)
-        partial = Path(name)
-        try:
-            _download(url, partial)
-            digest = _hdf5_digest(partial, size=OFFICIAL_BYTES)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=final.parent) as folder:
+            partial = Path(folder, OFFICIAL_NAME)
+            fetch(url, partial, size=OFFICIAL_BYTES, attempts=1, timeout=TIMEOUT)
+            digest = _hdf5_digest(partial)
             write_text(final.with_suffix(RECORD), f"{digest}\n")
             partial.replace(final)
-        except ValueError as error:
-            raise _DownloadError(str(error)) from error
-        finally:
-            partial.unlink(missing_ok=True)
     log.info("official weights downloaded: %s, SHA-256 %s", final, digest)
     return Weights("official", final, digest, f"Official 160 px weights, downloaded from {url}.")
-
-
-def _download(url: str, target: Path) -> None:
-    log.info("downloading %s", url)
-    try:
-        with (
-            httpx.stream("GET", url, timeout=TIMEOUT, follow_redirects=True) as response,
-            target.open("wb") as file,
-        ):
-            response.raise_for_status()
-            for chunk in response.iter_bytes():
-                file.write(chunk)
-                if file.tell() > OFFICIAL_BYTES:
-                    raise _DownloadError(f"the answer is longer than {OFFICIAL_BYTES:,} bytes")
-    except httpx.HTTPStatusError as error:
-        raise _DownloadError(f"HTTP status {error.response.status_code}") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _DownloadError(str(error) or type(error).__name__) from error

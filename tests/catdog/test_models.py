@@ -7,7 +7,7 @@ import pytest
 
 from catdog.errors import TrainingError
 from catdog.models import MODELS, build_model, model_spec
-from catdog.training.weights import Weights, load_base
+from catdog.training.weights import Weights, fill_base, new_base
 
 DESIGNED = {
     "baseline": (742_194, 742_194),
@@ -19,7 +19,7 @@ RANDOM = Weights("random", None, "", "")
 
 
 def built(name: str, *, classes: int = 2, image_size: int = 160) -> Any:
-    base = load_base(RANDOM, image_size) if model_spec(name).pretrained else None
+    base = fill_base(new_base(image_size), RANDOM) if model_spec(name).pretrained else None
     return build_model(name, classes=classes, image_size=image_size, base=base)
 
 

@@ -4,13 +4,13 @@ import json
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from test_server_security import own
+from website import serving
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 180
@@ -55,14 +55,8 @@ def foreign(server: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"answered" if self.path == "/control" else page.encode())
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    site = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=site.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{site.server_port}/"
-    site.shutdown()
-    site.server_close()
+    with serving(Site) as site:
+        yield f"{site.url}/"
 
 
 @pytest.fixture

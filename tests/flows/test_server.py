@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from website import serving
 
 from flows.server import ServerError, healthy, prefect_server, reach_directly
 
@@ -47,17 +47,11 @@ class Healthy(BaseHTTPRequestHandler):
         self.send_response(401 if self.refuses() else 200)
         self.end_headers()
 
-    def log_message(self, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def healthy_url() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Healthy)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(Healthy) as server:
+        yield server.url
 
 
 def test_a_proxy_does_not_stand_before_the_private_server(

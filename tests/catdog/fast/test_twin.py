@@ -24,7 +24,7 @@ from catdog.fast.frozen_base import FrozenBase
 from catdog.fast.twin import accelerate, without_base
 from catdog.models import build_model
 from catdog.training.seeding import seed_epoch
-from catdog.training.weights import find_weights, load_base
+from catdog.training.weights import fill_base, find_weights, new_base
 
 SIZE = 32
 IMAGES = np.random.default_rng(1).integers(0, 256, (11, SIZE, SIZE, 3), dtype=np.uint8)
@@ -211,7 +211,7 @@ def test_a_failed_conversion_is_said_and_keras_runs_the_base(
 @pytest.mark.skipif("REAL_PHOTOS" not in os.environ, reason="REAL_PHOTOS names no archive")
 def test_real_photos_are_predicted_alike(tmp_path: Any) -> None:
     keras.utils.set_random_seed(1)
-    base = load_base(find_weights("embedded", home=tmp_path), 160)
+    base = fill_base(new_base(160), find_weights("embedded", home=tmp_path))
     model = build_model("transfer", classes=2, image_size=160, base=base)
     twin = accelerate(model, threads=2)
     assert twin is not model

@@ -1,11 +1,11 @@
 """Which ImageNet weights are used: the order, the fall-backs, and damaged files."""
 
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from typing import Any
 
 import pytest
+from website import Site, running
 
 from catdog.errors import TrainingError
 from catdog.store.digest import file_digest
@@ -15,8 +15,9 @@ from catdog.training.weights import (
     HDF5_MARK,
     OFFICIAL_BYTES,
     OFFICIAL_NAME,
+    fill_base,
     find_weights,
-    load_base,
+    new_base,
 )
 
 OFFICIAL = HDF5_MARK.ljust(OFFICIAL_BYTES, b"w")
@@ -24,34 +25,11 @@ CLOSED = "http://127.0.0.1:9/weights.h5"
 EMBEDDED_NOTE = "the embedded copy, trained at 224 px, was used"
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = {"/good": OFFICIAL, "/short": OFFICIAL[:1000], "/long": OFFICIAL + b"more"}
-        pages = {"/page": b"<html>".ljust(OFFICIAL_BYTES), "/cut": OFFICIAL[: OFFICIAL_BYTES // 2]}
-        content = {**body, **pages}.get(self.path)
-        if self.path == "/moved":
-            self.send_response(302)
-            self.send_header("Location", "/good")
-        else:
-            self.send_response(200 if content else 404)
-        length = OFFICIAL_BYTES if self.path == "/cut" else len(content or b"")
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-        try:
-            self.wfile.write(content or b"")
-        except ConnectionError:
-            return
-
-    def log_message(self, *args: object) -> None:
-        return
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with running(Site(body=OFFICIAL), "/weights.h5") as site:
+        yield site
 
 
 @pytest.fixture(autouse=True)
@@ -76,32 +54,34 @@ def put(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_official_weights_are_downloaded_once_and_then_cached(server: str, home: Path) -> None:
-    first = find_weights("auto", home=home, url=f"{server}/good")
+def test_official_weights_are_downloaded_once_and_then_cached(site: Site, home: Path) -> None:
+    first = find_weights("auto", home=home, url=site.url)
     second = find_weights("auto", home=home, url=CLOSED)
     assert (first.source, second.source) == ("official", "cache")
     assert first.file == second.file == home / "weights" / OFFICIAL_NAME
     assert first.sha256 == second.sha256 == file_digest(home / "weights" / OFFICIAL_NAME)
 
 
-def test_a_redirect_is_followed(server: str, home: Path) -> None:
-    assert find_weights("official", home=home, url=f"{server}/moved").source == "official"
+def test_a_redirect_is_followed(site: Site, home: Path) -> None:
+    site.moved_to = "/elsewhere/weights.h5"
+    assert find_weights("official", home=home, url=site.url).source == "official"
 
 
 @pytest.mark.parametrize(
-    ("page", "reason"),
+    ("trouble", "reason"),
     [
-        ("missing", "404"),
-        ("short", "1,000 bytes"),
-        ("long", "longer than"),
-        ("page", "not an HDF5"),
-        ("cut", "closed connection"),
+        ({"failures": [404]}, "404"),
+        ({"body": OFFICIAL[:1000]}, "1,000 bytes"),
+        ({"body": OFFICIAL + b"more"}, f"{OFFICIAL_BYTES + 4:,} bytes"),
+        ({"body": b"<html>".ljust(OFFICIAL_BYTES)}, "not an HDF5"),
+        ({"cuts": [OFFICIAL_BYTES // 2]}, "closed connection"),
     ],
 )
 def test_a_bad_download_falls_back_loudly_and_leaves_nothing(
-    server: str, home: Path, page: str, reason: str, caplog: pytest.LogCaptureFixture
+    site: Site, home: Path, trouble: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = find_weights("auto", home=home, url=f"{server}/{page}")
+    vars(site).update(trouble)
+    found = find_weights("auto", home=home, url=site.url)
     assert (found.source, found.sha256) == ("embedded", EMBEDDED_SHA256)
     assert reason in found.note
     assert EMBEDDED_NOTE in found.note
@@ -127,13 +107,13 @@ def test_the_cache_of_keras_is_used(home: Path, keras_home: Path) -> None:
     assert (found.source, found.file) == ("cache", file)
 
 
-def test_a_damaged_cache_is_passed_over(server: str, home: Path, keras_home: Path) -> None:
+def test_a_damaged_cache_is_passed_over(site: Site, home: Path, keras_home: Path) -> None:
     put(keras_home / "models" / OFFICIAL_NAME, OFFICIAL[:5000])
-    assert find_weights("auto", home=home, url=f"{server}/good").source == "official"
+    assert find_weights("auto", home=home, url=site.url).source == "official"
 
 
-def test_a_download_that_changed_since_is_downloaded_again(server: str, home: Path) -> None:
-    url = f"{server}/good"
+def test_a_download_that_changed_since_is_downloaded_again(site: Site, home: Path) -> None:
+    url = site.url
     first = find_weights("official", home=home, url=url)
     put(home / "weights" / OFFICIAL_NAME, OFFICIAL[:-1] + b"x")
     again = find_weights("official", home=home, url=url)
@@ -179,10 +159,10 @@ def test_the_base_is_frozen_and_damaged_weights_are_named(
 ) -> None:
     import keras
 
-    base = load_base(find_weights("embedded", home=home), 160)
+    base = fill_base(new_base(160), find_weights("embedded", home=home))
     assert (base.count_params(), base.trainable_weights) == (2_257_984, [])
     assert base.output_shape == (None, 5, 5, 1280)
     monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: base)
     wrong = put(tmp_path / "wrong.weights.h5", HDF5_MARK + b"damaged" * 100)
     with pytest.raises(TrainingError, match=r"wrong\.weights\.h5"):
-        load_base(find_weights(str(wrong), home=home), 160)
+        fill_base(new_base(160), find_weights(str(wrong), home=home))

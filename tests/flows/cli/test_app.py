@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import tenacity
 from PIL import Image
 from rich.console import Console
 
@@ -74,14 +75,13 @@ def data_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run_flow(settings: Settings, console: Console) -> None:
         store = Store(settings.home)
-        photos = store.obtain(
-            download.recipe(settings.source, store=store, sleep=lambda seconds: None)
-        )
+        photos = store.obtain(download.recipe(settings.source, store=store))
         parts = store.obtain(split.recipe(photos, settings.group(Cut)))
         made = store.obtain(prefetch.recipe(photos, parts, settings.group(Decoding)))
         console.print(f"{sum(made.counts.values())} good, {parts.rejected} bad")
 
     monkeypatch.setattr(launch, "run_flow", run_flow)
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 def assert_one_clear_line(answer: Answer, *words: str) -> None:

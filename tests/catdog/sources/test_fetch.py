@@ -1,0 +1,228 @@
+"""A download and all that goes wrong on the way."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pets import BODY, NAMES, SHA256, Fetcher, leftovers, zipped
+from website import Site
+
+from catdog.errors import SourceError, StoreError
+from catdog.sources import download as sources
+from catdog.sources.download import recipe
+from catdog.sources.fetch import FETCH_ATTEMPTS, LOOK_ATTEMPTS, UnreachableError
+from catdog.store.store import Store
+
+WhileWaiting = Callable[[Callable[[float], None]], None]
+
+
+def test_goes_on_where_it_was_cut_off(site: Site, get: Fetcher, waits: list[float]) -> None:
+    site.cuts = [1000, 5000]
+    assert get(site.url).archive_sha256 == SHA256
+    assert site.gets == [None, "bytes=1000-", "bytes=6000-"]
+    assert len(waits) == 2
+    assert waits[1] > waits[0] > 0
+
+
+def test_goes_on_in_a_later_run(site: Site, get: Fetcher, store: Store) -> None:
+    class Interrupt(BaseException):
+        pass
+
+    def stop(done: int, total: int | None) -> None:
+        raise Interrupt
+
+    with pytest.raises(Interrupt):
+        store.obtain(recipe(site.url, store=store, progress=stop))
+    (part,) = [path for path in leftovers(store) if path.suffix == ".part"]
+    had = part.stat().st_size
+    assert 0 < had < len(BODY)
+    assert get(site.url).archive_sha256 == SHA256
+    assert site.gets == [None, f"bytes={had}-"]
+    assert not leftovers(store)
+
+
+def test_a_whole_partial_file_is_fetched_afresh(site: Site, get: Fetcher, store: Store) -> None:
+    site.cuts = [1000] + [0] * (FETCH_ATTEMPTS - 1)
+    with pytest.raises(UnreachableError):
+        get(site.url)
+    (part,) = [path for path in leftovers(store) if path.suffix == ".part"]
+    part.write_bytes(BODY)
+    assert get(site.url).archive_sha256 == SHA256
+
+
+@pytest.mark.parametrize("etag", ['"v1"', 'W/"weak"', None])
+def test_starts_over_where_it_must(site: Site, get: Fetcher, etag: str | None) -> None:
+    site.ranges, site.etag, site.cuts = False, etag, [1000]
+    assert get(site.url).archive_sha256 == SHA256
+    assert site.gets == [None, "bytes=1000-" if etag == '"v1"' else None]
+
+
+def test_a_date_will_do_where_there_is_no_etag(site: Site, get: Fetcher) -> None:
+    site.etag, site.modified, site.cuts = None, formatdate(0, usegmt=True), [1000]
+    assert get(site.url).archive_sha256 == SHA256
+    assert site.gets == [None, "bytes=1000-"]
+
+
+def test_never_joins_two_versions(site: Site, get: Fetcher, while_waiting: WhileWaiting) -> None:
+    """The file changes on the server while the line is down."""
+    newer = zipped(NAMES[::-1])
+    site.cuts = [1000]
+
+    def change(seconds: float) -> None:
+        site.body, site.etag = newer, '"v2"'
+
+    while_waiting(change)
+    assert get(site.url).archive_sha256 == hashlib.sha256(newer).hexdigest()
+
+
+def test_no_size_from_the_server(site: Site, get: Fetcher) -> None:
+    site.sends_size = False
+    assert get(site.url).archive_sha256 == SHA256
+    assert get.seen[-1] == (len(BODY), None)
+
+
+def test_slow_server(site: Site, get: Fetcher) -> None:
+    site.pause = 0.01
+    assert get(site.url).count == len(NAMES)
+    assert len(get.seen) > 1
+    assert get.seen == sorted(get.seen)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_refusals_are_final(site: Site, get: Fetcher, waits: list[float], status: int) -> None:
+    site.failures = [status] * 9
+    with pytest.raises(SourceError, match=rf"pets\.zip answers {status} .*Check the address"):
+        get(site.url)
+    assert waits == []
+
+
+def test_404_in_the_middle(site: Site, get: Fetcher) -> None:
+    site.failures = [200, 404]
+    with pytest.raises(SourceError, match="404"):
+        get(site.url)
+    assert list(get.store.folder("photos", "").glob("*")) == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_troubles_pass(site: Site, get: Fetcher, waits: list[float], status: int) -> None:
+    site.failures = [status, status]
+    assert get(site.url).count == len(NAMES)
+    assert len(waits) == 2
+
+
+def test_a_failure_while_going_on_loses_nothing(
+    site: Site, get: Fetcher, while_waiting: WhileWaiting
+) -> None:
+    site.cuts = [1000]
+
+    def fail_once(seconds: float) -> None:
+        if len(site.gets) == 1:
+            site.failures = [500]
+
+    while_waiting(fail_once)
+    get(site.url)
+    assert site.gets == [None, "bytes=1000-", "bytes=1000-"]
+
+
+def test_waits_as_long_as_it_is_asked_to(site: Site, get: Fetcher, waits: list[float]) -> None:
+    site.failures, site.retry_after = [503], "7"
+    get(site.url)
+    assert waits == [7]
+
+
+def test_retry_after_may_be_a_date(site: Site, get: Fetcher, waits: list[float]) -> None:
+    site.failures, site.retry_after = [503], formatdate(time.time() + 30, usegmt=True)
+    get(site.url)
+    assert waits[0] == pytest.approx(30, abs=3)
+
+
+def test_does_not_wait_for_an_hour(site: Site, get: Fetcher, waits: list[float]) -> None:
+    site.failures, site.retry_after = [429], "3600"
+    with pytest.raises(UnreachableError, match=r"wait 3,600 seconds.*Try again then"):
+        get(site.url)
+    assert waits == []
+
+
+def test_gives_up_in_the_end(site: Site, get: Fetcher, waits: list[float]) -> None:
+    site.failures = [500] * 99
+    with pytest.raises(UnreachableError, match=r"pets\.zip could not be .* 500 .*'sample'"):
+        get(site.url)
+    assert len(waits) == LOOK_ATTEMPTS - 1
+
+
+def test_no_server(site: Site, get: Fetcher) -> None:
+    site.close()
+    with pytest.raises(UnreachableError, match=r"pets\.zip could not be .*--source a local file"):
+        get(site.url)
+
+
+def test_wrong_size(site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "OFFICIAL", site.url)
+    with pytest.raises(SourceError, match=rf"has {len(BODY):,} bytes instead of 68,606,236"):
+        get("official")
+    assert not leftovers(get.store)
+
+
+def test_no_more_is_read_than_the_known_size(
+    site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.sends_size, site.pause = False, 0.01
+    monkeypatch.setattr(sources, "OFFICIAL", site.url)
+    monkeypatch.setattr(sources, "OFFICIAL_BYTES", 1000)
+    with pytest.raises(SourceError, match=r"bytes instead of 1,000"):
+        get("official")
+    assert 1000 < get.seen[-1][0] < len(BODY)
+    assert not leftovers(get.store)
+
+
+def test_wrong_checksum(site: Site, get: Fetcher) -> None:
+    wrong = "0" * 64
+    with pytest.raises(SourceError, match=f"SHA-256 {SHA256} instead of {wrong}"):
+        get(f"{site.url}#sha256={wrong}")
+    assert not leftovers(get.store)
+    assert list(get.store.folder("archive", "").glob("*")) == []
+
+
+def test_follows_redirects(site: Site, get: Fetcher) -> None:
+    site.moved_to = "/elsewhere/pets.zip"
+    photos = get(site.url)
+    assert photos.archive_sha256 == SHA256
+    assert photos.origin == site.url
+
+
+def test_endless_redirects(site: Site, get: Fetcher, waits: list[float]) -> None:
+    site.moved_to = "/else where"  # Never what the client asks for: spaces are escaped.
+    with pytest.raises(SourceError, match=r"pets\.zip cannot be fetched .*Check the address"):
+        get(site.url)
+    assert waits == []
+
+
+def test_a_server_without_head(site: Site, get: Fetcher) -> None:
+    site.knows_head = False
+    photos = get(site.url)
+    assert photos.archive_sha256 == SHA256
+    assert get(site.url) == photos
+
+
+def test_a_full_disk(site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullDisk:
+        def __enter__(self) -> "FullDisk":
+            return self
+
+        def __exit__(self, *args: object) -> None: ...
+
+        def write(self, data: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+    real = Path.open
+
+    def opened(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        return FullDisk() if path.suffix == ".part" else real(path, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(StoreError, match="No space left"):
+        get(site.url)
