@@ -10,17 +10,12 @@ from catdog.store.artifacts import Manifest
 from catdog.store.store import Record
 from catdog.wording import listing
 
-
-class Relabelled(NamedTuple):
-    """A photo whose class has changed."""
-
-    path: str
-    before: str
-    now: str
+Row = dict[str, str]
+"""Of a manifest."""
 
 
-class Resplit(NamedTuple):
-    """A photo that has gone to another split; a held-out one may now be trained on."""
+class Moved(NamedTuple):
+    """A photo that has gone to another class or split."""
 
     path: str
     before: str
@@ -34,9 +29,10 @@ class Changes(Record):
     """The earlier run."""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    relabelled: tuple[Relabelled, ...] = ()
+    relabelled: tuple[Moved, ...] = ()
     renamed: tuple[str, ...] = ()
-    resplit: tuple[Resplit, ...] = ()
+    resplit: tuple[Moved, ...] = ()
+    """A photo that was held out may now be trained on."""
 
     @property
     def any(self) -> bool:
@@ -74,52 +70,38 @@ def compare_manifests(before: Manifest, now: Manifest, *, since: str) -> Changes
     Equal copies are told apart by their paths; a file with new content under an old name counts
     as one removed and one added.
     """
-    old, new = _rows(before), _rows(now)
-    pairs, added, removed = _match(old, new)
+    pairs, added, removed = _match(before.rows(), now.rows())
+
+    def moved(column: str) -> tuple[Moved, ...]:
+        found = ((b["path"], a[column], b[column]) for a, b in pairs if a[column] != b[column])
+        return tuple(Moved(*each) for each in sorted(found))
+
+    renamed = (b["path"] for a, b in pairs if a["path"] != b["path"] and a["label"] == b["label"])
     return Changes(
         since=since,
         added=tuple(sorted(added)),
         removed=tuple(sorted(removed)),
-        relabelled=tuple(
-            sorted(Relabelled(b.path, a.label, b.label) for a, b in pairs if a.label != b.label)
-        ),
-        renamed=tuple(sorted(b.path for a, b in pairs if a.path != b.path and a.label == b.label)),
-        resplit=tuple(
-            sorted(Resplit(b.path, a.split, b.split) for a, b in pairs if a.split != b.split)
-        ),
+        relabelled=moved("label"),
+        renamed=tuple(sorted(renamed)),
+        resplit=moved("split"),
     )
 
 
-class _Row(NamedTuple):
-    sha256: str
-    path: str
-    label: str
-    split: str
-
-
-def _rows(manifest: Manifest) -> list[_Row]:
-    return [_Row(**{name: row[name] for name in _Row._fields}) for row in manifest.rows()]
-
-
-def _match(
-    old: list[_Row], new: list[_Row]
-) -> tuple[list[tuple[_Row, _Row]], list[str], list[str]]:
+def _match(old: list[Row], new: list[Row]) -> tuple[list[tuple[Row, Row]], list[str], list[str]]:
     """Pairs of the same bytes, those of the same path first; then what is left on either side."""
-    waiting: defaultdict[str, dict[str, _Row]] = defaultdict(dict)
+    waiting: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     for row in old:
-        waiting[row.sha256][row.path] = row
-    pairs, strangers = [], []
+        waiting[row["sha256"]][row["path"]] = row
+    pairs, strangers, added = [], [], []
     for row in new:
-        if row.path in waiting[row.sha256]:
-            pairs.append((waiting[row.sha256].pop(row.path), row))
+        if same := waiting[row["sha256"]].pop(row["path"], None):
+            pairs.append((same, row))
         else:
             strangers.append(row)
-    added = []
     for row in strangers:
-        if waiting[row.sha256]:
-            _, before = waiting[row.sha256].popitem()
-            pairs.append((before, row))
+        if copies := waiting[row["sha256"]]:
+            pairs.append((copies.popitem()[1], row))
         else:
-            added.append(row.path)
+            added.append(row["path"])
     removed = [path for rows in waiting.values() for path in rows]
     return pairs, added, removed

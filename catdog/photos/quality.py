@@ -1,14 +1,10 @@
 """What the photos themselves are like: counts, rejects, copies, sizes and brightness."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 
 from catdog.store.artifacts import SPLITS, Copy, Manifest, Rejected
 from catdog.store.store import Record
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 MEASURES = {"width": "px", "height": "px", "bytes": "bytes", "brightness": "0 to 255"}
@@ -38,25 +34,25 @@ class DataQuality(Record):
 
 def data_quality(manifest: Manifest) -> DataQuality:
     """Read a manifest's tables."""
+    photos = manifest.table()
     return DataQuality(
         classes=manifest.classes,
         counts={split: dict(manifest.counts[split]) for split in SPLITS},
         rejected=manifest.rejects(),
         duplicates=manifest.copies(),
-        spreads=_spreads(manifest.table(), manifest.classes),
+        spreads=tuple(
+            _spread(measure, label, photos.loc[photos["label"] == label, measure].to_numpy(float))
+            for measure in MEASURES
+            for label in manifest.classes
+        ),
     )
 
 
-def _spreads(photos: "pd.DataFrame", classes: tuple[str, ...]) -> tuple[Spread, ...]:
-    found = []
-    for measure, unit in MEASURES.items():
-        for label in classes:
-            values = photos.loc[photos["label"] == label, measure].to_numpy(dtype=float)
-            if values.size:
-                quantiles = tuple(np.quantile(values, QUANTILES).tolist())
-                found.append(
-                    Spread(
-                        measure=measure, unit=unit, label=label, n=values.size, quantiles=quantiles
-                    )
-                )
-    return tuple(found)
+def _spread(measure: str, label: str, values: npt.NDArray[np.float64]) -> Spread:
+    return Spread(
+        measure=measure,
+        unit=MEASURES[measure],
+        label=label,
+        n=values.size,
+        quantiles=tuple(np.quantile(values, QUANTILES).tolist()),
+    )

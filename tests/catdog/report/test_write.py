@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from catdog.comparison.compare import compare
 from catdog.comparison.metrics import indices, measure, probabilities
-from catdog.photos.changes import Changes, Relabelled
+from catdog.photos.changes import Changes, Moved
 from catdog.report import write as report
 from catdog.report.charts import Chart
 from catdog.report.render import render_model_card
@@ -228,7 +228,7 @@ def test_what_became_of_the_photos_is_in_each_form_of_the_report(
     fake_run: FakeRun, undrawn: None
 ) -> None:
     added = tuple(f"train/cats/new {number}.jpg" for number in range(150))
-    relabelled = (Relabelled("train/dogs/7.jpg", "cats", "dogs"),)
+    relabelled = (Moved("train/dogs/7.jpg", "cats", "dogs"),)
     changes = Changes(since="run-1", added=added, removed=("gone.jpg",), relabelled=relabelled)
     made = written(fake_run(), changes)
     page = page_of(made)
