@@ -85,7 +85,7 @@ def _table(model: TrainedModel, arrays: Arrays, split: str, probabilities: Proba
     import pandas as pd
 
     classes = np.array(arrays.classes)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "model": model.name,
             "seed": model.seed,
@@ -93,11 +93,9 @@ def _table(model: TrainedModel, arrays: Arrays, split: str, probabilities: Proba
             "path": arrays.paths(split),
             "label": classes[arrays.labels(split)],
             "predicted": classes[probabilities.argmax(axis=1)],
+            **{f"p_{name}": column for name, column in zip(classes, probabilities.T, strict=True)},
         }
     )
-    for index, name in enumerate(classes):
-        table[f"p_{name}"] = probabilities[:, index]
-    return table
 
 
 def _write_attention(

@@ -133,40 +133,33 @@ class _Job:
         (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         if (examples := _augmented_examples(model, self.arrays)) is not None:
             np.save(folder / "augmented.npy", examples)
-        best = best_row(history)
-        seconds = round(sum(row["seconds"] for row in history), 3)
-        write_json(folder / "model.json", self._facts(history, best, seconds))
-        return {
+        best, w = best_row(history), self.weights
+        common = {
             "name": self.name,
             "seed": self.training.seed,
             "classes": self.arrays.classes,
             "image_size": self.arrays.image_size,
             "epochs": self.training.epochs,
             "best_epoch": int(best["epoch"]),
+            "seconds": round(sum(row["seconds"] for row in history), 3),
+        }
+        facts = {
+            "data_digest": self.arrays.content,
+            "weights": {"source": w.source, "sha256": w.sha256, "note": w.note} if w else None,
+            "versions": versions(),
+            "machine": machine(),
+            "last_epoch": len(history),
+            "best": best,
+            "last": history[-1],
+        }
+        write_json(folder / "model.json", common | self.training.model_dump() | facts)
+        return common | {
             "parameters": model.count_params(),
             "trainable_parameters": sum(
                 math.prod(weight.shape) for weight in model.trainable_weights
             ),
-            "seconds": seconds,
             "file_bytes": path.stat().st_size,
             "peak_memory_bytes": peak_memory_bytes(),
-        }
-
-    def _facts(self, history: list[Row], best: Row, seconds: float) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            **self.training.model_dump(),
-            "classes": list(self.arrays.classes),
-            "image_size": self.arrays.image_size,
-            "data_digest": self.arrays.content,
-            "weights": _described(self.weights),
-            "versions": versions(),
-            "machine": machine(),
-            "seconds": seconds,
-            "best_epoch": int(best["epoch"]),
-            "last_epoch": len(history),
-            "best": best,
-            "last": history[-1],
         }
 
 
@@ -183,9 +176,3 @@ def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:
             changed = layer(changed, training=True)
         versions.append(np.clip(np.rint(changed), 0, 255).astype("uint8"))
     return np.stack(versions, axis=1)
-
-
-def _described(weights: Weights | None) -> dict[str, str] | None:
-    if weights is None:
-        return None
-    return {"source": weights.source, "sha256": weights.sha256, "note": weights.note}
