@@ -12,7 +12,8 @@ from catdog.errors import TrainingError
 
 Base = Any
 """A Keras model that turns photos scaled to -1..1 into feature maps."""
-Builder = Callable[[int, int, Base | None], Any]
+Builder = Callable[[int, Base | None], list[Any]]
+"""Gives the layers for so many classes."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class ModelSpec:
 
     name: str
     title: str
-    build: Builder
+    layers: Builder
     parameters: int
     """For two classes at 160 x 160, as `trainable_parameters`; a test builds and counts."""
     trainable_parameters: int
@@ -45,7 +46,8 @@ def build_model(name: str, *, classes: int, image_size: int, base: Base | None =
     import keras
 
     spec = model_spec(name)
-    model = spec.build(classes, image_size, base)
+    layers = [keras.Input((image_size, image_size, 3)), *spec.layers(classes, base)]
+    model = keras.Sequential(layers, name=name)
     model.compile(
         optimizer=keras.optimizers.Adam(),
         loss=keras.losses.SparseCategoricalCrossentropy(),
@@ -53,12 +55,6 @@ def build_model(name: str, *, classes: int, image_size: int, base: Base | None =
         jit_compile=False,
     )
     return model
-
-
-def _sequential(name: str, image_size: int, layers: list[Any]) -> Any:
-    import keras
-
-    return keras.Sequential([keras.Input((image_size, image_size, 3)), *layers], name=name)
 
 
 def _augmentation() -> list[Any]:
@@ -92,21 +88,19 @@ def _head(classes: int, dense: int | None = None) -> list[Any]:
     return [*hidden, layers.Dropout(0.2), layers.Dense(classes, activation="softmax")]
 
 
-def _baseline(classes: int, image_size: int, base: Base | None) -> Any:
-    return _sequential("baseline", image_size, [*_convolutions(16), *_head(classes, dense=32)])
+def _baseline(classes: int, base: Base | None) -> list[Any]:
+    return [*_convolutions(16), *_head(classes, dense=32)]
 
 
-def _augmented(classes: int, image_size: int, base: Base | None) -> Any:
-    layers = [*_augmentation(), *_convolutions(32), *_head(classes, dense=64)]
-    return _sequential("augmented", image_size, layers)
+def _augmented(classes: int, base: Base | None) -> list[Any]:
+    return [*_augmentation(), *_convolutions(32), *_head(classes, dense=64)]
 
 
-def _preprocessed(classes: int, image_size: int, base: Base | None) -> Any:
-    layers = [*_scaling(), *_augmentation(), *_convolutions(32), *_head(classes)]
-    return _sequential("preprocessed", image_size, layers)
+def _preprocessed(classes: int, base: Base | None) -> list[Any]:
+    return [*_scaling(), *_augmentation(), *_convolutions(32), *_head(classes)]
 
 
-def _transfer(classes: int, image_size: int, base: Base | None) -> Any:
+def _transfer(classes: int, base: Base | None) -> list[Any]:
     from keras import layers
 
     if base is None:
@@ -114,8 +108,7 @@ def _transfer(classes: int, image_size: int, base: Base | None) -> Any:
             "'transfer' needs a base model.", "See catdog.training.weights.fill_base."
         )
     base.trainable = False
-    stack = [*_scaling(), *_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]
-    return _sequential("transfer", image_size, stack)
+    return [*_scaling(), *_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]
 
 
 MODELS = {

@@ -14,7 +14,7 @@ On GPUs it is one, which costs digits: `catdog.fast.mixed_precision`.
 import logging
 from functools import cache
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 from catdog.fast.augmentation import Augmentation
 from catdog.fast.convolution import PooledConvolution
@@ -25,13 +25,6 @@ log = logging.getLogger(__name__)
 
 Stage = Any
 """A layer, or what stands for several: called with (batch, training)."""
-
-
-class _Part(NamedTuple):
-    """A stage and the number of the model's layers that it stands for."""
-
-    stage: Stage
-    layers: int
 
 
 def accelerate(model: Any, *, threads: int) -> Any:
@@ -81,24 +74,24 @@ def _for_gpus(model: Any, gpus: list[Any]) -> list[Stage]:
 def _stages(model: Any, threads: int) -> list[Stage]:
     stages, rest = [], list(model.layers)
     while rest:
-        part = _next_part(rest, threads, model.name)
-        stages.append(part.stage)
-        rest = rest[part.layers :]
+        stage, layers = _next_stage(rest, threads, model.name)
+        stages.append(stage)
+        rest = rest[layers:]
     return stages
 
 
-def _next_part(layers: list[Any], threads: int, name: str) -> _Part:
-    """The fastest way through the first of these layers, and perhaps some that follow it."""
+def _next_stage(layers: list[Any], threads: int, name: str) -> tuple[Stage, int]:
+    """The fastest way through the first of these layers; it stands for so many of them."""
     if augmentation := Augmentation.of(layers):
-        return _Part(augmentation, augmentation.layers)
+        return augmentation, augmentation.layers
     if convolution := PooledConvolution.of(layers):
-        return _Part(convolution, 2)
+        return convolution, 2
     if frozen := _frozen(layers):
         try:
-            return _Part(FrozenBase(frozen, threads=threads), len(frozen.layers))
+            return FrozenBase(frozen, threads=threads), len(frozen.layers)
         except Exception as error:  # noqa: BLE001 - whatever it is, Keras can do the same, slower
             log.warning("'%s' trains the slow way: its base cannot be converted (%s)", name, error)
-    return _Part(layers[0], 1)
+    return layers[0], 1
 
 
 def _frozen(layers: list[Any]) -> Any:

@@ -121,15 +121,11 @@ def fetch(
     An interruption leaves `partial` for the next call. A finished file with a wrong size or
     checksum is deleted. Raises UnreachableError after many tries, SourceError for good.
     """
-    _persist(
-        url,
-        lambda client: _Download(client, url, partial, size, on_bytes).go_on(),
-        attempts=attempts,
-        timeout=timeout,
-    )
+    download = _Download(url, partial, size, on_bytes)
+    _persist(url, download.go_on, attempts=attempts, timeout=timeout)
     seen = file_digest(partial)
     if sha256 and seen != sha256:
-        _discard(partial)
+        download.discard()
         raise SourceError(
             f"{without_secrets(url)} has the SHA-256 {seen} instead of {sha256}.",
             "Check the address and the checksum; what was fetched is deleted.",
@@ -139,31 +135,39 @@ def fetch(
 
 @dataclass(frozen=True)
 class _Download:
-    client: httpx.Client
     url: str
     partial: Path
     size: int | None
     on_bytes: OnBytes
 
-    def go_on(self) -> None:
+    @property
+    def validator(self) -> Path:
+        """The file beside it that tells which version it is a part of."""
+        return self.partial.with_name(f"{self.partial.name}.validator")
+
+    def discard(self) -> None:
+        """Remove what was fetched so far."""
+        self.partial.unlink(missing_ok=True)
+        self.validator.unlink(missing_ok=True)
+
+    def go_on(self, client: httpx.Client) -> None:
         """One try: fetch what is missing."""
-        validator = _validator_file(self.partial)
-        known = validator.read_text() if validator.is_file() else ""
+        known = self.validator.read_text() if self.validator.is_file() else ""
         start = self.partial.stat().st_size if known and self.partial.is_file() else 0
         headers = {"Range": f"bytes={start}-", "If-Range": known} if start else {}
-        with self.client.stream("GET", self.url, headers=headers) as response:
+        with client.stream("GET", self.url, headers=headers) as response:
             _check_status(response, but=416 if start else 200)
             offset, total = _place(response)
             found = Version.of(response).validator
             if offset != start or (start and found not in (None, known)):
-                _discard(self.partial)
+                self.discard()
                 if response.status_code != httpx.codes.OK:
                     raise _TryAgain("it does not go on where it was cut off")
                 start = 0
             self._check_size(total)
             if not start:
-                _discard(self.partial)
-                validator.write_text(found or "")
+                self.discard()
+                self.validator.write_text(found or "")
             self._save(response, start, total)
 
     def _save(self, response: httpx.Response, done: int, total: int | None) -> None:
@@ -180,7 +184,7 @@ class _Download:
 
     def _check_size(self, seen: int | None) -> None:
         if self.size is not None and seen is not None and seen != self.size:
-            _discard(self.partial)
+            self.discard()
             raise SourceError(
                 f"{without_secrets(self.url)} has {seen:,} bytes instead of {self.size:,}.",
                 "It has changed, or something on the way changes it: give --source a local file.",
@@ -193,15 +197,6 @@ def _place(response: httpx.Response) -> tuple[int, int | None]:
     if response.status_code == httpx.codes.PARTIAL_CONTENT and place:
         return int(place[1]), None if place[2] == "*" else int(place[2])
     return 0, Version.of(response).bytes
-
-
-def _validator_file(partial: Path) -> Path:
-    return partial.with_name(f"{partial.name}.validator")
-
-
-def _discard(partial: Path) -> None:
-    partial.unlink(missing_ok=True)
-    _validator_file(partial).unlink(missing_ok=True)
 
 
 def _persist(
