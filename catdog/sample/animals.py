@@ -77,18 +77,16 @@ DOG = Build(
 
 def draw_animal(pen: Pen, species: str, pose: str, coat: Coat) -> None:
     """A cat or dog, as a face, sitting or standing, around the pen's (0, 0)."""
-    front, side, build = (cat_face, cat_profile, CAT) if species == "cat" else (
-        dog_face, dog_profile, DOG
-    )  # fmt: skip
+    cat, dog = (cat_face, cat_profile, CAT), (dog_face, dog_profile, DOG)
+    front, side, build = cat if species == "cat" else dog
     if pose == "face":
         _chest(pen, coat, build)
         front(pen, coat)
         return
     profile = pose == "standing" and pen.rng.random() < 0.6
     head = side if profile else front
-    where = (
-        _sitting_body(pen, coat, build) if pose == "sitting" else _standing_body(pen, coat, build)
-    )
+    body = _sitting_body if pose == "sitting" else _standing_body
+    where = body(pen, coat, build)
     head(pen.at(*where, build.head, pen.rng.normal(0, 0.12)), coat)
 
 
@@ -154,8 +152,7 @@ def cat_face(pen: Pen, coat: Coat) -> None:
         inner = [(0.84, -0.35), (tip[0] - 0.02, tip[1] + 0.2), (0.34, -0.7)]
         pen.patch(_on_side(inner, side), mix(PINK, coat.dark, 0.35), 0.02)
     right = [(0.5, -0.74), (0.88, -0.3), (1.02, 0.25), (0.62, 0.66)]
-    _mirrored(pen, (0, -0.74), right, (0, 0.8), coat.base, 0.02)
-    _head_marks(pen, coat)
+    _head(pen, coat, -0.74, right, 0.8)
     for side in (-1, 1):
         pen.oval(side * 0.2, 0.4, 0.29, 0.22, coat.light, fuzz=0.03)
     _cat_eyes(pen, coat)
@@ -193,8 +190,7 @@ def dog_face(pen: Pen, coat: Coat) -> None:
             ear = [(0.74, -0.3), (0.86, -0.9), (0.7, -1.12), (0.42, -1.0), (0.25, -0.7)]
             pen.blob(_on_side(ear, side), coat.dark, 0.012)
     right = [(0.46, -0.8), (0.74, -0.4), (0.68, 0.15), (0.5, 0.7)]
-    _mirrored(pen, (0, -0.86), right, (0, 0.98), coat.base, 0.02)
-    _head_marks(pen, coat)
+    _head(pen, coat, -0.86, right, 0.98)
     if not raised:
         low, out = pen.rng.uniform(0.3, 0.75), pen.rng.uniform(-0.08, 0.14)
         ear = [(0.42, -0.82), (0.86, -0.7), (1.1 + out, -0.1), (1.04 + out, low),
@@ -222,19 +218,9 @@ def _snout(pen: Pen, coat: Coat) -> None:
         pen.stroke(_on_side([(0, 0.58), (0.16, 0.7), (0.36, 0.58)], side), 0.045, INK)
 
 
-def _mirrored(
-    pen: Pen,
-    top: tuple[float, float],
-    right: Points,
-    bottom: tuple[float, float],
-    colour: Colour,
-    fuzz: float,
-) -> None:
+def _head(pen: Pen, coat: Coat, top: float, right: Points, bottom: float) -> None:
     left = _on_side(right[::-1], -1)
-    pen.blob([top, *right, bottom, *left], colour, fuzz)
-
-
-def _head_marks(pen: Pen, coat: Coat) -> None:
+    pen.blob([(0, top), *right, (0, bottom), *left], coat.base, 0.02)
     if coat.marking == "striped":
         for x in (-0.24, 0, 0.24):
             pen.stroke([(x, -0.7), (x * 0.7, -0.38)], 0.08, coat.dark, 0.4)
