@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Protocol, Self, cast
@@ -141,23 +141,19 @@ def extract(archive: Path, folder: Path, *, name: str | None = None) -> None:
             with _damage_of(job):
                 _extract_zip(job, file)
             return
-        for magic, decompress in _DECOMPRESSORS.items():
-            if head.startswith(magic):
-                with _damage_of(job), decompress(file) as stream:
-                    _extract_tar(job, _Counted(stream, job))
-                return
-        if not _begins_as_tar(file):
+        known = (open_ for magic, open_ in _DECOMPRESSORS.items() if head.startswith(magic))
+        decompress = next(known, nullcontext)
+        if decompress is nullcontext and not _begins_as_tar(file):
             raise SourceError(
                 f"{job.name} is not {SUPPORTED}; it begins with {head!r}.",
                 "Give such an archive, or unpack it and give the folder.",
             )
-        with _damage_of(job):
-            _extract_tar(job, _Counted(file, job))
+        with _damage_of(job), decompress(file) as stream:
+            _extract_tar(job, _Counted(stream, job))
 
 
 @contextmanager
 def _damage_of(job: _Unpacking) -> Iterator[None]:
-    problem = (f"{job.name} is damaged or incomplete", "Fetch or pack it again.")
     try:
         yield
     except NotImplementedError as error:
@@ -165,13 +161,13 @@ def _damage_of(job: _Unpacking) -> Iterator[None]:
             f"{job.name} is packed in a way that catdog cannot read ({error}).",
             "Unpack it yourself and give the folder.",
         ) from error
-    except _DAMAGED as error:
-        raise SourceError(f"{problem[0]} ({error}).", problem[1]) from error
-    except OSError as error:
+    except (*_DAMAGED, OSError) as error:
         # The decompressors raise bare OSErrors; those of the operating system have a number.
-        if error.errno is None:
-            raise SourceError(f"{problem[0]} ({error}).", problem[1]) from error
-        raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise SourceError(
+            f"{job.name} is damaged or incomplete ({error}).", "Fetch or pack it again."
+        ) from error
 
 
 def _extract_zip(job: _Unpacking, file: IO[bytes]) -> None:

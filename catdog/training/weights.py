@@ -142,18 +142,14 @@ def _cached(home: Path) -> Weights | None:
             continue
         try:
             digest = _hdf5_digest(path, size=OFFICIAL_BYTES)
-            _check_recorded(path, digest)
+            record = path.with_suffix(RECORD)
+            if record.is_file() and record.read_text(encoding="utf-8").strip() != digest:
+                raise ValueError("it does not have the SHA-256 recorded when it was downloaded")
         except ValueError as error:
             log.warning("%s is passed over (%s)", path, error)
             continue
         return Weights("cache", path, digest, "Official 160 px weights, from a local cache.")
     return None
-
-
-def _check_recorded(path: Path, digest: str) -> None:
-    record = path.with_suffix(RECORD)
-    if record.is_file() and record.read_text(encoding="utf-8").strip() != digest:
-        raise ValueError("it does not have the SHA-256 recorded when it was downloaded")
 
 
 def _cache_files(home: Path) -> Iterator[Path]:
