@@ -57,16 +57,11 @@ def build_model(name: str, *, classes: int, image_size: int, base: Base | None =
     return model
 
 
-def _augmentation() -> list[Any]:
+def _augmentation(*, scaled: bool = True) -> list[Any]:
     from keras import layers
 
-    return [layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)]
-
-
-def _scaling() -> list[Any]:
-    from keras import layers
-
-    return [layers.Rescaling(1 / 127.5, offset=-1)]
+    scaling = [layers.Rescaling(1 / 127.5, offset=-1)] if scaled else []
+    return [*scaling, layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)]
 
 
 def _convolutions(filters: int) -> list[Any]:
@@ -93,11 +88,11 @@ def _baseline(classes: int, base: Base | None) -> list[Any]:
 
 
 def _augmented(classes: int, base: Base | None) -> list[Any]:
-    return [*_augmentation(), *_convolutions(32), *_head(classes, dense=64)]
+    return [*_augmentation(scaled=False), *_convolutions(32), *_head(classes, dense=64)]
 
 
 def _preprocessed(classes: int, base: Base | None) -> list[Any]:
-    return [*_scaling(), *_augmentation(), *_convolutions(32), *_head(classes)]
+    return [*_augmentation(), *_convolutions(32), *_head(classes)]
 
 
 def _transfer(classes: int, base: Base | None) -> list[Any]:
@@ -108,7 +103,7 @@ def _transfer(classes: int, base: Base | None) -> list[Any]:
             "'transfer' needs a base model.", "See catdog.training.weights.fill_base."
         )
     base.trainable = False
-    return [*_scaling(), *_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]
+    return [*_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]
 
 
 MODELS = {

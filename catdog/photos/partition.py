@@ -29,13 +29,9 @@ def partition(
     held = Counter({c: _count(n, share, most=n - 1, least=2) for c, n in counts.items()})
     test, validation = _quotas(held, cut.test_share)
     ranked = _ranked(labels, groups, cut.seed)
-    chosen = _take(ranked, labels, test)
-    left = [group for group in ranked if group[0] not in chosen]
-    held_out = _take(left, labels, validation)
-    return {
-        path: "test" if path in chosen else "validation" if path in held_out else "train"
-        for path in labels
-    }
+    taken = _take(ranked, labels, test, "test")
+    left = [group for group in ranked if group[0] not in taken]
+    return dict.fromkeys(labels, "train") | taken | _take(left, labels, validation, "validation")
 
 
 def partition_validation(
@@ -47,8 +43,8 @@ def partition_validation(
     else as `partition`. A class needs two photos.
     """
     test, _ = _quotas(Counter(labels.values()), cut.test_share)
-    chosen = _take(_ranked(labels, groups, cut.seed), labels, test)
-    return {path: "test" if path in chosen else "validation" for path in labels}
+    taken = _take(_ranked(labels, groups, cut.seed), labels, test, "test")
+    return dict.fromkeys(labels, "validation") | taken
 
 
 def rank(seed: int, path: str) -> str:
@@ -76,12 +72,14 @@ def _ranked(labels: Mapping[str, str], groups: Iterable[Group], seed: int) -> li
     return sorted([*grouped, *alone], key=lambda group: rank(seed, group[0]))
 
 
-def _take(ranked: Sequence[Group], labels: Mapping[str, str], quota: Counter[str]) -> set[str]:
-    """The first groups that fit into the quota of each class."""
-    left, taken = Counter(quota), set[str]()
+def _take(
+    ranked: Sequence[Group], labels: Mapping[str, str], quota: Counter[str], split: str
+) -> dict[str, str]:
+    """The first groups that fit into the quota of each class, all in one split."""
+    left, taken = Counter(quota), dict[str, str]()
     for group in ranked:
         need = Counter(labels[path] for path in group)
         if need <= left:
             left -= need
-            taken.update(group)
+            taken |= dict.fromkeys(group, split)
     return taken

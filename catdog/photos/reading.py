@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,19 +37,6 @@ class UnreadablePhotoError(PhotosError):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class PhotoFacts:
-    """What a photo is like before it is resized."""
-
-    width: int
-    """Pixels, when upright."""
-    height: int
-    mode: str
-    """Pillow's name of the kind of pixels in the file, such as "RGB", "CMYK" or "I;16"."""
-    brightness: float
-    """Mean luma (ITU-R BT.601) of the decoded photo, 0 to 255, to one decimal."""
-
-
 def read_photo(source: Path | bytes, name: str | None = None) -> Image.Image:
     """A photo as an upright RGB image, decoded to its last row.
 
@@ -61,16 +47,26 @@ def read_photo(source: Path | bytes, name: str | None = None) -> Image.Image:
     source: a file, or a file's bytes. name: what errors call it; the path when None.
     Raises UnreadablePhotoError when it cannot be decoded whole or has more than MAX_PIXELS.
     """
-    return _read(source, name)[0]
+    return read_photo_and_mode(source, name)[0]
 
 
-def read_photo_and_facts(
-    source: Path | bytes, name: str | None = None
-) -> tuple[Image.Image, PhotoFacts]:
-    """As `read_photo`, with the facts that the manifest keeps."""
-    photo, mode = _read(source, name)
-    brightness = round(float(np.asarray(photo.convert("L")).mean()), 1)
-    return photo, PhotoFacts(photo.width, photo.height, mode, brightness)
+def read_photo_and_mode(source: Path | bytes, name: str | None = None) -> tuple[Image.Image, str]:
+    """As `read_photo`, with Pillow's name of the kind of pixels in the file, such as "CMYK"."""
+    shown = name or ("photo" if isinstance(source, bytes) else str(source))
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise UnreadablePhotoError(shown, (error.strerror or str(error)).lower()) from error
+    image = _open(data, shown)
+    mode = image.mode
+    try:
+        image.load()
+    except Exception as error:  # decoders raise all kinds; the file is to blame
+        truncated = "truncated" in str(error).lower()
+        reason = f"{'truncated' if truncated else 'damaged'} {image.format}"
+        raise UnreadablePhotoError(shown, reason) from error
+    _turn_upright(image)
+    return _rgb(image, shown), mode
 
 
 def read_verified(path: Path, sha256: str) -> bytes:
@@ -136,24 +132,6 @@ def _blend(a: npt.NDArray[Any], b: npt.NDArray[Any], weight: Floats) -> Floats:
     second *= weight
     first += second
     return first
-
-
-def _read(source: Path | bytes, name: str | None) -> tuple[Image.Image, str]:
-    shown = name or ("photo" if isinstance(source, bytes) else str(source))
-    try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-    except OSError as error:
-        raise UnreadablePhotoError(shown, (error.strerror or str(error)).lower()) from error
-    image = _open(data, shown)
-    mode = image.mode
-    try:
-        image.load()
-    except Exception as error:  # decoders raise all kinds; the file is to blame
-        truncated = "truncated" in str(error).lower()
-        reason = f"{'truncated' if truncated else 'damaged'} {image.format}"
-        raise UnreadablePhotoError(shown, reason) from error
-    _turn_upright(image)
-    return _rgb(image, shown), mode
 
 
 def _open(data: bytes, name: str) -> Image.Image:

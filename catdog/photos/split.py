@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from catdog.errors import PhotosError
 from catdog.photos.duplicates import Fingerprint, distance, fingerprint, same_pictures
 from catdog.photos.layout import Layout, read_layout
 from catdog.photos.partition import partition, partition_validation
 from catdog.photos.reading import (
-    PhotoFacts,
     UnreadablePhotoError,
     in_threads,
-    read_photo_and_facts,
+    read_photo_and_mode,
     read_verified,
 )
 from catdog.settings import Cut
@@ -33,13 +34,19 @@ COLUMNS = ("path", "label", "split", "sha256", "width", "height", "bytes", "mode
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo that could be decoded."""
+    """A photo that could be decoded, by the columns of the manifest."""
 
     path: str
     label: str
     sha256: str
+    width: int
+    """Pixels, when upright."""
+    height: int
     bytes: int
-    facts: PhotoFacts
+    mode: str
+    """Pillow's name of the kind of pixels in the file, such as "RGB", "CMYK" or "I;16"."""
+    brightness: float
+    """Mean luma (ITU-R BT.601) of the decoded photo, 0 to 255, to one decimal."""
     fingerprint: Fingerprint
 
 
@@ -99,10 +106,12 @@ def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Phot
     path, sha256 = row["path"], row["sha256"]
     data = read_verified(root / path, sha256)
     try:
-        picture, facts = read_photo_and_facts(data, path)
+        picture, mode = read_photo_and_mode(data, path)
     except UnreadablePhotoError as error:
         return Rejected(path=path, reason=error.reason)
-    return Photo(path, labels[path], sha256, len(data), facts, fingerprint(picture))
+    brightness = round(float(np.asarray(picture.convert("L")).mean()), 1)
+    facts = (*picture.size, len(data), mode, brightness)
+    return Photo(path, labels[path], sha256, *facts, fingerprint(picture))
 
 
 def _check_counts(layout: Layout, rejected: Mapping[str, str], origin: str) -> None:
@@ -189,14 +198,9 @@ def _write_tables(
     rejected: Mapping[str, str],
     copies: Sequence[Copy],
 ) -> None:
-    kept = (_row(photo, splits[photo.path]) for photo in photos if photo.path in splits)
+    rows = (vars(p) | {"split": splits[p.path]} for p in photos if p.path in splits)
+    kept = ([row[column] for column in COLUMNS] for row in rows)
     write_csv(folder / "manifest.csv", COLUMNS, kept)
     write_csv(folder / "rejected.csv", Rejected.model_fields, sorted(rejected.items()))
-    rows = sorted(tuple(copy.model_dump().values()) for copy in copies)
-    write_csv(folder / "duplicates.csv", Copy.model_fields, rows)
-
-
-def _row(photo: Photo, part: str) -> tuple[Any, ...]:
-    size, facts = photo.bytes, photo.facts
-    measures = (facts.width, facts.height, size, facts.mode, facts.brightness)
-    return (photo.path, photo.label, part, photo.sha256, *measures)
+    pairs = sorted(tuple(copy.model_dump().values()) for copy in copies)
+    write_csv(folder / "duplicates.csv", Copy.model_fields, pairs)

@@ -11,7 +11,7 @@ from catdog.errors import PhotosError
 from catdog.photos.reading import (
     UnreadablePhotoError,
     read_photo,
-    read_photo_and_facts,
+    read_photo_and_mode,
     read_verified,
     resize,
 )
@@ -95,10 +95,9 @@ def test_transparent_pixels_show_white() -> None:
 def test_exif_orientation_is_applied(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    photo, facts = read_photo_and_facts(encoded(picture(), "JPEG", exif=exif))
+    photo = read_photo(encoded(picture(), "JPEG", exif=exif))
     turned = orientation >= 5
     assert photo.size == ((HEIGHT, WIDTH) if turned else (WIDTH, HEIGHT))
-    assert (facts.width, facts.height) == photo.size
     pixels = np.asarray(photo).astype(int)
     red_first = {1: pixels[4, 4], 2: pixels[4, -4], 3: pixels[-4, -4], 4: pixels[-4, 4]}
     red_first |= {5: pixels[4, 4], 6: pixels[4, -4], 7: pixels[-4, -4], 8: pixels[-4, 4]}
@@ -118,9 +117,9 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
     np.testing.assert_allclose(np.asarray(read_photo(data))[8, 8], (255, 0, 0), atol=8)
 
 
-def test_facts() -> None:
-    _, facts = read_photo_and_facts(encoded(Image.new("L", (30, 20), 77), "PNG"))
-    assert (facts.width, facts.height, facts.mode, facts.brightness) == (30, 20, "L", 77.0)
+def test_the_mode_is_that_of_the_file() -> None:
+    photo, mode = read_photo_and_mode(encoded(Image.new("L", (30, 20), 77), "PNG"))
+    assert (photo.mode, mode) == ("RGB", "L")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])

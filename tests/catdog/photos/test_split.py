@@ -101,6 +101,16 @@ def test_validation_folder_is_cut_into_validation_and_test(root: Path, store: St
     assert 0 < float(first["brightness"]) < 255
 
 
+def test_the_manifest_says_what_a_photo_is_like_when_upright(root: Path, store: Store) -> None:
+    fill(root, {"a": 4, "b": 4})
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.new("L", (30, 20), 77).save(root / "a" / "grey.png", exif=exif)
+    (row,) = [r for r in table(made(root, store), "manifest") if r["path"] == "a/grey.png"]
+    facts = tuple(row[name] for name in ("width", "height", "mode", "brightness"))
+    assert facts == ("20", "30", "L", "77.0")
+
+
 @pytest.mark.parametrize("name", ["val", "valid", "Validation"])
 def test_other_names_of_the_validation_folder(root: Path, store: Store, name: str) -> None:
     fill(root, {"Train/a": 2, "Train/b": 2, f"{name}/a": 3, f"{name}/b": 3})
