@@ -50,7 +50,7 @@ class Photos(Artifact):
     root: Path
     """The folder that the paths are relative to: absolute (the user's own), or below `path`."""
     inventory: str
-    """Digest of `photos.csv`: the same photos have the same one wherever they lie."""
+    """Digest of the rows of `photos.csv`: the same photos have the same one wherever they lie."""
     archive_sha256: str | None = None
     count: int
     note: str = ""
