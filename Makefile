@@ -34,7 +34,7 @@ test: $(READY) ## Run the fast tests and show the coverage
 	$(BIN)/pytest -m "not slow" --cov --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY) ## Run the slow tests; those on real photos need REAL_PHOTOS=ARCHIVE
-	$(BIN)/pytest -m slow -rs
+	$(BIN)/pytest -m "slow or hypothesis" -rs --hypothesis-profile=searching
 
 lint: $(READY) ## Check style, formatting and the import rules of the layers
 	$(BIN)/ruff check

@@ -31,10 +31,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
+
+# The same examples in each run, so that a change is to blame for a failure, and no deadline, since
+# a busy machine is none. `make test-slow` looks for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.register_profile("searching", max_examples=500, deadline=None)
+settings.load_profile("fixed")
 
 TINY_SIZE = 32
 TINY_COUNTS = {"train": 40, "validation": 24, "test": 12}

@@ -162,8 +162,9 @@ def _damage_of(job: _Unpacking) -> Iterator[None]:
             "Unpack it yourself and give the folder.",
         ) from error
     except (*_DAMAGED, OSError) as error:
-        # The decompressors raise bare OSErrors; those of the operating system have a number.
-        if isinstance(error, OSError) and error.errno is not None:
+        # The decompressors raise bare OSErrors; those of the operating system have a number. It
+        # calls a place before the beginning of the file, which a damaged zip may name, invalid.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise SourceError(
             f"{job.name} is damaged or incomplete ({error}).", "Fetch or pack it again."
