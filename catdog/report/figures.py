@@ -5,11 +5,12 @@ data in `catdog.report.quality_figures`.
 """
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from catdog.comparison.compare import Comparison
 from catdog.comparison.metrics import Metrics
-from catdog.comparison.repeats import Repeats
+from catdog.comparison.repeats import Repeated, Repeats
 from catdog.comparison.scores import ScoredModel
 from catdog.report.style import (
     BLUE,
@@ -19,6 +20,7 @@ from catdog.report.style import (
     PAPER,
     VERMILLION,
     look,
+    note,
     page_width,
     panels,
 )
@@ -33,34 +35,27 @@ BLUES, DARKEST = "Blues", 1.15
 """The map of the matrices, and the share that would have its darkest colour."""
 
 
+@look()
 def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
     """Each model's accuracy on test and validation with 95 % intervals, and published ones."""
-    with look():
-        models = comparison.models
-        height = 1.25 + 0.72 * len(models)
-        figure, (axes,) = panels(1, columns=1, width=page_width(narrow), height=height)
-        for row, model in enumerate(models):
-            _interval(axes, row - 0.17, model.test, BLUE, filled=True)
-            _interval(axes, row + 0.13, model.validation, BLUE, filled=False)
-            axes.annotate(
-                percent(model.test.accuracy),
-                (100 * model.test.accuracy, row - 0.17),
-                xytext=(0, 6),
-                textcoords="offset points",
-                ha="center",
-                fontweight="bold",
-            )
-        test, validation = models[0].test.n, models[0].validation.n
-        axes.plot([], [], "o", color=BLUE, label=f"test ({test:,} photos)")
-        axes.plot([], [], "o", color=BLUE, mfc=PAPER, label=f"validation ({validation:,})")
-        _published(axes, comparison)
-        _guessing_line(axes, comparison)
-        axes.set_yticks(range(len(models)), [m.name for m in models], color=INK, fontweight="bold")
-        axes.set_ylim(len(models) - 0.45, -0.75)
-        axes.grid(visible=False, axis="y")
-        axes.set_xlim(right=101)
-        axes.set_xlabel("photos named rightly, %")
-        figure.legend(loc="outside upper left", ncols=2 if narrow else 4, handletextpad=0.2)
+    models = comparison.models
+    height = 1.25 + 0.72 * len(models)
+    figure, (axes,) = panels(1, columns=1, height=height, narrow=narrow)
+    for row, model in enumerate(models):
+        _interval(axes, row - 0.17, model.test, BLUE, filled=True)
+        _interval(axes, row + 0.13, model.validation, BLUE, filled=False)
+        place = (100 * model.test.accuracy, row - 0.17)
+        note(axes, percent(model.test.accuracy), place, (0, 6), ha="center", fontweight="bold")
+    test, validation = models[0].test.n, models[0].validation.n
+    axes.plot([], [], "o", color=BLUE, label=f"test ({test:,} photos)")
+    axes.plot([], [], "o", color=BLUE, mfc=PAPER, label=f"validation ({validation:,})")
+    _published(axes, comparison)
+    _guessing_line(axes, comparison)
+    _name_rows(axes, models)
+    axes.set_ylim(len(models) - 0.45, -0.75)
+    axes.set_xlim(right=101)
+    axes.set_xlabel("photos named rightly, %")
+    figure.legend(loc="outside upper left", ncols=2 if narrow else 4, handletextpad=0.2)
     return figure
 
 
@@ -81,122 +76,99 @@ def loss_curves(
     return _curves(history, models, "loss", narrow=narrow)
 
 
+@look()
 def confusion_matrices(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
     """True against predicted classes on test: photos, and their share of the true class."""
-    with look():
-        classes = [scores.label for scores in models[0].test.classes]
-        columns = {2: 4, 3: 3}.get(len(classes), 2) // (2 if narrow else 1)
-        width = page_width(narrow)
-        figure, grid = panels(
-            len(models), columns=columns, width=width, height=0.92 * width / columns
-        )
-        for axes, model in zip(grid, models, strict=True):
-            _matrix(axes, model.test, classes)
-            axes.set_title(model.name)
-        grid[0].set_ylabel("true class")
-        grid[0].set_xlabel("predicted class")
+    classes = [scores.label for scores in models[0].test.classes]
+    columns = {2: 4, 3: 3}.get(len(classes), 2) // (2 if narrow else 1)
+    height = 0.92 * page_width(narrow) / columns
+    figure, grid = panels(len(models), columns=columns, height=height, narrow=narrow)
+    for axes, model in zip(grid, models, strict=True):
+        _matrix(axes, model.test, classes)
+        axes.set_title(model.name)
+    grid[0].set_ylabel("true class")
+    grid[0].set_xlabel("predicted class")
     return figure
 
 
+@look()
 def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
     """ROC and precision-recall curves on test, all models in one picture."""
-    with look():
-        width = page_width(narrow)
-        columns = 1 if narrow else 2
-        height = width / columns * 0.86 + 0.2 * (2 + len(models) // 2)
-        figure, grid = panels(2, columns=columns, width=width, height=height)
-        roc, precision = grid
-        roc.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=":")
-        for colour, model in zip(_colours(len(models)), models, strict=True):
-            if model.test.roc and model.test.precision_recall:
-                label = f"{model.name}  {model.test.auc:.3f}"
-                roc.plot(model.test.roc.x, model.test.roc.y, color=colour, label=label)
-                label = f"{model.name}  {model.test.average_precision:.3f}"
-                curve = model.test.precision_recall
-                precision.plot(curve.x, curve.y, color=colour, label=label)
-        roc.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
-        precision.set(title="Precision and recall", xlabel="recall", ylabel="precision")
-        for axes, title in ((roc, "area under the curve"), (precision, "average precision")):
-            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-            axes.legend(
-                title=title,
-                loc="upper left",
-                bbox_to_anchor=(-0.02, -0.15),
-                ncols=2,
-                alignment="left",
-                fontsize=8.5,
-                borderpad=0,
-            )
+    columns = 1 if narrow else 2
+    height = page_width(narrow) / columns * 0.86 + 0.2 * (2 + len(models) // 2)
+    figure, (roc, precision) = panels(2, columns=columns, height=height, narrow=narrow)
+    roc.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=":")
+    for colour, model in zip(cycle(PALETTE), models, strict=False):
+        if model.test.roc and model.test.precision_recall:
+            label = f"{model.name}  {model.test.auc:.3f}"
+            roc.plot(model.test.roc.x, model.test.roc.y, color=colour, label=label)
+            label = f"{model.name}  {model.test.average_precision:.3f}"
+            curve = model.test.precision_recall
+            precision.plot(curve.x, curve.y, color=colour, label=label)
+    roc.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+    precision.set(title="Precision and recall", xlabel="recall", ylabel="precision")
+    for axes, title in ((roc, "area under the curve"), (precision, "average precision")):
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axes.legend(
+            title=title,
+            loc="upper left",
+            bbox_to_anchor=(-0.02, -0.15),
+            ncols=2,
+            alignment="left",
+            fontsize=8.5,
+            borderpad=0,
+        )
     return figure
 
 
+@look()
 def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
     """Share of photos right by the model's own certainty, on test."""
-    with look():
-        columns = 2 if narrow else 4
-        width = page_width(narrow)
-        figure, grid = panels(
-            len(models),
-            columns=columns,
-            width=width,
-            height=1.02 * width / columns + 0.15,
-            sharex=True,
-            sharey=True,
-        )
-        for axes, model in zip(grid, models, strict=True):
-            bins = model.test.reliability
-            axes.plot([0, 100], [0, 100], color=MUTED, lw=1, ls=":")
-            x, y = [100 * b.confidence for b in bins], [100 * b.accuracy for b in bins]
-            axes.plot(x, y, color=BLUE, lw=1.2)
-            sizes = [6 + 300 * b.n / model.test.n for b in bins]
-            axes.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False)
-            axes.set_title(model.name, pad=18)
-            axes.annotate(
-                f"off by {100 * model.test.calibration_error:.1f} points",
-                (0, 1),
-                xycoords="axes fraction",
-                xytext=(0, 5),
-                textcoords="offset points",
-                fontsize=8.5,
-            )
-            axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
-        grid[0].set_ylabel("share right, %")
-        figure.supxlabel("certainty of the model, %", fontsize=9, color=MUTED)
+    columns = 2 if narrow else 4
+    height = 1.02 * page_width(narrow) / columns + 0.15
+    figure, grid = panels(len(models), columns=columns, height=height, narrow=narrow, shared=True)
+    for axes, model in zip(grid, models, strict=True):
+        bins = model.test.reliability
+        axes.plot([0, 100], [0, 100], color=MUTED, lw=1, ls=":")
+        x, y = [100 * b.confidence for b in bins], [100 * b.accuracy for b in bins]
+        axes.plot(x, y, color=BLUE, lw=1.2)
+        sizes = [6 + 300 * b.n / model.test.n for b in bins]
+        axes.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False)
+        axes.set_title(model.name, pad=18)
+        error = f"off by {100 * model.test.calibration_error:.1f} points"
+        note(axes, error, (0, 1), (0, 5), xycoords="axes fraction", fontsize=8.5)
+        axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
+    grid[0].set_ylabel("share right, %")
+    figure.supxlabel("certainty of the model, %", fontsize=9, color=MUTED)
     return figure
 
 
+@look()
 def repeated_accuracies(repeats: Repeats, *, narrow: bool = False) -> "Figure":
     """Test accuracy: a dot a seed, a line the mean."""
-    with look():
-        models = repeats.models
-        height = 0.9 + 0.45 * len(models)
-        figure, (axes,) = panels(1, columns=1, width=page_width(narrow), height=height)
-        for row, model in enumerate(models):
-            values = [100 * accuracy for accuracy in model.accuracies]
-            axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.55, ms=6, mew=0)
-            axes.plot([100 * model.mean] * 2, [row - 0.3, row + 0.3], color=INK)
-        axes.set_yticks(range(len(models)), [m.name for m in models], color=INK, fontweight="bold")
-        axes.set_ylim(len(models) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel("test photos named rightly, %")
+    models = repeats.models
+    height = 0.9 + 0.45 * len(models)
+    figure, (axes,) = panels(1, columns=1, height=height, narrow=narrow)
+    for row, model in enumerate(models):
+        values = [100 * accuracy for accuracy in model.accuracies]
+        axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.55, ms=6, mew=0)
+        axes.plot([100 * model.mean] * 2, [row - 0.3, row + 0.3], color=INK)
+    _name_rows(axes, models)
+    axes.set_ylim(len(models) - 0.5, -0.5)
+    axes.set_xlabel("test photos named rightly, %")
     return figure
 
 
-def _colours(count: int) -> list[str]:
-    return [PALETTE[i % len(PALETTE)] for i in range(count)]
+def _name_rows(axes: "Axes", models: Sequence[ScoredModel | Repeated]) -> None:
+    axes.set_yticks(range(len(models)), [m.name for m in models], color=INK, fontweight="bold")
+    axes.grid(visible=False, axis="y")
 
 
 def _interval(axes: "Axes", y: float, metrics: Metrics, colour: str, *, filled: bool) -> None:
     low, high = metrics.accuracy_interval.low, metrics.accuracy_interval.high
     axes.plot([100 * low, 100 * high], [y, y], color=colour, lw=2.4 if filled else 1.2)
-    axes.plot(
-        100 * metrics.accuracy,
-        y,
-        "o",
-        color=colour,
-        ms=8 if filled else 6,
-        mfc=colour if filled else PAPER,
-    )
+    size, face = (8, colour) if filled else (6, PAPER)
+    axes.plot(100 * metrics.accuracy, y, "o", color=colour, ms=size, mfc=face)
 
 
 def _published(axes: "Axes", comparison: Comparison) -> None:
@@ -216,59 +188,47 @@ def _published(axes: "Axes", comparison: Comparison) -> None:
 def _guessing_line(axes: "Axes", comparison: Comparison) -> None:
     guess = 100 * comparison.guessing
     axes.axvline(guess, color=MUTED, lw=1, ls=":")
-    axes.annotate(
-        "guessing",
-        (guess, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(3, -1),
-        textcoords="offset points",
-        va="top",
-        color=MUTED,
-        fontsize=8,
-    )
+    within = ("data", "axes fraction")
+    style = {"va": "top", "color": MUTED, "fontsize": 8}
+    note(axes, "guessing", (guess, 1), (3, -1), xycoords=within, **style)
 
 
+@look()
 def _curves(
     history: "pd.DataFrame", models: tuple[ScoredModel, ...], measure: str, *, narrow: bool
 ) -> "Figure":
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     scale = 100 if measure == "accuracy" else 1
-    with look():
-        figure, grid = panels(
-            len(models),
-            columns=min(2 if narrow else 4, len(models)),
-            width=page_width(narrow),
-            height=1.9 if narrow else 2.5,
-            sharex=True,
-            sharey=True,
-        )
-        for axes, model in zip(grid, models, strict=True):
-            rows = history[(history["model"] == model.name) & (history["seed"] == model.seed)]
-            marker = "o" if len(rows) < 3 else ""
-            epochs = rows["epoch"].to_numpy()
-            for column, colour in ((measure, VERMILLION), (f"val_{measure}", BLUE)):
-                axes.plot(epochs, scale * rows[column].to_numpy(), color=colour, marker=marker)
-            best = scale * (model.best.val_accuracy if scale == 100 else model.best.val_loss)
-            axes.plot(model.best.epoch, best, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
-            axes.set_title(model.name)
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-        if history["epoch"].max() == 1:
-            grid[0].set_xlim(0.5, 1.5)
-            grid[0].set_xticks([1])
-        if measure == "loss":
-            grid[0].set_yscale("log")
-            low, high = grid[0].get_ylim()
-            steps = (1, 2, 5) if high < 1_000 * low else (1,)
-            grid[0].yaxis.set_major_locator(LogLocator(subs=steps, numticks=9))
-            grid[0].yaxis.set_major_formatter("{x:g}")
-            grid[0].yaxis.set_minor_locator(NullLocator())
-        grid[0].set_ylabel("accuracy, %" if scale == 100 else "loss (log scale)")
-        figure.supxlabel("epoch", fontsize=9, color=MUTED)
-        grid[0].plot([], [], color=VERMILLION, label="training photos")
-        grid[0].plot([], [], color=BLUE, label="validation photos")
-        grid[0].plot([], [], "o", color=BLUE, label="epoch used")
-        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4)
+    columns, height = (2, 1.9) if narrow else (4, 2.5)
+    columns = min(columns, len(models))
+    figure, grid = panels(len(models), columns=columns, height=height, narrow=narrow, shared=True)
+    for axes, model in zip(grid, models, strict=True):
+        rows = history[(history["model"] == model.name) & (history["seed"] == model.seed)]
+        marker = "o" if len(rows) < 3 else ""
+        epochs = rows["epoch"].to_numpy()
+        for column, colour in ((measure, VERMILLION), (f"val_{measure}", BLUE)):
+            axes.plot(epochs, scale * rows[column].to_numpy(), color=colour, marker=marker)
+        best = scale * (model.best.val_accuracy if scale == 100 else model.best.val_loss)
+        axes.plot(model.best.epoch, best, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
+        axes.set_title(model.name)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    if history["epoch"].max() == 1:
+        grid[0].set_xlim(0.5, 1.5)
+        grid[0].set_xticks([1])
+    if measure == "loss":
+        grid[0].set_yscale("log")
+        low, high = grid[0].get_ylim()
+        steps = (1, 2, 5) if high < 1_000 * low else (1,)
+        grid[0].yaxis.set_major_locator(LogLocator(subs=steps, numticks=9))
+        grid[0].yaxis.set_major_formatter("{x:g}")
+        grid[0].yaxis.set_minor_locator(NullLocator())
+    grid[0].set_ylabel("accuracy, %" if scale == 100 else "loss (log scale)")
+    figure.supxlabel("epoch", fontsize=9, color=MUTED)
+    grid[0].plot([], [], color=VERMILLION, label="training photos")
+    grid[0].plot([], [], color=BLUE, label="validation photos")
+    grid[0].plot([], [], "o", color=BLUE, label="epoch used")
+    figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4)
     return figure
 
 

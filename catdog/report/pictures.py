@@ -80,16 +80,16 @@ def thumbnail(image: Image) -> bytes:
     return buffer.getvalue()
 
 
+@look()
 def sheet(pictures: Sequence[Picture], *, columns: int = 6) -> "Figure":
     """Photos in rows, each with its caption below."""
-    with look():
-        lines = max(picture.caption.count("\n") + 1 for picture in pictures)
-        height = WIDE / columns + 0.17 * lines
-        figure, grid = panels(len(pictures), columns=columns, width=WIDE, height=height)
-        for axes, picture in zip(grid, pictures, strict=True):
-            axes.imshow(picture.image, interpolation="bilinear")
-            axes.set_axis_off()
-            axes.set_title(
-                picture.caption, y=-0.02, va="top", fontsize=8, fontweight="normal", loc="center"
-            )
+    lines = max(picture.caption.count("\n") + 1 for picture in pictures)
+    height = WIDE / columns + 0.17 * lines
+    figure, grid = panels(len(pictures), columns=columns, height=height)
+    for axes, picture in zip(grid, pictures, strict=True):
+        axes.imshow(picture.image, interpolation="bilinear")
+        axes.set_axis_off()
+        axes.set_title(
+            picture.caption, y=-0.02, va="top", fontsize=8, fontweight="normal", loc="center"
+        )
     return figure

@@ -3,67 +3,52 @@
 from typing import TYPE_CHECKING
 
 from catdog.photos.quality import DataQuality
-from catdog.report.style import GRID, INK, MUTED, SKY, look, page_width, panels
+from catdog.report.style import GRID, INK, MUTED, SKY, look, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
+@look()
 def class_counts(quality: DataQuality, *, narrow: bool = False) -> "Figure":
     """Photos by class and split."""
-    with look():
-        height = 0.9 + 0.3 * len(quality.classes)
-        splits = list(quality.counts.items())
-        figure, grid = panels(
-            len(splits),
-            columns=1 if narrow else 3,
-            width=page_width(narrow),
-            height=height,
-            sharex=True,
-            sharey=True,
-        )
-        for axes, (split, counts) in zip(grid, splits, strict=True):
-            values = [counts.get(label, 0) for label in quality.classes]
-            bars = axes.barh(list(quality.classes), values, color=SKY, height=0.7)
-            axes.bar_label(bars, fmt="{:,.0f}", padding=3)
-            axes.set_title(f"{split}: {sum(values):,} photos")
-            axes.tick_params(axis="y", labelcolor=INK)
-            axes.margins(x=0.18)
-            axes.grid(visible=False)
-            axes.set_xticks([])
-            axes.spines["bottom"].set_visible(False)
-        grid[0].invert_yaxis()
+    height = 0.9 + 0.3 * len(quality.classes)
+    splits = list(quality.counts.items())
+    columns = 1 if narrow else 3
+    figure, grid = panels(len(splits), columns=columns, height=height, narrow=narrow, shared=True)
+    for axes, (split, counts) in zip(grid, splits, strict=True):
+        values = [counts.get(label, 0) for label in quality.classes]
+        bars = axes.barh(list(quality.classes), values, color=SKY, height=0.7)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3)
+        axes.set_title(f"{split}: {sum(values):,} photos")
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.margins(x=0.18)
+        axes.grid(visible=False)
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+    grid[0].invert_yaxis()
     return figure
 
 
+@look()
 def spreads(quality: DataQuality, *, narrow: bool = False) -> "Figure":
     """Size and brightness by class: median, middle half, and the range of 90 %."""
-    with look():
-        measures = list(dict.fromkeys(spread.measure for spread in quality.spreads))
-        figure, grid = panels(
-            len(measures),
-            columns=1 if narrow else 2,
-            width=page_width(narrow),
-            height=0.95 + 0.3 * len(quality.classes),
-        )
-        for axes, measure in zip(grid, measures, strict=True):
-            _boxes(axes, quality, measure)
+    measures = list(dict.fromkeys(spread.measure for spread in quality.spreads))
+    height = 0.95 + 0.3 * len(quality.classes)
+    figure, grid = panels(len(measures), columns=1 if narrow else 2, height=height, narrow=narrow)
+    for axes, measure in zip(grid, measures, strict=True):
+        _boxes(axes, quality, measure)
     return figure
 
 
 def _boxes(axes: "Axes", quality: DataQuality, measure: str) -> None:
     found = [spread for spread in quality.spreads if spread.measure == measure]
     scale, unit = (1000, "kB") if measure == "bytes" else (1, found[0].unit)
+    parts = ("whislo", "q1", "med", "q3", "whishi")
     boxes = [
-        dict(
-            zip(
-                ("whislo", "q1", "med", "q3", "whishi"),
-                (q / scale for q in spread.quantiles[1:6]),
-                strict=True,
-            )
-        )
-        | {"label": spread.label}
+        {"label": spread.label}
+        | {part: q / scale for part, q in zip(parts, spread.quantiles[1:6], strict=True)}
         for spread in found
     ]
     axes.bxp(
@@ -77,8 +62,7 @@ def _boxes(axes: "Axes", quality: DataQuality, measure: str) -> None:
         whiskerprops={"color": MUTED},
         capprops={"color": MUTED},
     )
-    name = "file size" if measure == "bytes" else measure
-    axes.set_title(name)
+    axes.set_title("file size" if measure == "bytes" else measure)
     axes.set_xlabel(unit)
     axes.tick_params(axis="y", labelcolor=INK)
     axes.grid(visible=False, axis="y")

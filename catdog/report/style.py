@@ -88,20 +88,28 @@ def look(salt: str = "catdog") -> Iterator[None]:
 
 
 def panels(
-    count: int, *, columns: int, width: float, height: float, **options: Any
+    count: int, *, columns: int, height: float, narrow: bool = False, shared: bool = False
 ) -> "tuple[Figure, list[Axes]]":
     """A figure with so many axes in rows of `columns`, each row `height` inches high.
 
-    Fewer axes than columns leave the rest of the row empty.
+    Fewer axes than columns leave the rest of the row empty. shared: all have the same scales.
     """
     from matplotlib.figure import Figure
 
     rows = -(-count // columns)
-    figure = Figure(figsize=(width, height * rows))
-    grid = figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
-    for spare in grid[count:]:
+    figure = Figure(figsize=(page_width(narrow), height * rows))
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
+    axes: list[Axes] = grid.ravel().tolist()
+    for spare in axes[count:]:
         spare.remove()
-    return figure, grid[:count]
+    return figure, axes[:count]
+
+
+def note(
+    axes: "Axes", text: str, at: tuple[float, float], by: tuple[float, float], **style: Any
+) -> None:
+    """Write a text beside a place in a chart, so many typographic points away from it."""
+    axes.annotate(text, at, xytext=by, textcoords="offset points", **style)
 
 
 def settle(figure: "Figure") -> None:
@@ -113,17 +121,18 @@ def settle(figure: "Figure") -> None:
 
 def png(figure: "Figure") -> bytes:
     """A figure as a PNG file on white."""
-    buffer = io.BytesIO()
-    with look():
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
+    return _pixels(figure, format="png", metadata={"Software": None})
 
 
 def jpeg(figure: "Figure") -> bytes:
     """A figure of photos as a JPEG file."""
+    return _pixels(figure, format="jpg", pil_kwargs={"quality": 82})
+
+
+@look()
+def _pixels(figure: "Figure", **options: Any) -> bytes:
     buffer = io.BytesIO()
-    with look():
-        figure.savefig(buffer, format="jpg", dpi=DPI, pil_kwargs={"quality": 82})
+    figure.savefig(buffer, dpi=DPI, **options)
     return buffer.getvalue()
 
 
