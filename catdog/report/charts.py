@@ -1,13 +1,17 @@
-"""Which figures a report has, in which order, and what they say to those who cannot see them."""
+"""Which figures a report has, where and in which order, and what is said of them.
+
+A new chart is a function in `catdog.report.figures` or `quality_figures`, and an entry here.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from catdog.comparison.compare import Comparison, Study
 from catdog.comparison.mistakes import SHOWN, JudgedPhoto
 from catdog.comparison.scores import ScoredModel
 from catdog.report import figures, quality_figures
-from catdog.report.pictures import Album, Picture, attention
+from catdog.report.pictures import Album, Picture, overlay
 from catdog.store.artifacts import ModelResult
 from catdog.wording import percent, span
 
@@ -19,14 +23,22 @@ EXAMPLES = 6
 """Photos a class."""
 CLASSES_SHOWN = 10
 
+Section = Literal[
+    "scores", "repeats", "learning", "errors", "certainty", "data", "measures",
+]  # fmt: skip
+"""The places for charts in the report; its templates show all charts of each."""
+
 
 class Chart(NamedTuple):
-    """A chart, its file name, and its text alternative."""
+    """A chart, its file name, and what stands beside it."""
 
     name: str
+    section: Section
+    caption: str
     alt: str
-    draw: "Callable[[bool], Figure]"
-    """Makes the figure; True for a narrow page."""
+    """What it says to those who cannot see it."""
+    draw: "Callable[..., Figure]"
+    """Makes the figure; with `narrow=True` for a narrow page."""
 
 
 class Gallery(NamedTuple):
@@ -41,60 +53,86 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
     """The charts of a comparison. history: columns model, seed, epoch and the four curves."""
     ms = c.models
     found = [
-        Chart("accuracies", _accuracies_alt(c), lambda n: figures.accuracies(c, narrow=n)),
+        Chart(
+            "accuracies",
+            "scores",
+            "Dots are accuracies, lines their 95 % intervals (Wilson). The best epoch was chosen "
+            "on validation; the test photos were read once, at the end."
+            + (" Published results are mostly validation accuracies." if c.published else ""),
+            f"Accuracy on test with 95 % intervals. {_each(c, _accuracy_text)}",
+            partial(figures.accuracies, c),
+        ),
         Chart(
             "learning-curves",
-            f"Accuracy by epoch. {_each(c, lambda m: _epochs_text(m.best.epoch, m.epochs))}",
-            lambda n: figures.learning_curves(history, ms, narrow=n),
+            "learning",
+            "A gap between training and validation that widens is overfitting. Augmentation and "
+            "dropout act on training only, so validation may lie above.",
+            "Accuracy by epoch. "
+            + _each(c, lambda m: f"best on validation in epoch {m.best.epoch} of {m.epochs}"),
+            partial(figures.learning_curves, history, ms),
         ),
         Chart(
             "loss-curves",
-            "Loss by epoch. "
-            + _each(
-                c,
-                lambda m: (
-                    f"from training {m.last.loss:.2f}, validation "
-                    f"{m.last.val_loss:.2f} in the last epoch"
-                ),
-            ),
-            lambda n: figures.loss_curves(history, ms, narrow=n),
+            "learning",
+            "Cross-entropy: 0 is perfect; certain and wrong costs most.",
+            f"Loss by epoch. {_each(c, _loss_text)}",
+            partial(figures.loss_curves, history, ms),
         ),
         Chart(
             "confusion-matrices",
+            "errors",
+            "Test photos by true and predicted class, and their share of the true class.",
             f"Confusion matrices on test. {_each(c, _confusion_text)}",
-            lambda n: figures.confusion_matrices(ms, narrow=n),
+            partial(figures.confusion_matrices, ms),
         ),
         Chart(
             "ranking-curves",
+            "certainty",
+            f"Positive class: {c.classes[1]}."
+            if len(c.classes) == 2
+            else "Each class against the rest, averaged.",
             "ROC and precision-recall curves on test. Area under the ROC curve: "
             + _each(c, lambda m: "none" if m.test.auc is None else f"{m.test.auc:.3f}"),
-            lambda n: figures.ranking_curves(ms, narrow=n),
+            partial(figures.ranking_curves, ms),
         ),
         Chart(
             "reliability",
+            "certainty",
+            "When a model is 90 % sure it should be right 90 % of the time: on the dotted line. "
+            "Larger dots are more photos; the number is the mean distance from the line.",
             "Share right by certainty on test. Expected calibration error: "
             + _each(c, lambda m: percent(m.test.calibration_error)),
-            lambda n: figures.reliability(ms, narrow=n),
+            partial(figures.reliability, ms),
         ),
         Chart(
             "class-counts",
+            "data",
+            "Photos by split and class.",
             "Photos by split and class. "
             + "; ".join(f"{s}: {_counts_text(counts)}" for s, counts in c.quality.counts.items()),
-            lambda n: quality_figures.class_counts(c.quality, narrow=n),
+            partial(quality_figures.class_counts, c.quality),
         ),
         Chart(
             "spreads",
+            "measures",
+            "Box: the middle half with the median; lines: from 5 to 95 % of the photos.",
             "Width, height, file size and brightness of the photos by class; the table below "
             "has the numbers.",
-            lambda n: quality_figures.spreads(c.quality, narrow=n),
+            partial(quality_figures.spreads, c.quality),
         ),
     ]
-    if repeats := c.repeats:
-        alt = "Test accuracy by seed. " + "; ".join(
-            f"{m.name}: mean {percent(m.mean)}, {span(m.low, m.high)}" for m in repeats.models
+    if c.repeats:
+        repeated = Chart(
+            "repeats",
+            "repeats",
+            "A dot is a seed, a line the mean. The other sections show each model's first seed.",
+            "Test accuracy by seed. "
+            + "; ".join(
+                f"{m.name}: mean {percent(m.mean)}, {span(m.low, m.high)}" for m in c.repeats.models
+            ),
+            partial(figures.repeated_accuracies, c.repeats),
         )
-        draw = lambda n: figures.repeated_accuracies(repeats, narrow=n)  # noqa: E731
-        found.append(Chart("repeats", alt, draw))
+        found.append(repeated)
     return found
 
 
@@ -135,19 +173,19 @@ def _doubted(c: Comparison, album: Album) -> list[Picture]:
 
 
 def _attention(c: Comparison, results: Sequence[ModelResult], album: Album) -> list[Picture]:
-    predictions = next(
-        r.predictions
+    heat = next(
+        r.predictions.attention()
         for r in results
-        if r.predictions and r.name == c.winner.name and r.seed == c.winner.seed
+        if r.predictions and (r.name, r.seed) == (c.winner.name, c.winner.seed)
     )
-    lit = attention(predictions, album)
     found = []
     for photo in c.worst:
-        if photo.path in lit:
-            text = f"{photo.label}, said {photo.predicted}"
-            found.append(Picture(album.image(photo.path), text, f"{photo.path}: {text}"))
+        if photo.path in heat:
+            image, text = album.image(photo.path), f"{photo.label}, said {photo.predicted}"
+            found.append(Picture(image, text, f"{photo.path}: {text}"))
+            lit = overlay(image, heat[photo.path])
             alt = f"{photo.path}: bright where it spoke for {photo.predicted}"
-            found.append(Picture(lit[photo.path], f"looked here for {photo.predicted}", alt))
+            found.append(Picture(lit, f"looked here for {photo.predicted}", alt))
     return found
 
 
@@ -173,17 +211,17 @@ def _each(c: Comparison, say: Callable[[ScoredModel], str]) -> str:
     return "; ".join(f"{model.name}: {say(model)}" for model in c.models)
 
 
-def _accuracies_alt(c: Comparison) -> str:
-    interval = [m.test.accuracy_interval for m in c.models]
-    return "Accuracy on test with 95 % intervals. " + "; ".join(
-        f"{m.name}: {percent(m.test.accuracy)} ({span(i.low, i.high)}), "
-        f"on validation {percent(m.validation.accuracy)}"
-        for m, i in zip(c.models, interval, strict=True)
+def _accuracy_text(model: ScoredModel) -> str:
+    test, interval = model.test, model.test.accuracy_interval
+    return (
+        f"{percent(test.accuracy)} ({span(interval.low, interval.high)}), "
+        f"on validation {percent(model.validation.accuracy)}"
     )
 
 
-def _epochs_text(best: int, epochs: int) -> str:
-    return f"best on validation in epoch {best} of {epochs}"
+def _loss_text(model: ScoredModel) -> str:
+    last = model.last
+    return f"from training {last.loss:.2f}, validation {last.val_loss:.2f} in the last epoch"
 
 
 def _confusion_text(model: ScoredModel) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catdog.report.style import WIDE, look, panels
-from catdog.store.artifacts import SPLITS, Arrays, Predictions
+from catdog.store.artifacts import SPLITS, Arrays
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,12 +47,6 @@ class Album:
         """The first training photos of a class."""
         rows = np.flatnonzero(self._labels == self._classes.index(label))[:count]
         return [np.asarray(self._images["train"][row]) for row in rows]
-
-
-def attention(predictions: Predictions, album: Album) -> dict[str, Image]:
-    """Photos that a model got wrong, lit where it looked (Grad-CAM), by path."""
-    found = predictions.attention().items()
-    return {path: overlay(album.image(path), heat) for path, heat in found}
 
 
 def overlay(image: Image, heat: npt.NDArray[np.float32]) -> Image:

@@ -1,7 +1,7 @@
 """Turn a comparison into text: HTML, Markdown, model cards, a table. Pure: data in, text out."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,6 +9,8 @@ from catdog import wording
 from catdog.comparison.compare import Comparison
 from catdog.comparison.scores import ScoredModel
 from catdog.comparison.significance import SURE
+from catdog.report.pictures import Picture, thumbnail
+from catdog.report.style import data_uri
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -17,39 +19,64 @@ if TYPE_CHECKING:
 NBSP = "\N{NO-BREAK SPACE}"
 
 
-class EmbeddedChart(NamedTuple):
-    """A chart as addresses that need no network, for a wide and a narrow page."""
+class Embedded(NamedTuple):
+    """A chart, or the photos of a gallery in one picture, at addresses that need no network."""
 
+    section: str
+    """Of the report; that of a gallery is its name."""
     alt: str
-    wide: str
-    narrow: str
+    pixels: str
+    """PNG or JPEG."""
+    caption: str = ""
+    wide: str = ""
+    """A chart as SVG for a wide page."""
+    narrow: str = ""
 
 
-class EmbeddedPicture(NamedTuple):
-    """A photo as such an address, and its texts."""
+class CostColumn(NamedTuple):
+    """A number of `ScoredModel` that tells what a model costs, and how it is written."""
 
-    alt: str
-    caption: str
-    address: str
+    field: str
+    heading: str
+    write: Callable[[Any], str]
+    brief: str | None
+    """Its heading in tables that hold the scores too; None where they leave it out."""
+
+    def of(self, model: ScoredModel) -> str:
+        """What it says of one model."""
+        return self.write(getattr(model, self.field))
+
+
+COSTS = (
+    CostColumn("seconds", "training", wording.duration, "training"),
+    CostColumn("seconds_per_1000", "1,000 photos predicted", wording.duration, "1,000 photos"),
+    CostColumn("parameters", "parameters", wording.count, "parameters"),
+    CostColumn("trainable_parameters", "trained", wording.count, None),
+    CostColumn("file_bytes", "file", wording.size, "file"),
+    CostColumn("peak_memory_bytes", "peak memory", wording.size, None),
+)
+"""What each model costs, in the order of the tables."""
+BRIEF_COSTS = {cost.brief: cost for cost in COSTS if cost.brief}
 
 
 def render_html(
     comparison: Comparison,
     *,
-    charts: Mapping[str, EmbeddedChart],
-    galleries: Mapping[str, Sequence[EmbeddedPicture]],
+    charts: Sequence[Embedded],
+    galleries: Mapping[str, Sequence[Picture]],
     summaries: Mapping[str, str],
 ) -> str:
     """One HTML page that needs nothing else. summaries: the layers of each model, as text."""
     page = _template("report.html.jinja").render(
-        c=comparison, sure=SURE, charts=charts, galleries=galleries, summaries=summaries
-    )
+        c=comparison, sure=SURE, costs=COSTS, charts=charts, galleries=galleries,
+        summaries=summaries,
+    )  # fmt: skip
     return _keep_together(page)
 
 
-def render_markdown(comparison: Comparison, *, pictures: Mapping[str, tuple[str, str]]) -> str:
-    """The same in Markdown. pictures: text alternative and address, by name."""
-    return _template("report.md.jinja").render(c=comparison, pictures=pictures)
+def render_markdown(comparison: Comparison, *, pictures: Sequence[Embedded]) -> str:
+    """The same in Markdown."""
+    return _template("report.md.jinja").render(c=comparison, costs=BRIEF_COSTS, pictures=pictures)
 
 
 def render_model_card(comparison: Comparison, model: ScoredModel) -> str:
@@ -69,11 +96,8 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
             ),
             "AUC": "" if model.test.auc is None else f"{model.test.auc:.3f}",
             "epoch": f"{model.best.epoch} of {model.epochs}",
-            "training": wording.duration(model.seconds),
-            "1,000 photos": wording.duration(model.seconds_per_1000),
-            "parameters": f"{model.parameters:,}",
-            "file": wording.size(model.file_bytes),
         }
+        | {heading: cost.of(model) for heading, cost in BRIEF_COSTS.items()}
         for model in comparison.models
     ]
     columns = list(rows[0])[1:]
@@ -116,9 +140,10 @@ def _template(name: str) -> "Template":
         p_text=wording.p_text,
         listing=wording.listing,
         span=_interval_text,
-        count=lambda number: f"{number:,}",
+        count=wording.count,
         cell=wording.plain,
         flat=flatten,
+        thumbnail=lambda image: data_uri(thumbnail(image), "image/jpeg"),
     )
     return environment.get_template(name)
 

@@ -1,15 +1,15 @@
 """The report: results as data, and the same told as HTML and Markdown, with all figures."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catdog.comparison.compare import Comparison, Study, compare
 from catdog.report.charts import Chart, Gallery, charts, galleries
-from catdog.report.pictures import sheet, thumbnail
+from catdog.report.pictures import sheet
 from catdog.report.render import (
-    EmbeddedChart,
-    EmbeddedPicture,
+    Embedded,
     render_html,
     render_markdown,
     render_model_card,
@@ -85,14 +85,9 @@ def training_history(results: Sequence[ModelResult]) -> "pd.DataFrame":
     """The histories of all trained models, with their names and seeds, one row an epoch."""
     import pandas as pd
 
-    tables = []
-    for result in results:
-        if result.model:
-            table = result.model.history()
-            table.insert(0, "model", result.name)
-            table.insert(1, "seed", result.seed)
-            tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    tables = {(r.name, r.seed): r.model.history() for r in results if r.model}
+    whole = pd.concat(tables, names=["model", "seed"])
+    return whole.reset_index(["model", "seed"]).reset_index(drop=True)
 
 
 def _write(folder: Path, study: Study) -> Mapping[str, Any]:
@@ -126,63 +121,51 @@ def _place_cards(report: Report, results: Sequence[ModelResult]) -> None:
 def _write_pages(
     folder: Path, comparison: Comparison, history: "pd.DataFrame", study: Study
 ) -> None:
-    drawn, shown = charts(comparison, history), galleries(comparison, study)
-    (folder / FIGURES).mkdir()
-    embedded, pictures = {}, {}
-    for chart in drawn:
-        embedded[chart.name], pictures[chart.name] = _write_chart(folder / FIGURES, chart)
-    for gallery in shown:
-        pictures[gallery.name] = _write_gallery(folder / FIGURES, gallery)
+    figures = folder / FIGURES
+    figures.mkdir()
+    drawn = [_write_chart(figures, chart) for chart in charts(comparison, history)]
+    shown = galleries(comparison, study)
+    sheets = [_write_gallery(figures, gallery) for gallery in shown]
     page = render_html(
         comparison,
-        charts=embedded,
-        galleries={gallery.name: _embedded(gallery) for gallery in shown},
+        charts=drawn,
+        galleries={gallery.name: gallery.pictures for gallery in shown},
         summaries=_summaries(comparison, study.results),
     )
     write_text(folder / "report.html", page)
-    write_text(folder / "report.md", render_markdown(comparison, pictures=_affordable(pictures)))
+    pictures = _affordable([*drawn, *sheets])
+    write_text(folder / "report.md", render_markdown(comparison, pictures=pictures))
 
 
-def _write_chart(folder: Path, chart: Chart) -> tuple[EmbeddedChart, tuple[str, str]]:
-    """Write PNG and SVG; return the chart for HTML, and its text and address for Markdown."""
-    wide, narrow = chart.draw(False), chart.draw(True)
+def _write_chart(folder: Path, chart: Chart) -> Embedded:
+    """Write a chart as PNG and SVG."""
+    wide, narrow = chart.draw(), chart.draw(narrow=True)
     settle(wide)
-    text = svg(wide, chart.name)
+    text, picture = svg(wide, chart.name), png(wide)
     write_text(folder / f"{chart.name}.svg", text)
-    picture = png(wide)
     (folder / f"{chart.name}.png").write_bytes(picture)
-    embedded = EmbeddedChart(
-        alt=chart.alt,
+    return Embedded(
+        chart.section,
+        chart.alt,
+        pixels=data_uri(picture, "image/png"),
+        caption=chart.caption,
         wide=data_uri(text.encode(), "image/svg+xml"),
         narrow=data_uri(svg(narrow, f"{chart.name}-narrow").encode(), "image/svg+xml"),
     )
-    return embedded, (chart.alt, data_uri(picture, "image/png"))
 
 
-def _write_gallery(folder: Path, gallery: Gallery) -> tuple[str, str]:
-    """Write the photos as one JPEG; return its text and its address for Markdown."""
+def _write_gallery(folder: Path, gallery: Gallery) -> Embedded:
+    """Write the photos of a gallery as one JPEG."""
     picture = jpeg(sheet(gallery.pictures, columns=gallery.columns))
     (folder / f"{gallery.name}.jpg").write_bytes(picture)
-    text = "; ".join(picture.alt for picture in gallery.pictures)
-    return text, data_uri(picture, "image/jpeg")
+    alt = "; ".join(picture.alt for picture in gallery.pictures)
+    return Embedded(gallery.name, alt, pixels=data_uri(picture, "image/jpeg"))
 
 
-def _embedded(gallery: Gallery) -> tuple[EmbeddedPicture, ...]:
-    return tuple(
-        EmbeddedPicture(p.alt, p.caption, data_uri(thumbnail(p.image), "image/jpeg"))
-        for p in gallery.pictures
-    )
-
-
-def _affordable(pictures: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+def _affordable(pictures: Sequence[Embedded]) -> list[Embedded]:
     """As many pictures, in order, as a Markdown report may hold."""
-    chosen, used = {}, 0
-    for name, (text, address) in pictures.items():
-        used += len(text) + len(address)
-        if used > MARKDOWN_BYTES:
-            break
-        chosen[name] = (text, address)
-    return chosen
+    used = accumulate(len(picture.alt) + len(picture.pixels) for picture in pictures)
+    return [p for p, total in zip(pictures, used, strict=True) if total <= MARKDOWN_BYTES]
 
 
 def _summaries(comparison: Comparison, results: Sequence[ModelResult]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ from catdog.comparison.compare import compare
 from catdog.comparison.metrics import indices, measure, probabilities
 from catdog.photos.changes import Changes, Moved
 from catdog.report import write as report
-from catdog.report.charts import Chart
-from catdog.report.render import render_model_card
+from catdog.report.charts import Chart, Section, charts
+from catdog.report.render import BRIEF_COSTS, COSTS, render_model_card
 from catdog.report.write import load_comparison, recipe, write_report
-from catdog.store.artifacts import Report
+from catdog.store.artifacts import Cost, Report
 
 FakeRun = Callable[..., Any]
 OFFICIAL = {"train": 1000, "validation": 404, "test": 96}
@@ -134,10 +134,36 @@ def test_all_files_are_there(whole: tuple[Any, Report]) -> None:
         "report.md",
         "model-card-baseline.md",
         "model-card-transfer.md",
-        "figures/accuracies.png",
-        "figures/accuracies.svg",
         "figures/worst-errors.jpg",
     }
+
+
+def test_every_chart_is_on_the_page_with_its_words_and_beside_it_as_files(
+    whole: tuple[Any, Report],
+) -> None:
+    run, made = whole
+    page = Page(made.file("report.html").read_text("utf-8").replace("\N{NO-BREAK SPACE}", " "))
+    alts = [image.attributes["alt"] for image in page.all("img")]
+    found = charts(load_comparison(made), report.training_history(run.results))
+    assert {chart.section for chart in found} == set(get_args(Section))
+    for chart in found:
+        assert alts.count(chart.alt) == 1
+        assert chart.caption in page.text
+        assert made.file(f"figures/{chart.name}.png").is_file()
+        assert made.file(f"figures/{chart.name}.svg").is_file()
+    assert len(page.all("source")) == len(found)
+
+
+def test_every_cost_is_in_the_tables(whole: tuple[Any, Report]) -> None:
+    _, made = whole
+    page, found = page_of(made), load_comparison(made)
+    assert set(Cost.model_fields) <= {cost.field for cost in COSTS}
+    for cost in COSTS:
+        assert cost.heading in page.text
+        for model in found.models:
+            assert cost.of(model) in page.text
+    rows = made.file("report.md").read_text(encoding="utf-8").splitlines()
+    assert f"| {' | '.join(BRIEF_COSTS)} |" in next(row for row in rows if "| model" in row)
 
 
 @pytest.mark.slow
