@@ -69,19 +69,22 @@ class Metrics(Record):
     accuracy_interval: Interval
     log_loss: float
     brier: float
-    """Mean squared error of the probabilities, halved so that 0 is perfect and 1 the worst."""
+    """Mean squared error of the probabilities, halved so that 0 is perfect and 1 the worst.
+
+    Brier, Monthly Weather Review 78, 1950; for two classes mean (p - y)^2.
+    """
     calibration_error: float
     """Expected calibration error: mean |share right - confidence| over the bins, by photos."""
     reliability: tuple[ReliabilityBin, ...]
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Photos by true class (row) and predicted class (column)."""
-    auc: float | None
-    """None where a class has no photo in this split, as the four below."""
-    auc_interval: Interval | None
-    average_precision: float | None
-    roc: Curve | None
-    precision_recall: Curve | None
+    auc: float | None = None
+    """None where a class has no photo in this split; so are interval, precision and curves."""
+    auc_interval: Interval | None = None
+    average_precision: float | None = None
+    roc: Curve | None = None
+    precision_recall: Curve | None = None
 
 
 def measure(truth: Labels, probabilities: Probabilities, classes: tuple[str, ...]) -> Metrics:
@@ -98,7 +101,7 @@ def measure(truth: Labels, probabilities: Probabilities, classes: tuple[str, ...
         accuracy=correct / len(truth),
         accuracy_interval=wilson_interval(correct, len(truth)),
         log_loss=float(sk.log_loss(truth, probabilities, labels=every)),
-        brier=brier_score(truth, probabilities),
+        brier=sk.brier_score_loss(truth, probabilities, labels=every, scale_by_half=True),
         calibration_error=sum(b.n * abs(b.accuracy - b.confidence) for b in reliability)
         / len(truth),
         reliability=reliability,
@@ -114,12 +117,6 @@ def wilson_interval(correct: int, n: int) -> Interval:
 
     found = binomtest(correct, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
     return Interval(low=max(0.0, float(found.low)), high=min(1.0, float(found.high)))
-
-
-def brier_score(truth: Labels, probabilities: Probabilities) -> float:
-    """Brier's score (Monthly Weather Review 78, 1950), halved: for two classes mean (p - y)^2."""
-    wanted = np.eye(probabilities.shape[1])[truth]
-    return float(((probabilities - wanted) ** 2).sum(axis=1).mean() / 2)
 
 
 def reliability_bins(truth: Labels, probabilities: Probabilities) -> tuple[ReliabilityBin, ...]:
@@ -181,18 +178,14 @@ def _class_scores(
 ) -> tuple[ClassScores, ...]:
     from sklearn.metrics import precision_recall_fscore_support
 
-    precision, recall, f1, n = precision_recall_fscore_support(
+    scores = precision_recall_fscore_support(
         truth, predicted, labels=range(len(classes)), zero_division=0
     )
     return tuple(
-        ClassScores(
-            label=label,
-            n=int(n[i]),
-            precision=float(precision[i]),
-            recall=float(recall[i]),
-            f1=float(f1[i]),
+        ClassScores(label=label, n=n, precision=precision, recall=recall, f1=f1)
+        for label, precision, recall, f1, n in zip(
+            classes, *(values.tolist() for values in scores), strict=True
         )
-        for i, label in enumerate(classes)
     )
 
 
@@ -205,9 +198,7 @@ def _ranking(truth: Labels, probabilities: Probabilities) -> dict[str, Any]:
 
     k = probabilities.shape[1]
     if len(np.unique(truth)) < k:
-        return dict.fromkeys(
-            ("auc", "auc_interval", "average_precision", "roc", "precision_recall")
-        )
+        return {}
     columns = [1] if k == 2 else list(range(k))
     cases = [(truth == column, probabilities[:, column]) for column in columns]
     areas = [float(sk.roc_auc_score(*case)) for case in cases]
@@ -240,21 +231,14 @@ def _mean_curve(curves: list[Any], *, falling: bool = False) -> Curve:
     return Curve(x=tuple(x.tolist()), y=tuple(y.tolist()))
 
 
-def class_names(predictions: "pd.DataFrame") -> tuple[str, ...]:
-    """The classes of a table of predictions, in the order of its columns."""
-    return tuple(
-        str(name).removeprefix("p_") for name in predictions.columns if str(name).startswith("p_")
-    )
+def scored(predictions: "pd.DataFrame") -> tuple[Labels, Probabilities, tuple[str, ...]]:
+    """What `measure` takes, from a table of predictions; the probabilities of a photo sum to 1.
 
-
-def probabilities(predictions: "pd.DataFrame", classes: tuple[str, ...]) -> Probabilities:
-    """The probabilities of a table of predictions, photos x classes, each row summing to 1."""
-    raw = predictions[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
-    normalised: Probabilities = raw / raw.sum(axis=1, keepdims=True)
-    return normalised
-
-
-def indices(names: "pd.Series[str]", classes: tuple[str, ...]) -> Labels:
-    """Class names as indices into `classes`."""
+    The classes are in the order of the table's columns.
+    """
+    columns = [str(name) for name in predictions.columns if str(name).startswith("p_")]
+    classes = tuple(name.removeprefix("p_") for name in columns)
     position = {name: index for index, name in enumerate(classes)}
-    return np.array([position[name] for name in names], dtype=np.int64)
+    truth = np.array([position[name] for name in predictions["label"]], dtype=np.int64)
+    raw = predictions[columns].to_numpy(dtype=np.float64)
+    return truth, raw / raw.sum(axis=1, keepdims=True), classes

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catdog.comparison.metrics import class_names, indices, probabilities
+from catdog.comparison.metrics import scored
 from catdog.store.store import Record
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class DoubtedLabel(Record):
 
 def worst_errors(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
     """The wrong photos to whose true class the model gave the lowest probability, worst first."""
-    classes = class_names(test)
-    p, truth = probabilities(test, classes), indices(test["label"], classes)
+    truth, p, classes = scored(test)
     wrong = np.flatnonzero(p.argmax(axis=1) != truth)
     order = np.argsort(p[wrong, truth[wrong]], kind="stable")[:SHOWN]
     return tuple(_judged(test.iloc[int(i)], classes) for i in wrong[order])
@@ -50,8 +49,8 @@ def worst_errors(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
 
 def least_certain(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
     """The photos whose two likeliest classes lie closest together, closest first."""
-    classes = class_names(test)
-    ranked = np.sort(probabilities(test, classes), axis=1)
+    _, p, classes = scored(test)
+    ranked = np.sort(p, axis=1)
     order = np.argsort(ranked[:, -1] - ranked[:, -2], kind="stable")[:SHOWN]
     return tuple(_judged(test.iloc[int(i)], classes) for i in order)
 
@@ -69,22 +68,18 @@ def doubted_labels(tables: "list[pd.DataFrame]") -> tuple[DoubtedLabel, ...]:
     """
     if not tables:
         return ()
-    classes = class_names(tables[0])
-    truth = indices(tables[0]["label"], classes)
-    p = np.stack([probabilities(table, classes) for table in tables])
+    truth, _, classes = scored(tables[0])
+    p = np.stack([scored(table)[1] for table in tables])
     predicted = p.argmax(axis=2)
     agreed = (predicted == predicted[0]).all(axis=0) & (predicted[0] != truth)
     confidence = p.max(axis=2).min(axis=0)
     chosen = np.flatnonzero(agreed & (confidence >= CONFIDENT))
     order = chosen[np.argsort(-confidence[chosen], kind="stable")][: 2 * SHOWN]
-    rows = tables[0]
     return tuple(
         DoubtedLabel(
-            path=rows["path"].iloc[i],
-            split=rows["split"].iloc[i],
-            label=rows["label"].iloc[i],
+            **tables[0][["path", "split", "label"]].iloc[i],
             predicted=classes[predicted[0, i]],
-            confidence=float(confidence[i]),
+            confidence=confidence[i],
         )
         for i in order.tolist()
     )
@@ -92,9 +87,6 @@ def doubted_labels(tables: "list[pd.DataFrame]") -> tuple[DoubtedLabel, ...]:
 
 def _judged(row: Any, classes: tuple[str, ...]) -> JudgedPhoto:
     return JudgedPhoto(
-        path=row["path"],
-        split=row["split"],
-        label=row["label"],
-        predicted=row["predicted"],
+        **row[["path", "split", "label", "predicted"]],
         probabilities={name: float(row[f"p_{name}"]) for name in classes},
     )

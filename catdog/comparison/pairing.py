@@ -4,13 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import (
-    PairTest,
-    SmallestDifference,
-    cross,
-    judge,
-    smallest_difference,
-)
+from catdog.comparison.significance import PairTest, cross, judge
 from catdog.errors import PhotosError
 from catdog.store.artifacts import read_table
 from catdog.store.store import Record
@@ -24,7 +18,6 @@ class RunScore(Record):
 
     run: str
     model: str
-    n: int
     accuracy: float
     interval: Interval
 
@@ -32,16 +25,14 @@ class RunScore(Record):
 class RunComparison(Record):
     """Two runs on the same test photos. Names are "RUN: MODEL"."""
 
-    first: str
-    second: str
     photos: int
     scores: tuple[RunScore, ...]
     pairs: tuple[PairTest, ...]
     """A model against its namesake in the other run; where no name is shared, all against all."""
-    smallest: SmallestDifference
     only_first: tuple[str, ...]
-    """Models that only the first run has, and so were not compared; as the next."""
+    """Models that only the first run has, and so were not compared."""
     only_second: tuple[str, ...]
+    """Those that only the second has."""
 
 
 def compare_runs(first: Path, second: Path, *, names: tuple[str, str]) -> RunComparison:
@@ -62,18 +53,14 @@ def compare_runs(first: Path, second: Path, *, names: tuple[str, str]) -> RunCom
             left, right = right, left
         labelled.append((left[1], right[1]))
         crossed.append(cross(left[0].to_numpy(), right[0].loc[left[0].index].to_numpy()))
-    photos = crossed[0].n
     return RunComparison(
-        first=names[0],
-        second=names[1],
-        photos=photos,
+        photos=crossed[0].n,
         scores=tuple(
             _score(run, model, table)
             for run, models in zip(names, tables, strict=True)
             for model, table in models.items()
         ),
         pairs=judge(labelled, crossed),
-        smallest=smallest_difference(photos, len(crossed)),
         only_first=tuple(name for name in one if shared and name not in two),
         only_second=tuple(name for name in two if shared and name not in one),
     )
@@ -113,6 +100,5 @@ def _right(table: "pd.DataFrame") -> "pd.Series[bool]":
 
 def _score(run: str, model: str, table: "pd.DataFrame") -> RunScore:
     correct, n = int(_right(table).sum()), len(table)
-    return RunScore(
-        run=run, model=model, n=n, accuracy=correct / n, interval=wilson_interval(correct, n)
-    )
+    interval = wilson_interval(correct, n)
+    return RunScore(run=run, model=model, accuracy=correct / n, interval=interval)

@@ -1,13 +1,10 @@
 """One trained model in numbers: how good, on which photos, at what cost."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from catdog.comparison.metrics import Metrics, class_names, indices, measure, probabilities
+from catdog.comparison.metrics import Metrics, measure, scored
 from catdog.store.artifacts import Cost, Predictions, TrainedModel
 from catdog.store.store import Record
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Epoch(Record):
@@ -55,15 +52,9 @@ def score(model: TrainedModel, predictions: Predictions) -> ScoredModel:
         epochs=model.epochs,
         best=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
         last=Epoch.model_validate(history.iloc[-1].to_dict()),
-        validation=measured(table[table["split"] == "validation"]),
-        test=measured(table[table["split"] == "test"]),
+        validation=measure(*scored(table[table["split"] == "validation"])),
+        test=measure(*scored(table[table["split"] == "test"])),
         seconds_per_1000=predictions.seconds_per_1000,
         facts=model.facts(),
         **model.model_dump(include=set(Cost.model_fields)),
     )
-
-
-def measured(table: "pd.DataFrame") -> Metrics:
-    """The metrics of a table of predictions of one model on one split."""
-    classes = class_names(table)
-    return measure(indices(table["label"], classes), probabilities(table, classes), classes)

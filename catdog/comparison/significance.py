@@ -32,6 +32,11 @@ class Table(Record):
         """Photos in all."""
         return self.both + self.only_first + self.only_second + self.neither
 
+    @property
+    def difference(self) -> float:
+        """Accuracy of the first less that of the second."""
+        return (self.only_first - self.only_second) / self.n
+
 
 class PairTest(Record):
     """Two models on the same photos; `first` is the one with more right."""
@@ -78,21 +83,44 @@ def compare_pairs(right: Mapping[str, Right]) -> tuple[PairTest, ...]:
 def judge(pairs: Sequence[tuple[str, str]], tables: Sequence[Table]) -> tuple[PairTest, ...]:
     """Test each pair of names with its table, corrected for the number of pairs."""
     raw = [mcnemar(table) for table in tables]
-    tests = []
-    for (first, second), table, p, adjusted in zip(pairs, tables, raw, holm(raw), strict=True):
-        facts = {
-            "first": first,
-            "second": second,
-            "table": table,
-            "difference": (table.only_first - table.only_second) / table.n,
-            "interval": paired_interval(table),
-            "p_value": p,
-            "p_adjusted": adjusted,
-            "significant": adjusted < ALPHA,
-        }
-        draft = PairTest.model_validate({**facts, "sentence": ""})
-        tests.append(draft.model_copy(update={"sentence": sentence(draft)}))
-    return tuple(tests)
+    adjusted = holm(raw)
+    return tuple(map(_judged, pairs, tables, raw, adjusted))
+
+
+def _judged(names: tuple[str, str], table: Table, p: float, adjusted: float) -> PairTest:
+    (first, second), interval = names, paired_interval(table)
+    numbers, told = lead(table.difference, interval), p_text(adjusted)
+    if adjusted < ALPHA:
+        better = f"{first} is better than {second}: {numbers}"
+        sentence = f"{better}; the difference is {chance(adjusted)} ({told})."
+    elif p < ALPHA:
+        leads = f"{first} leads {second} ({numbers})"
+        sentence = f"{leads}, but with so many pairs tested that may be chance ({told})."
+    else:
+        equal = f"{first} and {second} cannot be told apart"
+        sentence = f"{equal} on {table.n:,} photos ({numbers}; {told})."
+    return PairTest(
+        first=first,
+        second=second,
+        table=table,
+        difference=table.difference,
+        interval=interval,
+        p_value=p,
+        p_adjusted=adjusted,
+        significant=adjusted < ALPHA,
+        sentence=sentence,
+    )
+
+
+def lead(difference: float, interval: Interval) -> str:
+    """A difference of accuracies and its interval, in points."""
+    reach = f"{points(interval.low)} to {points(interval.high)}"
+    return f"{points(difference)} points, 95 % interval {reach}"
+
+
+def chance(p: float) -> str:
+    """What a significant corrected p is called."""
+    return "not chance" if p < SURE else "hardly chance"
 
 
 def cross(first: Right, second: Right) -> Table:
@@ -167,28 +195,4 @@ def smallest_difference(n: int, pairs: int) -> SmallestDifference:
         photos += 1
     return SmallestDifference(
         n=n, pairs=pairs, photos=photos, difference=photos / n if photos <= n else None
-    )
-
-
-def sentence(test: PairTest) -> str:
-    """What a test says, in words that a reader without statistics understands."""
-    numbers = (
-        f"{points(test.difference)} points, 95 % interval {points(test.interval.low)} to "
-        f"{points(test.interval.high)}"
-    )
-    p = p_text(test.p_adjusted)
-    if test.significant:
-        chance = "not chance" if test.p_adjusted < SURE else "hardly chance"
-        return (
-            f"{test.first} is better than {test.second}: {numbers}; "
-            f"the difference is {chance} ({p})."
-        )
-    if test.p_value < ALPHA:
-        return (
-            f"{test.first} leads {test.second} ({numbers}), but with so many pairs tested that "
-            f"may be chance ({p})."
-        )
-    return (
-        f"{test.first} and {test.second} cannot be told apart on {test.table.n:,} photos "
-        f"({numbers}; {p})."
     )

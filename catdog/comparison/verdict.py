@@ -7,7 +7,7 @@ is more than chance. Choosing on test would flatter the winner.
 from collections.abc import Sequence
 
 from catdog.comparison.scores import ScoredModel
-from catdog.comparison.significance import SURE, PairTest
+from catdog.comparison.significance import PairTest, chance
 from catdog.store.store import Record
 from catdog.wording import duration, listing, percent, size, span
 
@@ -87,8 +87,7 @@ def _headline(
         return f"{winner.name} was best on validation, but {listing(betters)} is better on test"
     if equals:
         return f"{winner.name} comes first, but cannot be told apart from {listing(equals)}"
-    chance = "not chance" if p < SURE else "hardly chance"
-    return f"{winner.name} is the best model, and that is {chance}"
+    return f"{winner.name} is the best model, and that is {chance(p)}"
 
 
 def _evidence(winner: ScoredModel, pair: PairTest | None) -> str:

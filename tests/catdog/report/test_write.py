@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from catdog.comparison.compare import compare
-from catdog.comparison.metrics import indices, measure, probabilities
+from catdog.comparison.metrics import measure, scored
 from catdog.photos.changes import Changes, Moved
 from catdog.report import write as report
 from catdog.report.charts import Chart, Section, charts
@@ -217,12 +217,7 @@ def test_predictions_csv_gives_every_number_again(whole: tuple[Any, Report]) -> 
         for split in ("validation", "test"):
             chosen = (table["model"] == model.name) & (table["seed"] == model.seed)
             rows = table[chosen & (table["split"] == split)]
-            again = measure(
-                indices(rows["label"], ("cats", "dogs")),
-                probabilities(rows, ("cats", "dogs")),
-                ("cats", "dogs"),
-            )
-            assert again == getattr(model, split)
+            assert measure(*scored(rows)) == getattr(model, split)
     history = pd.read_csv(made.file("history.csv"))
     assert list(history.groupby(["model", "seed"]).size()) == [6] * 4
 
