@@ -94,34 +94,31 @@ class Registry:
                     f"The earlier champion, {title(earlier)}, is missing or damaged.",
                     "Choose a run: 'catdog champion promote RUN'.",
                 )
+            sentence = (
+                f"{title(earlier)} is champion again; {title(current)} was taken back and will not "
+                "be promoted again but by hand."
+            )
             return self._append(
-                Decision(
-                    number=past[-1].number + 1,
-                    at=_now(),
-                    outcome="rolled-back",
-                    reason="rollback",
-                    champion=earlier,
-                    previous=current,
-                    challenger=None,
-                    evidence=None,
-                    class_margin=None,
-                    test_set_uses=0,
-                    sentence=f"{title(earlier)} is champion again; {title(current)} was taken "
-                    "back and will not be promoted again but by hand.",
-                )
+                past,
+                Ruling("rolled-back", "rollback", sentence),
+                champion=earlier,
+                previous=current,
+                challenger=None,
+                class_margin=None,
+                test_set_uses=0,
             )
 
     def _by_hand(self, new: Candidate, past: list[Decision]) -> Ruling:
         if past and past[-1].champion.model == new.model and self._entrant(past[-1].champion):
-            return Ruling("kept", "same model", None, f"{title(new)} is champion already.")
+            return Ruling("kept", "same model", f"{title(new)} is champion already.")
         sentence = f"{title(new)} was made champion by hand: {score_text(new)}."
-        return Ruling("promoted", "by hand", None, sentence)
+        return Ruling("promoted", "by hand", sentence)
 
     def _ruling(self, challenger: Entrant, past: list[Decision], promotion: Promotion) -> Ruling:
         new = challenger.candidate
         if not past:
             sentence = f"{title(new)} is the first champion: {score_text(new)}."
-            return Ruling("promoted", "first", None, sentence)
+            return Ruling("promoted", "first", sentence)
         before, rolled_back = past[-1].champion, _rolled_back(past)
         champion = self._entrant(before)
         if champion is None:
@@ -133,7 +130,7 @@ class Registry:
                 f"{title(new)} is champion, since the files of {old} are missing or damaged: "
                 f"{score_text(new)}."
             )
-            return Ruling("promoted", "champion lost", None, sentence)
+            return Ruling("promoted", "champion lost", sentence)
         return rule(challenger, champion, promotion, rolled_back=rolled_back)
 
     def _record(
@@ -151,22 +148,18 @@ class Registry:
         previous = past[-1].champion if past else None
         challengers = [d.challenger for d in past if d.challenger] + [new]
         return self._append(
-            Decision(
-                number=past[-1].number + 1 if past else 1,
-                at=_now(),
-                outcome=ruling.outcome,
-                reason=ruling.reason,
-                champion=new if promoted or previous is None else previous,
-                previous=previous,
-                challenger=new,
-                evidence=ruling.evidence,
-                class_margin=promotion.class_margin if promotion else None,
-                test_set_uses=len({c.model for c in challengers if c.test_set == new.test_set}),
-                sentence=ruling.sentence,
-            )
+            past,
+            ruling,
+            champion=new if promoted or previous is None else previous,
+            previous=previous,
+            challenger=new,
+            class_margin=promotion.class_margin if promotion else None,
+            test_set_uses=len({c.model for c in challengers if c.test_set == new.test_set}),
         )
 
-    def _append(self, decision: Decision) -> Decision:
+    def _append(self, past: list[Decision], ruling: Ruling, **facts: Any) -> Decision:
+        number, at = (past[-1].number + 1 if past else 1), datetime.now(UTC).replace(microsecond=0)
+        decision = Decision(number=number, at=at, **ruling._asdict(), **facts)
         with writing(self.store.home):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"{decision.number:06d}.json"
@@ -238,7 +231,3 @@ def _rolled_back(past: list[Decision]) -> set[str]:
         elif decision.outcome == "promoted":
             gone.discard(decision.champion.model)
     return gone
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)

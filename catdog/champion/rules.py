@@ -10,10 +10,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import ALPHA, Table, cross, mcnemar, paired_interval
+from catdog.comparison.significance import ALPHA, Table, cross, lead, mcnemar, paired_interval
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.digest import value_digest
@@ -116,8 +114,8 @@ class Ruling(NamedTuple):
 
     outcome: Outcome
     reason: Reason
-    evidence: Evidence | None
     sentence: str
+    evidence: Evidence | None = None
 
 
 def entrant(
@@ -178,23 +176,22 @@ def weigh(challenger: Entrant, champion: Entrant) -> Evidence | None:
     shared = ours.join(theirs["predicted"].rename("predicted_before"), how="inner")
     if shared.empty:
         return None
-    new = (shared["predicted"] == shared["label"]).to_numpy(dtype=bool)
-    old = (shared["predicted_before"] == shared["label"]).to_numpy(dtype=bool)
-    labels = shared["label"].to_numpy(dtype=str)
+    right = shared[["predicted", "predicted_before"]].eq(shared["label"], axis=0)
+    new, old = (right[column].to_numpy(dtype=bool) for column in right)
     table = cross(new, old)
     return Evidence(
         table=table,
-        difference=(table.only_first - table.only_second) / table.n,
+        difference=table.difference,
         interval=paired_interval(table),
         p_value=mcnemar(table),
         classes=tuple(
             ClassChange(
                 label=str(label),
-                n=int((labels == label).sum()),
-                champion=float(old[labels == label].mean()),
-                challenger=float(new[labels == label].mean()),
+                n=len(rows),
+                champion=rows["predicted_before"].mean(),
+                challenger=rows["predicted"].mean(),
             )
-            for label in np.unique(labels)
+            for label, rows in right.groupby(shared["label"])
         ),
         same_test_set=challenger.candidate.test_set == champion.candidate.test_set,
     )
@@ -219,49 +216,46 @@ def incomparable(
     challenger: Candidate, champion: Candidate, rolled_back: Collection[str]
 ) -> Ruling | None:
     """The rulings that need no numbers."""
-    new, old = title(challenger), title(champion)
-    by_hand = f"To use {challenger.name} all the same: 'catdog champion promote {challenger.run}'."
+    new, stays = title(challenger), f"{title(champion)} stays champion"
     if challenger.model == champion.model:
-        return _kept("same model", f"{old} stays champion: {new} is the same model.")
+        return Ruling("kept", "same model", f"{stays}: {new} is the same model.")
     if challenger.model in rolled_back:
-        return _kept(
-            "rolled back before",
-            f"{old} stays champion: {challenger.name} is a model that was rolled back. {by_hand}",
-        )
+        again = f"{challenger.name} is a model that was rolled back."
+        sentence = f"{stays}: {again} {_by_hand(challenger)}"
+        return Ruling("kept", "rolled back before", sentence)
     if set(challenger.classes) != set(champion.classes):
         ours, theirs = (", ".join(sorted(c.classes)) for c in (challenger, champion))
-        return _kept(
-            "other classes",
-            f"{old} stays champion: it knows {theirs}, but {new} knows {ours}. {by_hand}",
-        )
+        sentence = f"{stays}: it knows {theirs}, but {new} knows {ours}. {_by_hand(challenger)}"
+        return Ruling("kept", "other classes", sentence)
     if challenger.origin != SAMPLE and champion.origin == SAMPLE:
-        return Ruling(
-            "promoted",
-            "real photos",
-            None,
+        sentence = (
             f"{new} is the first champion that was trained on real photos: "
-            f"{score_text(challenger)}. It replaces {old}, which knew the drawn sample only.",
+            f"{score_text(challenger)}. It replaces {title(champion)}, which knew the drawn "
+            "sample only."
         )
+        return Ruling("promoted", "real photos", sentence)
     if challenger.origin == SAMPLE and champion.origin != SAMPLE:
-        return _kept(
-            "sample",
-            f"{old} stays champion: {new} was trained on the drawn sample, which says nothing "
-            "about real photos.",
+        sentence = (
+            f"{stays}: {new} was trained on the drawn sample, which says nothing about real photos."
         )
+        return Ruling("kept", "sample", sentence)
     return None
+
+
+def _by_hand(challenger: Candidate) -> str:
+    command = f"catdog champion promote {challenger.run}"
+    return f"To use {challenger.name} all the same: '{command}'."
 
 
 def _too_few(challenger: Candidate, champion: Candidate, evidence: Evidence | None) -> Ruling:
     n = evidence.n if evidence else 0
     same = evidence is not None and evidence.same_test_set
     changed = "" if same else "the test set has changed, and "
-    return _kept(
-        "too few photos",
-        f"{title(champion)} stays champion: {changed}{n} photos that both "
-        f"were tested on are too few to compare ({FEWEST_PHOTOS} are needed). To use "
-        f"{challenger.name} all the same: 'catdog champion promote {challenger.run}'.",
-        evidence,
+    sentence = (
+        f"{title(champion)} stays champion: {changed}{n} photos that both were tested on are too "
+        f"few to compare ({FEWEST_PHOTOS} are needed). {_by_hand(challenger)}"
     )
+    return Ruling("kept", "too few photos", sentence, evidence)
 
 
 def _judge(
@@ -271,9 +265,9 @@ def _judge(
     stays, margin = f"{old} stays champion: ", points(promotion.class_margin).lstrip("+")
     if evidence.p_value >= ALPHA:
         sentence = f"{stays}{new} cannot be told apart from it {numbers}."
-        return _kept("not significant", sentence, evidence)
+        return Ruling("kept", "not significant", sentence, evidence)
     if evidence.difference < 0:
-        return _kept("worse", f"{stays}{new} is worse {numbers}.", evidence)
+        return Ruling("kept", "worse", f"{stays}{new} is worse {numbers}.", evidence)
     worst = min(evidence.classes, key=lambda c: c.challenger - c.champion)
     loss = worst.challenger - worst.champion
     only = _only_class(evidence)
@@ -282,14 +276,11 @@ def _judge(
             f"{stays}{new} is better {numbers}, but on {worst.label} it is worse by "
             f"{points(-loss).lstrip('+')} points, more than the {margin} allowed."
         )
-        return _kept("worse on a class", sentence, evidence)
-    classes = (
-        f"{old} is right on {only} alone"
-        if only
-        else f"no class is worse by more than {margin} points"
-    )
+        return Ruling("kept", "worse on a class", sentence, evidence)
+    lost = f"no class is worse by more than {margin} points"
+    classes = f"{old} is right on {only} alone" if only else lost
     sentence = f"{new} replaces {old} as champion: it is better {numbers}; {classes}."
-    return Ruling("promoted", "better", evidence, sentence)
+    return Ruling("promoted", "better", sentence, evidence)
 
 
 def _only_class(evidence: Evidence) -> str | None:
@@ -304,12 +295,8 @@ def _numbers(evidence: Evidence) -> str:
     which = "the same" if evidence.same_test_set else "the shared"
     changed = "" if evidence.same_test_set else " (the test set has changed)"
     return (
-        f"on {which} {evidence.n:,} test photos{changed}: {points(evidence.difference)} points, "
-        f"95 % interval {points(evidence.interval.low)} to {points(evidence.interval.high)}; "
+        f"on {which} {evidence.n:,} test photos{changed}: "
+        f"{lead(evidence.difference, evidence.interval)}; "
         f"{table.only_first} only right by the challenger, {table.only_second} only by the "
         f"champion; {p_text(evidence.p_value)}"
     )
-
-
-def _kept(reason: Reason, sentence: str, evidence: Evidence | None = None) -> Ruling:
-    return Ruling("kept", reason, evidence, sentence)
