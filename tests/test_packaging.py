@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from catdog.models import MODELS
+
 ROOT = Path(__file__).parents[1]
 
 COLLECTION_USE = """
@@ -93,7 +95,7 @@ def test_the_licence_and_the_notice_of_the_weights_travel_with_it(wheel: Path) -
 
 def test_the_installed_wheel_works_from_elsewhere(installed: Path, tmp_path: Path) -> None:
     listed = python("-m", "flows.cli.app", "models", cwd=tmp_path, path=installed)
-    for name in ("baseline", "augmented", "preprocessed", "transfer", "2,260,546"):
+    for name in (*MODELS, "2,260,546"):
         assert name in listed
     assert "Usage" in python("-m", "flows.cli.app", "--help", cwd=tmp_path, path=installed)
     assert (installed / "bin" / "catdog").exists()

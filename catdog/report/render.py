@@ -68,9 +68,13 @@ def render_html(
 ) -> str:
     """One HTML page that needs nothing else. summaries: the layers of each model, as text."""
     page = _template("report.html.jinja").render(
-        c=comparison, sure=SURE, costs=COSTS, charts=charts, galleries=galleries,
+        c=comparison,
+        sure=SURE,
+        costs=COSTS,
+        charts=charts,
+        galleries=galleries,
         summaries=summaries,
-    )  # fmt: skip
+    )
     return _keep_together(page)
 
 

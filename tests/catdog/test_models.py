@@ -27,19 +27,19 @@ def count(weights: list[Any]) -> int:
     return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
-def test_there_are_four_models_in_the_notebooks_order() -> None:
-    assert list(MODELS) == list(DESIGNED)
+def test_the_notebooks_models_come_first_and_in_its_order() -> None:
+    assert list(MODELS)[:4] == list(DESIGNED)
 
 
-@pytest.mark.parametrize("name", DESIGNED)
+@pytest.mark.parametrize("name", MODELS)
 def test_parameters_are_as_designed_and_as_listed(name: str) -> None:
     model, spec = built(name), model_spec(name)
     counted = (model.count_params(), count(model.trainable_weights))
-    assert counted == DESIGNED[name]
     assert counted == (spec.parameters, spec.trainable_parameters)
+    assert counted == DESIGNED.get(name, counted)
 
 
-@pytest.mark.parametrize("name", DESIGNED)
+@pytest.mark.parametrize("name", MODELS)
 def test_three_classes_at_another_size_give_three_probabilities(name: str) -> None:
     model = built(name, classes=3, image_size=64)
     photos = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
@@ -48,7 +48,7 @@ def test_three_classes_at_another_size_give_three_probabilities(name: str) -> No
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", DESIGNED)
+@pytest.mark.parametrize("name", MODELS)
 def test_all_are_compiled_alike(name: str) -> None:
     config = built(name, image_size=32).get_compile_config()
     assert config["optimizer"]["class_name"] == "Adam"

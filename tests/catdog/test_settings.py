@@ -45,7 +45,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_the_defaults_are_the_notebooks() -> None:
     settings = Settings.load()
     assert settings.source == "official"
-    assert settings.models == ("baseline", "augmented", "preprocessed", "transfer")
+    assert settings.models == tuple(MODELS)
     assert (settings.epochs, settings.batch_size, settings.image_size) == (20, 32, 160)
     assert settings.home.is_absolute()
 
@@ -90,7 +90,7 @@ def test_an_unknown_variable_is_an_error_that_helps(
 @pytest.mark.parametrize(
     ("given", "parts"),
     [
-        ({"models": "resnet"}, ["models", "resnet", "baseline, augmented, preprocessed, transfer"]),
+        ({"models": "resnet"}, ["models", "resnet", ", ".join(MODELS)]),
         ({"models": "baseline,"}, ["models", "unknown model ''", "transfer"]),
         ({"models": []}, ["models"]),
         ({"epochs": 0}, ["epochs", "greater than or equal to 1", "got 0"]),

@@ -36,12 +36,9 @@ def test_there_are_two_deployments() -> None:
 @pytest.mark.parametrize("definition", definitions(), ids=lambda d: d["name"])
 def test_the_flow_takes_the_parameters_of_each(definition: dict[str, Any]) -> None:
     given = definition["parameters"]
-    assert (
-        catdog.validate_parameters(given).items()
-        >= {
-            **given,
-            "models": tuple(given["models"]),
-        }.items()
+    taken = catdog.validate_parameters(given)
+    assert {name: taken[name] for name in given} == Settings.load(**given).model_dump(
+        include=set(given)
     )
     module, name = definition["entrypoint"].split(":")
     assert (module, name) == (catdog.fn.__module__, catdog.fn.__name__)
@@ -57,9 +54,7 @@ def test_the_run_form_has_text_choices_and_limits_for_each_parameter() -> None:
 
 
 def test_full_is_the_notebooks_training_of_all_models() -> None:
-    default = Settings.load()
-    given = DEFINITIONS["full"]["parameters"]
-    assert (tuple(given["models"]), given["epochs"]) == (default.models, default.epochs)
+    assert Settings.load(**DEFINITIONS["full"]["parameters"]) == Settings.load(source="official")
 
 
 def test_smoke_needs_no_network_and_promotes_nothing() -> None:

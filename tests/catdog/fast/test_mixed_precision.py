@@ -11,14 +11,13 @@ import tensorflow as tf
 from catdog.fast import mixed_precision
 from catdog.fast.mixed_precision import HalfPrecision
 from catdog.fast.twin import accelerate
-from catdog.models import build_model
+from catdog.models import MODELS, build_model
 from catdog.training.seeding import seed_epoch
 
 SIZE = 32
 IMAGES = np.random.default_rng(1).integers(0, 256, (11, SIZE, SIZE, 3), dtype=np.uint8)
 FLOATS = IMAGES.astype(np.float32)
 LABELS = np.arange(11, dtype=np.int32) % 3
-MODELS = ("baseline", "augmented", "preprocessed", "transfer")
 AMPERE, TURING = (8, 0), (7, 5)
 
 UseGpus = Any

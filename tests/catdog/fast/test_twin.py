@@ -22,7 +22,7 @@ from catdog.fast.augmentation import Augmentation
 from catdog.fast.convolution import PooledConvolution
 from catdog.fast.frozen_base import FrozenBase
 from catdog.fast.twin import accelerate, without_base
-from catdog.models import build_model
+from catdog.models import MODELS, build_model
 from catdog.training.seeding import seed_epoch
 from catdog.training.weights import fill_base, find_weights, new_base
 
@@ -30,7 +30,6 @@ SIZE = 32
 IMAGES = np.random.default_rng(1).integers(0, 256, (11, SIZE, SIZE, 3), dtype=np.uint8)
 FLOATS = IMAGES.astype(np.float32)
 LABELS = np.arange(11, dtype=np.int32) % 3
-MODELS = ("baseline", "augmented", "preprocessed", "transfer")
 
 
 def built(name: str, base: Any) -> Any:
