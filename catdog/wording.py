@@ -14,11 +14,6 @@ def percent(share: float) -> str:
     return f"{value:g} %" if value in (0, 100) else f"{value:.1f} %"
 
 
-def count(number: int) -> str:
-    """A whole number: "742,194"."""
-    return f"{number:,}"
-
-
 def points(difference: float) -> str:
     """A difference of shares in percentage points, with its sign."""
     value = round(100 * difference, 1)

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -33,8 +33,6 @@ from catdog.store.files import ENTRY, write_text, writing
 from catdog.store.store import Artifact, Recipe, Store
 
 log = logging.getLogger(__name__)
-
-A = TypeVar("A", bound=Artifact)
 
 
 class Registry:

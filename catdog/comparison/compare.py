@@ -25,7 +25,7 @@ from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
-from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos
+from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
 from catdog.store.store import Record
 from catdog.wording import listing
 
@@ -45,6 +45,19 @@ class Study:
     """How the run was asked for; `command` is the line that repeats it."""
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
+
+    @property
+    def scored(self) -> list[tuple[TrainedModel, Predictions]]:
+        """The models that gave predictions, each of its seeds, in order."""
+        return [(r.model, r.predictions) for r in self.results if r.model and r.predictions]
+
+    @property
+    def first(self) -> dict[str, tuple[TrainedModel, Predictions]]:
+        """The first seed of each of them by name, in order: it stands for the model."""
+        found: dict[str, tuple[TrainedModel, Predictions]] = {}
+        for model, predictions in self.scored:
+            found.setdefault(model.name, (model, predictions))
+        return found
 
 
 class Comparison(Record):
@@ -100,15 +113,12 @@ def compare(study: Study) -> Comparison:
     not of the same photos.
     """
     results = study.results
-    done = [(r.model, r.predictions) for r in results if r.model and r.predictions]
-    if not done:
+    if not study.scored:
         reasons = "; ".join(f"{result.name}: {result.error}" for result in results)
         raise TrainingError(f"No model gave predictions ({reasons}).", "See the log of the run.")
-    first = {model.name: (model, predictions) for model, predictions in reversed(done)}
-    names = list(dict.fromkeys(model.name for model, _ in done))
-    tables = {name: first[name][1].table() for name in names}
+    tables = {name: predictions.table() for name, (_, predictions) in study.first.items()}
     _check_same_photos(tables)
-    models = tuple(score(*first[name]) for name in names)
+    models = tuple(score(*of) for of in study.first.values())
     test = {name: table[table["split"] == "test"] for name, table in tables.items()}
     pairs = compare_pairs(
         {name: (t["predicted"] == t["label"]).to_numpy(dtype=bool) for name, t in test.items()}
@@ -133,7 +143,7 @@ def compare(study: Study) -> Comparison:
             sorted(pairs, key=lambda pair: verdict.winner not in (pair.first, pair.second))
         ),
         smallest=smallest_difference(models[0].test.n, len(pairs)),
-        repeats=summarise_repeats([(m.name, m.seed, p.accuracy("test")) for m, p in done]),
+        repeats=summarise_repeats([(m.name, m.seed, p.accuracy("test")) for m, p in study.scored]),
         worst=worst_errors(test[verdict.winner]),
         uncertain=least_certain(test[verdict.winner]),
         good=good,
@@ -163,8 +173,7 @@ def _digests(study: Study) -> dict[str, str]:
     if study.photos.archive_sha256:
         digests["archive (SHA-256)"] = study.photos.archive_sha256
     digests |= {"manifest": study.manifest.content, "arrays": study.arrays.content}
-    for result in study.results:
-        if result.model and result.predictions:
-            digests[f"model {result.name}, seed {result.seed}"] = result.model.content
-            digests[f"predictions {result.name}, seed {result.seed}"] = result.predictions.content
+    for model, predictions in study.scored:
+        digests[f"model {model.name}, seed {model.seed}"] = model.content
+        digests[f"predictions {model.name}, seed {model.seed}"] = predictions.content
     return digests

@@ -201,6 +201,7 @@ def _ranking(truth: Labels, probabilities: Probabilities) -> dict[str, Any]:
         return {}
     columns = [1] if k == 2 else list(range(k))
     cases = [(truth == column, probabilities[:, column]) for column in columns]
+    precision_recall = [sk.precision_recall_curve(*case) for case in cases]
     areas = [float(sk.roc_auc_score(*case)) for case in cases]
     intervals = [
         auc_interval(area, int(positive.sum()), int((~positive).sum()))
@@ -215,19 +216,17 @@ def _ranking(truth: Labels, probabilities: Probabilities) -> dict[str, Any]:
         "average_precision": float(np.mean([sk.average_precision_score(*c) for c in cases])),
         "roc": _mean_curve([sk.roc_curve(*case)[:2] for case in cases]),
         "precision_recall": _mean_curve(
-            [sk.precision_recall_curve(*case)[1::-1] for case in cases], falling=True
+            [(recall[::-1], precision[::-1]) for precision, recall, _ in precision_recall]
         ),
     }
 
 
-def _mean_curve(curves: list[Any], *, falling: bool = False) -> Curve:
+def _mean_curve(curves: list[Any]) -> Curve:
     """One curve as it is; several as their mean on a common grid."""
-    ordered = [(x[::-1], y[::-1]) if falling else (x, y) for x, y in curves]
-    if len(ordered) == 1:
-        x, y = ordered[0]
-    else:
+    x, y = curves[0]
+    if len(curves) > 1:
         x = np.linspace(0, 1, GRID)
-        y = np.mean([np.interp(x, *curve) for curve in ordered], axis=0)
+        y = np.mean([np.interp(x, *curve) for curve in curves], axis=0)
     return Curve(x=tuple(x.tolist()), y=tuple(y.tolist()))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import PairTest, cross, judge
+from catdog.comparison.significance import PairTest, Right, compare_pairs
 from catdog.errors import PhotosError
 from catdog.store.artifacts import read_table
 from catdog.store.store import Record
@@ -45,22 +45,20 @@ def compare_runs(first: Path, second: Path, *, names: tuple[str, str]) -> RunCom
     _check_same_photos([next(iter(table.values())) for table in tables], names)
     one, two = tables
     shared = [name for name in one if name in two]
+    photos = next(iter(one.values())).index
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
-    labelled, crossed = [], []
-    for a, b in wanted:
-        left, right = (_right(one[a]), f"{names[0]}: {a}"), (_right(two[b]), f"{names[1]}: {b}")
-        if left[0].sum() < right[0].sum():
-            left, right = right, left
-        labelled.append((left[1], right[1]))
-        crossed.append(cross(left[0].to_numpy(), right[0].loc[left[0].index].to_numpy()))
+    right = [
+        (run, model, (table["predicted"] == table["label"]).loc[photos].to_numpy(dtype=bool))
+        for run, models in zip(names, tables, strict=True)
+        for model, table in models.items()
+    ]
     return RunComparison(
-        photos=crossed[0].n,
-        scores=tuple(
-            _score(run, model, table)
-            for run, models in zip(names, tables, strict=True)
-            for model, table in models.items()
+        photos=len(photos),
+        scores=tuple(_score(*each) for each in right),
+        pairs=compare_pairs(
+            {f"{run}: {model}": found for run, model, found in right},
+            [(f"{names[0]}: {a}", f"{names[1]}: {b}") for a, b in wanted],
         ),
-        pairs=judge(labelled, crossed),
         only_first=tuple(name for name in one if shared and name not in two),
         only_second=tuple(name for name in two if shared and name not in one),
     )
@@ -94,11 +92,7 @@ def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> 
     )
 
 
-def _right(table: "pd.DataFrame") -> "pd.Series[bool]":
-    return table["predicted"] == table["label"]
-
-
-def _score(run: str, model: str, table: "pd.DataFrame") -> RunScore:
-    correct, n = int(_right(table).sum()), len(table)
+def _score(run: str, model: str, right: Right) -> RunScore:
+    correct, n = int(right.sum()), len(right)
     interval = wilson_interval(correct, n)
     return RunScore(run=run, model=model, accuracy=correct / n, interval=interval)

@@ -1,7 +1,7 @@
 """Is one model better than another? Paired tests on the same photos."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -70,14 +70,15 @@ class SmallestDifference(Record):
     """As a difference of accuracy, 0..1; None where even all n photos would not be enough."""
 
 
-def compare_pairs(right: Mapping[str, Right]) -> tuple[PairTest, ...]:
-    """Test each pair of models; all arrays are of the same photos in the same order."""
-    pairs = [
+def compare_pairs(
+    right: Mapping[str, Right], pairs: Iterable[tuple[str, str]] | None = None
+) -> tuple[PairTest, ...]:
+    """Test these pairs of models, or all; the arrays are of the same photos in the same order."""
+    ordered = [
         (first, second) if right[first].sum() >= right[second].sum() else (second, first)
-        for first, second in combinations(right, 2)
+        for first, second in (combinations(right, 2) if pairs is None else pairs)
     ]
-    tables = [cross(right[first], right[second]) for first, second in pairs]
-    return judge(pairs, tables)
+    return judge(ordered, [cross(right[first], right[second]) for first, second in ordered])
 
 
 def judge(pairs: Sequence[tuple[str, str]], tables: Sequence[Table]) -> tuple[PairTest, ...]:

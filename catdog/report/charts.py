@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
 from catdog.comparison.compare import Comparison, Study
 from catdog.comparison.mistakes import SHOWN, JudgedPhoto
 from catdog.comparison.scores import ScoredModel
 from catdog.report import figures, quality_figures
 from catdog.report.pictures import Album, Picture, overlay
-from catdog.store.artifacts import ModelResult
+from catdog.store.artifacts import Arrays, ModelResult
 from catdog.wording import percent, span
 
 if TYPE_CHECKING:
@@ -142,9 +144,9 @@ def galleries(c: Comparison, study: Study) -> list[Gallery]:
     found = [
         Gallery("worst-errors", _judged(c.worst, album)),
         Gallery("least-certain", _judged(c.uncertain, album)),
-        Gallery("attention", _attention(c, study.results, album), columns=4),
+        Gallery("attention", _attention(c, study, album), columns=4),
         Gallery("doubted-labels", _doubted(c, album)),
-        Gallery("examples", _examples(c, album)),
+        Gallery("examples", _examples(study.arrays)),
         Gallery("augmentation", _augmented(study.results)),
     ]
     return [gallery for gallery in found if gallery.pictures]
@@ -172,12 +174,9 @@ def _doubted(c: Comparison, album: Album) -> list[Picture]:
     ]
 
 
-def _attention(c: Comparison, results: Sequence[ModelResult], album: Album) -> list[Picture]:
-    heat = next(
-        r.predictions.attention()
-        for r in results
-        if r.predictions and (r.name, r.seed) == (c.winner.name, c.winner.seed)
-    )
+def _attention(c: Comparison, study: Study, album: Album) -> list[Picture]:
+    _, predictions = study.first[c.winner.name]
+    heat = predictions.attention()
     found = []
     for photo in c.worst:
         if photo.path in heat:
@@ -189,11 +188,12 @@ def _attention(c: Comparison, results: Sequence[ModelResult], album: Album) -> l
     return found
 
 
-def _examples(c: Comparison, album: Album) -> list[Picture]:
+def _examples(arrays: Arrays) -> list[Picture]:
+    images, labels = arrays.images("train"), arrays.labels("train")
     return [
-        Picture(image, label, f"a training photo of {label}")
-        for label in c.classes[:CLASSES_SHOWN]
-        for image in album.examples(label, EXAMPLES)
+        Picture(images[row], label, f"a training photo of {label}")
+        for index, label in enumerate(arrays.classes[:CLASSES_SHOWN])
+        for row in np.flatnonzero(labels == index)[:EXAMPLES]
     ]
 
 

@@ -173,14 +173,13 @@ def _interval(axes: "Axes", y: float, metrics: Metrics, colour: str, *, filled: 
 
 def _published(axes: "Axes", comparison: Comparison) -> None:
     rows = {model.name: row for row, model in enumerate(comparison.models)}
-    for split, marker in (("test", "D"), ("validation", "d")):
+    for split, marker, face in (("test", "D", VERMILLION), ("validation", "d", PAPER)):
         label: str | None = f"published ({split})"
         for result in comparison.published:
             if result.model in rows and result.split == split:
                 y = rows[result.model] + 0.34
                 x = 50 * (result.low + result.high)
                 axes.plot([100 * result.low, 100 * result.high], [y, y], color=VERMILLION, lw=2)
-                face = VERMILLION if split == "test" else PAPER
                 axes.plot(x, y, marker, color=VERMILLION, mfc=face, ms=5, ls="", label=label)
                 label = None
 

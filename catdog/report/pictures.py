@@ -31,9 +31,7 @@ class Album:
     """The photos of an arrays artifact, by path."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._classes = arrays.classes
         self._images = {split: arrays.images(split) for split in SPLITS}
-        self._labels = arrays.labels("train")
         self._places = {
             path: (split, row) for split in SPLITS for row, path in enumerate(arrays.paths(split))
         }
@@ -42,11 +40,6 @@ class Album:
         """The photo as the models see it."""
         split, row = self._places[path]
         return np.asarray(self._images[split][row])
-
-    def examples(self, label: str, count: int) -> list[Image]:
-        """The first training photos of a class."""
-        rows = np.flatnonzero(self._labels == self._classes.index(label))[:count]
-        return [np.asarray(self._images["train"][row]) for row in rows]
 
 
 def overlay(image: Image, heat: npt.NDArray[np.float32]) -> Image:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 NBSP = "\N{NO-BREAK SPACE}"
+COUNT = "{:,}".format
 
 
 class Embedded(NamedTuple):
@@ -50,8 +51,8 @@ class CostColumn(NamedTuple):
 COSTS = (
     CostColumn("seconds", "training", wording.duration, "training"),
     CostColumn("seconds_per_1000", "1,000 photos predicted", wording.duration, "1,000 photos"),
-    CostColumn("parameters", "parameters", wording.count, "parameters"),
-    CostColumn("trainable_parameters", "trained", wording.count, None),
+    CostColumn("parameters", "parameters", COUNT, "parameters"),
+    CostColumn("trainable_parameters", "trained", COUNT, None),
     CostColumn("file_bytes", "file", wording.size, "file"),
     CostColumn("peak_memory_bytes", "peak memory", wording.size, None),
 )
@@ -117,11 +118,7 @@ def templates() -> dict[str, str]:
     from importlib.resources import files
 
     folder = files("catdog.report") / "templates"
-    return {
-        file.name: file.read_text(encoding="utf-8")
-        for file in sorted(folder.iterdir(), key=lambda file: file.name)
-        if file.is_file()
-    }
+    return {f.name: f.read_text(encoding="utf-8") for f in folder.iterdir() if f.is_file()}
 
 
 @cache
@@ -137,14 +134,14 @@ def _template(name: str) -> "Template":
         keep_trailing_newline=True,
     )
     environment.filters.update(
+        count=COUNT,
         percent=wording.percent,
         points=wording.points,
         duration=wording.duration,
         size=wording.size,
         p_text=wording.p_text,
         listing=wording.listing,
-        span=_interval_text,
-        count=wording.count,
+        span=lambda limits: wording.span(limits.low, limits.high),
         cell=wording.plain,
         flat=flatten,
         thumbnail=lambda image: data_uri(thumbnail(image), "image/jpeg"),
@@ -170,7 +167,3 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
             text = f"{item:.4g}" if isinstance(item, float) else str(item)
             lines.append((f"{prefix}{name}", text))
     return lines
-
-
-def _interval_text(interval: Any) -> str:
-    return "" if interval is None else wording.span(interval.low, interval.high)

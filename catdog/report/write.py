@@ -49,14 +49,8 @@ def recipe(study: Study) -> Recipe[Report]:
         manifest=study.manifest.content,
         arrays=study.arrays.content,
         results=[
-            {
-                "name": result.name,
-                "seed": result.seed,
-                "model": result.model.content if result.model else None,
-                "predictions": result.predictions.content if result.predictions else None,
-                "error": result.error,
-            }
-            for result in study.results
+            (r.name, r.seed, *(a and a.content for a in (r.model, r.predictions)), r.error)
+            for r in study.results
         ],
         settings=dict(study.settings),
         changes=changes.model_dump(mode="json") if changes else None,
@@ -71,7 +65,7 @@ def write_report(study: Study, store: Store) -> Report:
     """
     made = store.obtain(recipe(study))
     with writing(store.home):
-        _place_cards(made, study.results)
+        _place_cards(made, study)
     return made
 
 
@@ -93,16 +87,16 @@ def training_history(results: Sequence[ModelResult]) -> "pd.DataFrame":
 def _write(folder: Path, study: Study) -> Mapping[str, Any]:
     comparison = compare(study)
     history = training_history(study.results)
-    _write_tables(folder, comparison, history, study.results)
+    _write_tables(folder, comparison, history, study)
     _write_pages(folder, comparison, history, study)
     return {}
 
 
 def _write_tables(
-    folder: Path, comparison: Comparison, history: "pd.DataFrame", results: Sequence[ModelResult]
+    folder: Path, comparison: Comparison, history: "pd.DataFrame", study: Study
 ) -> None:
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
-    files = [r.predictions.file("predictions.csv") for r in results if r.model and r.predictions]
+    files = [predictions.file("predictions.csv") for _, predictions in study.scored]
     tables = [file.read_text(encoding="utf-8").splitlines(keepends=True) for file in files]
     lines = tables[0][:1] + [line for table in tables for line in table[1:]]
     write_text(folder / "predictions.csv", "".join(lines))
@@ -111,9 +105,8 @@ def _write_tables(
         write_text(folder / f"model-card-{model.name}.md", render_model_card(comparison, model))
 
 
-def _place_cards(report: Report, results: Sequence[ModelResult]) -> None:
-    scored = {r.name: r.model for r in reversed(results) if r.model and r.predictions}
-    for name, model in scored.items():
+def _place_cards(report: Report, study: Study) -> None:
+    for name, (model, _) in study.first.items():
         card = report.file(f"model-card-{name}.md").read_text(encoding="utf-8")
         write_text(model.file("model-card.md"), card)
 
@@ -130,7 +123,7 @@ def _write_pages(
         comparison,
         charts=drawn,
         galleries={gallery.name: gallery.pictures for gallery in shown},
-        summaries=_summaries(comparison, study.results),
+        summaries={name: model.summary() for name, (model, _) in study.first.items()},
     )
     write_text(folder / "report.html", page)
     pictures = _affordable([*drawn, *sheets])
@@ -166,8 +159,3 @@ def _affordable(pictures: Sequence[Embedded]) -> list[Embedded]:
     """As many pictures, in order, as a Markdown report may hold."""
     used = accumulate(len(picture.alt) + len(picture.pixels) for picture in pictures)
     return [p for p, total in zip(pictures, used, strict=True) if total <= MARKDOWN_BYTES]
-
-
-def _summaries(comparison: Comparison, results: Sequence[ModelResult]) -> dict[str, str]:
-    first = {r.name: r.model for r in reversed(results) if r.model}
-    return {model.name: first[model.name].summary() for model in comparison.models}

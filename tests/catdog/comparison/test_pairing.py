@@ -39,6 +39,9 @@ def test_a_run_and_itself_do_not_differ(fake_run: FakeRun, tmp_path: Path) -> No
     same = stacked(fake_run(), tmp_path / "a.csv")
     found = compare_runs(same, same, names=NAMES)
     assert [(p.difference, p.p_value, p.significant) for p in found.pairs] == [(0, 1, False)] * 2
+    again = compare_runs(same, same, names=("monday", "monday"))
+    assert len(again.scores) == 4
+    assert len(again.pairs) == 2
 
 
 def test_without_a_shared_name_all_are_compared(fake_run: FakeRun, tmp_path: Path) -> None:
