@@ -1,13 +1,18 @@
 """How the processes of a run begin, and end with whoever started them."""
 
 import logging
+import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
+from catdog.errors import CatdogError
 from catdog.machine import divert_native_stderr, import_tensorflow
 
 PARENT_CHECK_SECONDS = 0.5
@@ -43,3 +48,31 @@ def end_with_runner() -> None:
     """
     if STARTED_BY_RUNNER in os.environ:
         end_with_parent(os.getppid())
+
+
+def end_process(error: CatdogError | None = None) -> NoReturn:
+    """End this process with code 1 and all its children, whatever its threads are doing.
+
+    error: what the user is told.
+    """
+    for child in multiprocessing.active_children():
+        child.kill()  # what is stored is whole at any moment
+    if error:
+        sys.stderr.write(f"Error: {error}\n")
+    os._exit(1)
+
+
+def end_in(seconds: float, error: CatdogError | None = None) -> threading.Timer:
+    """End this process after so many seconds, unless it has ended or the timer is cancelled."""
+    timer = threading.Timer(seconds, end_process, [error])
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+@contextmanager
+def at_most(seconds: float, error: CatdogError) -> Iterator[None]:
+    """End this process when the body does not come to its end in time, or is interrupted."""
+    timer = end_in(seconds, error)
+    yield
+    timer.cancel()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,12 +16,17 @@ from catdog.store.files import no_space, writing
 from catdog.store.store import Store
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, log_in, names, require_login
 from flows.processes import end_with_parent
+from flows.watch import watching
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
 CLIENT_CONFIG = Path("prefect.toml")
 """Where Prefect's clients look for their settings: in the folder where they start."""
 DELIVERY_SECONDS = 10
+LOOK_SECONDS = 0.5
+ASK_SECONDS = 10
+PATIENCE_SECONDS = 300
+"""A server that several people use may be started anew; a run needs it when a model is done."""
 START_SECONDS = 300
 """A new database takes 16 s on 2 free cores, and more than 2 min on busy ones."""
 
@@ -56,7 +61,8 @@ def prefect_server(home: Path) -> Iterator[str]:
     if url := configured_url():
         log_in(home, url)
         _require_health(url)
-        yield url
+        with watching(_silence(url), _silent(url), every=ASK_SECONDS):
+            yield url
         return
     with running_server(home, free_port()) as url:
         yield url
@@ -76,8 +82,13 @@ def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
             stack.callback(process.terminate)
             url = wait_until_ready(process, port, log_file(home), host)
         _report_to(url)
-        stack.callback(deliver)  # else Prefect tries for a minute at exit, with no server left
-        yield url
+        stack.callback(_deliver_to, process)
+        ended = ServerError(
+            "The private Prefect server has ended.",
+            f"See {log_file(home)}; the same command goes on from what is finished.",
+        )
+        with watching(lambda: process.poll() is not None, ended, every=LOOK_SECONDS):
+            yield url
 
 
 def free_port() -> int:
@@ -198,6 +209,32 @@ def deliver() -> None:
 
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=DELIVERY_SECONDS, at_exit=False)
+
+
+def _deliver_to(server: subprocess.Popen[bytes]) -> None:
+    """Deliver while there is a server, or Prefect tries for a minute at exit."""
+    if server.poll() is None:
+        deliver()
+
+
+def _silence(url: str) -> Callable[[], bool]:
+    """What tells whether a server has not answered for long, as often as it is asked."""
+    answered = time.monotonic()
+
+    def gone() -> bool:
+        nonlocal answered
+        if healthy(url):
+            answered = time.monotonic()
+        return time.monotonic() - answered > PATIENCE_SECONDS
+
+    return gone
+
+
+def _silent(url: str) -> ServerError:
+    return ServerError(
+        f"The Prefect server at {url} has not answered for {PATIENCE_SECONDS} s.",
+        "Start it again; the same command then goes on from what is finished.",
+    )
 
 
 def _require_health(url: str) -> None:

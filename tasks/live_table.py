@@ -1,5 +1,6 @@
 """Show in the Prefect UI how far the training is: one table that is kept up to date."""
 
+import contextvars
 import logging
 import math
 import threading
@@ -46,7 +47,8 @@ def live_table(folder: Path) -> Iterator[None]:
         if table.has_news(read_progress(folder), math.inf):
             _write(artifact, table.text)
 
-    thread = threading.Thread(target=refresh, daemon=True, name="live-table")
+    run = contextvars.copy_context().run  # what it logs belongs to this flow run
+    thread = threading.Thread(target=run, args=(refresh,), daemon=True, name="live-table")
     thread.start()
     try:
         yield

@@ -32,6 +32,7 @@ from catdog.store.store import Recipe, Store
 from catdog.training.evaluate import recipe as evaluate_recipe
 from catdog.training.train import recipe
 from catdog.training.weights import Weights
+from flows.processes import at_most
 from tasks.evaluate import evaluate
 from tasks.train import train
 
@@ -42,6 +43,11 @@ ATTEMPTS = 2
 
 STOP_SECONDS = 0.1
 """Between two tries to stop what still runs."""
+STOP_LIMIT_SECONDS = 20
+NOT_STOPPED = TrainingError(
+    f"What still ran did not stop within {STOP_LIMIT_SECONDS} s: it was killed.",
+    "The same command goes on from the last finished epoch of each model.",
+)
 
 
 @dataclass(frozen=True)
@@ -116,9 +122,11 @@ def train_and_evaluate(
         except BaseException:
             team.stopping = True
             threads.shutdown(wait=False, cancel_futures=True)
-            while not all(future.done() for future in futures.values()):
-                workers.stop()  # again, for a process that was only about to start
-                time.sleep(STOP_SECONDS)
+            with at_most(STOP_LIMIT_SECONDS, NOT_STOPPED):
+                while not all(future.done() for future in futures.values()):
+                    workers.stop()  # again, for a process that was only about to start
+                    time.sleep(STOP_SECONDS)
+                workers.close()
             raise
 
 
