@@ -1,5 +1,8 @@
 """The deployments of `prefect.yaml`, for a process that serves them itself."""
 
+import asyncio
+import signal
+from contextlib import suppress
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -7,6 +10,7 @@ from typing import Any
 import yaml
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
@@ -31,6 +35,27 @@ def schedules(definition: dict[str, Any]) -> list[Schedule]:
         Cron(given["cron"], timezone=given["timezone"], active=given["active"], slug=given["slug"])
         for given in definition.get("schedules", [])
     ]
+
+
+class _Stoppable(Runner):
+    """Prefect's runner, which SIGTERM ends as Ctrl-C does.
+
+    Its own handler never awaits the coroutine that would stop it.
+    """
+
+    def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
+        """Interrupt the event loop, which then lets the runner end its processes."""
+        signal.raise_signal(signal.SIGINT)
+
+
+def serve_until_stopped() -> None:
+    """Serve the deployments until Ctrl-C or SIGTERM; then none of their runs has a process."""
+    runner = _Stoppable()
+    for deployment in served_deployments():
+        runner.add_deployment(deployment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job has none
+    with suppress(KeyboardInterrupt):
+        asyncio.run(runner.start())
 
 
 async def next_run() -> tuple[str, datetime] | None:

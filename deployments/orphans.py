@@ -1,4 +1,4 @@
-"""Runs whose process ended with an earlier `catdog serve`, but which seem to live."""
+"""Runs whose process ended with a `catdog serve`, but which seem to live."""
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -16,7 +16,7 @@ ALIVE = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 def crash_orphans() -> list[str]:
     """Mark the served runs that seem to be alive as crashed, and give their names.
 
-    For use by the only `catdog serve` of a home, before it serves anything: then all of them are
+    For use by the only `catdog serve` of a home, while it serves nothing: then all of them are
     dead, and the next run would wait for their place until the zombie automation comes. Runs of
     `catdog run` have no deployment and are left alone. Their finished work is kept:
     `prefect flow-run retry ID` goes on from it.

@@ -130,8 +130,8 @@ def _reaching(url: str, client_config: Path | None) -> str:
 
 
 def _serve_deployments() -> None:
-    import prefect
+    from deployments.definitions import serve_until_stopped
+    from deployments.orphans import crash_orphans
 
-    from deployments.definitions import served_deployments
-
-    prefect.serve(*served_deployments(), print_starting_message=False)
+    serve_until_stopped()
+    crash_orphans()  # now, and not at the next start

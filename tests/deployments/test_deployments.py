@@ -1,6 +1,8 @@
 """Both ways to start, and what keeps watch: without a server where that is enough."""
 
+import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sites import ENVIRONMENT, wait_for
+from sites import ENVIRONMENT, alive, family, wait_for
 
 from catdog.errors import SettingsError
 from catdog.models import MODELS
@@ -26,6 +28,8 @@ from flows.login import login_file, saved_login
 from flows.server import ServerError, free_port, require_free
 
 MINUTE = 60
+SOON = 30
+"""Seconds. It takes 5 on a free machine."""
 DEFINITIONS = {definition["name"]: definition for definition in definitions()}
 
 
@@ -173,7 +177,7 @@ def environment_of(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, *words: str) -> Iterator[Served]:
+def serving(folder: Path, *words: str, stderr: int | None = None) -> Iterator[Served]:
     port = free_port()
     process = subprocess.Popen(  # noqa: S603  our own command
         [
@@ -183,6 +187,7 @@ def serving(folder: Path, *words: str) -> Iterator[Served]:
         env=environment_of(folder / "home"),
         cwd=folder,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     try:
@@ -263,6 +268,44 @@ def test_the_file_that_leads_to_a_server_goes_with_it(tmp_path: Path, how: signa
         served.process.send_signal(how)
         served.process.wait(timeout=MINUTE)
         assert not (tmp_path / "prefect.toml").exists()
+
+
+@pytest.mark.slow
+def test_it_ends_with_its_server_and_says_so_in_one_line(tmp_path: Path) -> None:
+    with serving(tmp_path, stderr=subprocess.PIPE) as served:
+        (server,) = (
+            pid
+            for pid in family(served.process.pid)
+            if b"flows.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(server, signal.SIGKILL)
+        assert served.process.wait(timeout=SOON) == 1
+        assert served.process.stderr
+        (line,) = served.process.stderr.read().splitlines()
+        assert line.startswith("Error: The private Prefect server has ended. See ")
+        assert not (tmp_path / "prefect.toml").exists()
+
+
+@pytest.mark.slow
+def test_a_run_is_marked_at_once_when_it_is_stopped(tmp_path: Path, tiny_photos: Path) -> None:
+    with serving(tmp_path, stderr=subprocess.PIPE) as served:
+        served.prefect(
+            *("deployment", "run", "catdog/smoke", "-p", f"source={tiny_photos}"),
+            *("-p", "epochs=5000", "-p", "image_size=64", "-p", 'models=["baseline"]'),
+        )
+        progress = served.home / "work" / "progress"
+        wait_for(lambda: list(progress.glob("*/*.json")), "a model is trained")
+        below = family(served.process.pid)
+        served.process.terminate()
+        assert served.process.wait(timeout=SOON) == 0
+        wait_for(lambda: not alive(below), "every process ends", SOON)
+        assert served.process.stderr
+        assert served.process.stderr.read() == ""
+    with sqlite3.connect(served.home / "prefect" / "prefect.db") as history:
+        states = history.execute(
+            "SELECT state_type FROM flow_run WHERE start_time IS NOT NULL"
+        ).fetchall()
+    assert states == [("CRASHED",)]
 
 
 def test_a_file_of_the_users_own_is_not_replaced(
