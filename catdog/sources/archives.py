@@ -10,11 +10,12 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Any, Protocol, Self, cast
+from typing import IO, Any, Protocol, Self
 
 from catdog.errors import SourceError
 from catdog.sources.inventory import hidden
@@ -23,6 +24,12 @@ MAX_RATIO = 100
 """An archive may unpack to so many times its own size..."""
 MIN_LIMIT = 10_000_000
 """...or to so many bytes: tiny archives of flat pictures shrink more than that."""
+MAX_DEPTH = 100
+"""Folders around a file. Python makes, walks and removes folders by recursion, 1,000 deep."""
+MAX_HEADER = 1 << 20
+"""Bytes that a tar may tell of a member in a header before it; libarchive's limit of a name."""
+SHOWN_NAME = 200
+"""Characters of a member's name in an error, which is one line."""
 BLOCK = 1 << 20
 SUPPORTED = "a zip or tar archive (plain, .gz, .bz2 or .xz)"
 _DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Any]] = {
@@ -39,7 +46,10 @@ _DAMAGED = (
     struct.error,
     EOFError,
     ValueError,
+    OverflowError,
 )
+_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
 
 
 class _Readable(Protocol):
@@ -83,8 +93,9 @@ class _Unpacking:
             )
 
     def refuse(self, member: str, problem: str) -> SourceError:
+        shown = member if len(member) <= SHOWN_NAME else f"{member[:SHOWN_NAME]}..."
         return SourceError(
-            f"{self.name}: its member {member!r} {problem}.",
+            f"{self.name}: its member {shown!r} {problem}.",
             "Unpack it yourself, look at what is in it, and give the folder.",
         )
 
@@ -95,11 +106,13 @@ class _Unpacking:
         climbs = any(".." in part and not part.strip(". ") for part in parts)
         if plain.startswith("/") or climbs or PureWindowsPath("/".join(parts)).drive:
             raise self.refuse(member, "leads out of the folder that it is unpacked to")
+        if len(parts) > MAX_DEPTH:
+            raise self.refuse(member, f"lies more than {MAX_DEPTH} folders deep")
         if not parts or any(map(hidden, parts)):
             return None
         return self.folder.joinpath(PurePosixPath(*parts))
 
-    def write(self, member: str, target: Path, source: _Readable) -> None:
+    def write(self, member: str, target: Path, blocks: Iterable[bytes]) -> None:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             file = target.open("xb")
@@ -110,7 +123,7 @@ class _Unpacking:
                 raise self.refuse(member, "has a name that this disk cannot store") from error
             raise
         with file:
-            while block := source.read(BLOCK):
+            for block in blocks:
                 file.write(block)
 
 
@@ -123,6 +136,17 @@ class _Counted:
 
     def read(self, size: int, /) -> bytes:
         return self.job.count(self.stream.read(size))
+
+    def blocks(self) -> Iterator[bytes]:
+        """All bytes to the end, a block at a time."""
+        return iter(partial(self.read, BLOCK), b"")
+
+    def take(self, size: int) -> bytes:
+        """So many bytes; tarfile's error when there are not as many."""
+        taken = self.read(size)
+        if len(taken) < size:
+            raise tarfile.ReadError("unexpected end of data")
+        return taken
 
 
 def extract(archive: Path, folder: Path, *, name: str | None = None) -> None:
@@ -185,7 +209,7 @@ def _extract_zip(job: _Unpacking, file: IO[bytes]) -> None:
                 raise job.refuse(member, "is encrypted")
             if target and not member.endswith(("/", "\\")):
                 with archive.open(info) as source:
-                    job.write(member, target, _Counted(source, job))
+                    job.write(member, target, _Counted(source, job).blocks())
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -198,22 +222,9 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-class _StrictTarInfo(tarfile.TarInfo):
-    """`tarfile` takes a broken header, or a missing end, for the end of the archive."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
-        try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # typeshed lacks it
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
-
-
 def _begins_as_tar(file: IO[bytes]) -> bool:
     try:
-        tarfile.open(fileobj=file, mode="r:", tarinfo=_StrictTarInfo).close()
+        _tar_header(file.read(tarfile.BLOCKSIZE))
     except tarfile.TarError:
         return False
     finally:
@@ -221,24 +232,95 @@ def _begins_as_tar(file: IO[bytes]) -> bool:
     return True
 
 
+def _tar_header(block: bytes) -> tarfile.TarInfo:
+    return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+
+
 def _extract_tar(job: _Unpacking, stream: _Counted) -> None:
     declared = 0
-    # "r|" reads each byte once, so that every one passes through the count.
-    with tarfile.open(
-        fileobj=cast(IO[bytes], stream), mode="r|", tarinfo=_StrictTarInfo, encoding="utf-8"
-    ) as archive:
-        for info in archive:
-            member = _tar_name(info)
-            target = job.target(member)
-            declared += info.size
-            job.allow(declared)
-            if not (info.isreg() or info.isdir()):
-                raise job.refuse(member, "is a link or a device")
-            source = archive.extractfile(info)
-            if target and source:
-                job.write(member, target, source)
-    while stream.read(BLOCK):
+    for info in _tar_members(stream):
+        member = _tar_name(info)
+        target = job.target(member)
+        if not (info.isreg() or info.isdir()):
+            raise job.refuse(member, "is a link or a device")
+        size = info.size if info.isreg() else 0
+        declared += size
+        job.allow(declared)
+        blocks = _tar_body(stream, size)
+        if target and info.isreg():
+            job.write(member, target, blocks)
+        for _ in blocks:
+            pass  # What is left out is read too: the next header comes after it.
+    for _ in stream.blocks():
         pass  # The checksum of a compressed stream is checked at its end.
+
+
+def _tar_members(stream: _Counted) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar, with the names and sizes that headers before them give.
+
+    Whoever takes a member must read its body before the next. tarfile reads headers itself, but
+    nested ones by recursion, sparse ones for as long as they claim to go on, those of pax with
+    expressions that take quadratic time (CVE-2024-6232), and a broken one as the end.
+    """
+    of_all: dict[str, bytes] = {}
+    of_next: dict[str, bytes] = {}
+    while any(block := stream.take(tarfile.BLOCKSIZE)):
+        info = _tar_header(block)
+        if info.type in _NAMES or info.type in _PAX:
+            facts = of_all if info.type == tarfile.XGLTYPE else of_next
+            facts |= _facts(info, stream)
+            continue
+        _apply(of_all | of_next, info)
+        of_next = {}
+        yield info
+
+
+def _facts(info: tarfile.TarInfo, stream: _Counted) -> dict[str, bytes]:
+    """What a header that stands before a member tells of it, as far as it matters here."""
+    if not 0 <= info.size <= MAX_HEADER:
+        raise tarfile.ReadError(f"a header of {info.size:,} bytes")
+    data = b"".join(_tar_body(stream, info.size))
+    if info.type == tarfile.GNUTYPE_LONGNAME:
+        return {"path": data.partition(b"\0")[0]}
+    if info.type == tarfile.GNUTYPE_LONGLINK:
+        return {}
+    facts = {}
+    for keyword, value in _pax_records(data):
+        if keyword.startswith(b"GNU.sparse."):
+            raise NotImplementedError("sparse files")
+        if keyword in (b"path", b"size"):
+            facts[keyword.decode()] = value
+    return facts
+
+
+def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keywords and values of a pax header: lines "LENGTH KEYWORD=VALUE", as POSIX has them."""
+    start = 0
+    while start < len(data):
+        digits, space, _ = data[start : start + 20].partition(b" ")
+        end = start + int(digits)
+        keyword, equals, value = data[start + len(digits) + 1 : end].partition(b"=")
+        if not (space and equals and value.endswith(b"\n") and end <= len(data)):
+            raise tarfile.ReadError("bad pax header")
+        yield keyword, value[:-1]
+        start = end
+
+
+def _apply(facts: dict[str, bytes], info: tarfile.TarInfo) -> None:
+    if info.type == tarfile.GNUTYPE_SPARSE:
+        raise NotImplementedError("sparse files")
+    if "path" in facts:
+        info.name = facts["path"].decode("utf-8", "surrogateescape")
+    info.size = int(facts.get("size", info.size))
+    if info.size < 0:
+        raise tarfile.ReadError("a member of negative size")
+
+
+def _tar_body(stream: _Counted, size: int) -> Iterator[bytes]:
+    """The bytes that follow a header; they fill whole blocks."""
+    for left in range(size, 0, -BLOCK):
+        yield stream.take(min(left, BLOCK))
+    stream.take(-size % tarfile.BLOCKSIZE)
 
 
 def _tar_name(info: tarfile.TarInfo) -> str:

@@ -1,12 +1,15 @@
 """Unpacking: what is good comes out whole, what is not is refused and named."""
 
 import contextlib
+import gzip
 import io
+import lzma
 import shutil
 import string
 import struct
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -217,6 +220,101 @@ def test_a_tar_with_a_broken_header_in_the_middle_is_damaged(tmp_path: Path) -> 
     packed[1024 + 5] ^= 1
     with pytest.raises(SourceError, match="damaged or incomplete"):
         unpack(tmp_path, bytes(packed))
+
+
+def block(
+    kind: bytes,
+    data: bytes = b"",
+    *,
+    name: bytes = b"a.jpg",
+    size: bytes | None = None,
+    **at: bytes,
+) -> bytes:
+    """A header of a tar with a right checksum, and what follows it."""
+    header = bytearray(512)
+    fields = {0: name, 124: size or b"%011o" % len(data), 156: kind, 148: b" " * 8}
+    fields |= {int(place[1:]): value for place, value in at.items()}
+    for place, value in fields.items():
+        header[place : place + len(value)] = value
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + data + bytes(-len(data) % 512)
+
+
+def record(keyword: bytes, value: bytes) -> bytes:
+    rest = b" %s=%s\n" % (keyword, value)
+    length = next(n for n in range(len(rest), len(rest) + 9) if n == len(str(n)) + len(rest))
+    return b"%d%s" % (length, rest)
+
+
+END = bytes(1024)
+PHOTO = block(b"0", b"cat")
+
+
+@pytest.mark.parametrize(
+    "header", [block(b"x", record(b"comment", b"no")), block(b"L", b"other.jpg\0")]
+)
+def test_any_number_of_headers_before_a_member(tmp_path: Path, header: bytes) -> None:
+    last = block(b"x", record(b"path", b"cats/b.jpg"))
+    assert unpack(tmp_path, header * 2_000 + last + PHOTO + END) == {"cats/b.jpg": b"cat"}
+
+
+def test_headers_tell_of_the_next_member_or_of_all(tmp_path: Path) -> None:
+    long = "cats/" + "ä" * 60 + ".jpg"
+    packed = (
+        block(b"g", record(b"comment", b"of all"))
+        + block(b"L", long.encode() + b"\0")
+        + block(b"0", b"one")
+        + block(b"x", record(b"path", b"cats/x.jpg") + record(b"size", b"3"))
+        + block(b"0", b"two", size=b"%011o" % 0)
+        + block(b"0", b"three")
+        + END
+    )
+    found = unpack(tmp_path, packed)
+    assert found == {long: b"one", "cats/x.jpg": b"two", "a.jpg": b"three"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_refuses_folders_too_deep_to_remove(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(SourceError, match="lies more than 100 folders deep") as caught:
+        unpack(tmp_path, PACKERS[kind]({"d/" * 1_500 + "a.jpg": b"cat"}))
+    assert len(caught.value.problem) < 500
+    (tmp_path / "out").rmdir()
+    assert unpack(tmp_path, PACKERS[kind]({"d/" * 99 + "a.jpg": b"cat"}))
+
+
+NEGATIVE = b"\xff" * 12
+ENDLESS = b"\x80" + b"\xff" * 11
+HOSTILE = {
+    "a negative size": block(b"0", size=NEGATIVE) + END,
+    "a negative size in pax": block(b"x", record(b"size", b"-512")) + PHOTO + END,
+    "a size that is none": block(b"x", record(b"size", b"9" * 5_000)) + PHOTO + END,
+    "an endless size": block(b"0", size=ENDLESS) + END,
+    "a negative header": block(b"x", size=NEGATIVE) + PHOTO + END,
+    "an endless header": block(b"x", size=ENDLESS) + PHOTO + END,
+    "an endless name": block(b"L", size=ENDLESS) + PHOTO + END,
+    "a header of digits": block(b"x", b"1" * 1_000_000) + PHOTO + END,
+    "a header of short records": block(b"x", b"2 " * 500_000) + PHOTO + END,
+    "a header of records of no length": block(b"x", b"0 a=b\n") + PHOTO + END,
+    "an endless list of holes": block(b"S", _482=b"\1", _483=b"7" * 11),
+    "holes in pax 0.0": block(b"x", record(b"GNU.sparse.size", b"9" * 4_000)) + PHOTO + END,
+    "holes in pax 0.1": block(b"x", record(b"GNU.sparse.map", b"1," * 9)) + PHOTO + END,
+    "holes in pax 1.0": block(
+        b"x", record(b"GNU.sparse.major", b"1") + record(b"GNU.sparse.minor", b"0")
+    )
+    + block(b"0", b"9" * 600 + b"\n"),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_header_ends_soon_in_one_line(
+    tmp_path: Path, what: str, pack: Callable[[bytes], bytes]
+) -> None:
+    started = time.perf_counter()
+    with pytest.raises(SourceError, match=r"damaged|cannot read|absurd|not a zip or tar") as caught:
+        unpack(tmp_path, pack(HOSTILE[what]))
+    assert time.perf_counter() - started < 5
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
