@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-import struct
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,8 +20,22 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What cameras and the web make; Pillow's rarer decoders (PostScript, ...) only add risk."""
 MAX_PIXELS = 2**28 // 3
 """256 MiB as RGB: above every common camera, and where Pillow too suspects an attack."""
+MAX_SIDE = 65_535
+"""What a JPEG can have. To resize a line of 89 million pixels takes 40 GB."""
+MAX_SCANS = 100
+"""Of a progressive JPEG, each of which goes over all pixels; libjpeg makes 10, libtiff reads 100
+(LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER)."""
+MAX_SCANS_OF_LARGEST = 20
+"""Of one with MAX_PIXELS, and in between by size: 3 seconds where the scans are plain."""
 CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\f\r"))
 """Bytes that text does not have, and the head of a picture does."""
+
+_JPEG = b"\xff\xd8"
+_SCAN = b"\xff\xda"
+_END = b"\xd9"
+_WITHOUT_LENGTH = (b"\xd8", b"\x01")
+_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+"""Zero, and the restarts that are left out here, stand within a scan."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,7 +59,8 @@ def read_photo(source: Path | bytes, name: str | None = None) -> Image.Image:
     TensorFlow's decoders do.
 
     source: a file, or a file's bytes. name: what errors call it; the path when None.
-    Raises UnreadablePhotoError when it cannot be decoded whole or has more than MAX_PIXELS.
+    Raises UnreadablePhotoError when it cannot be decoded whole, has more than MAX_PIXELS or
+    MAX_SIDE, or is a JPEG of so many scans that they would take very long.
     """
     return read_photo_and_mode(source, name)[0]
 
@@ -61,12 +76,14 @@ def read_photo_and_mode(source: Path | bytes, name: str | None = None) -> tuple[
     mode = image.mode
     try:
         image.load()
+        _turn_upright(image)
+        return _rgb(image, shown), mode
+    except UnreadablePhotoError:
+        raise
     except Exception as error:  # decoders raise all kinds; the file is to blame
         truncated = "truncated" in str(error).lower()
         reason = f"{'truncated' if truncated else 'damaged'} {image.format}"
         raise UnreadablePhotoError(shown, reason) from error
-    _turn_upright(image)
-    return _rgb(image, shown), mode
 
 
 def read_verified(path: Path, sha256: str) -> bytes:
@@ -140,35 +157,42 @@ def _open(data: bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise UnreadablePhotoError(name, _too_large(_size_in_header(data))) from error
+        raise UnreadablePhotoError(name, f"more than {MAX_PIXELS:,} pixels") from error
     except UnidentifiedImageError as error:
         text = not any(byte in CONTROL_BYTES for byte in data[:1024])
         reason = "not an image (text?)" if text else f"not a whole {' or '.join(FORMATS)} file"
         raise UnreadablePhotoError(name, reason) from error
     except Exception as error:  # decoders raise all kinds; the file is to blame
         raise UnreadablePhotoError(name, "damaged or truncated image") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise UnreadablePhotoError(name, _too_large(image.size))
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise UnreadablePhotoError(name, f"more than {MAX_PIXELS:,} pixels")
+    if max(image.size) > MAX_SIDE:
+        raise UnreadablePhotoError(name, f"a side of more than {MAX_SIDE:,} pixels")
+    allowed = min(MAX_SCANS, MAX_SCANS_OF_LARGEST * MAX_PIXELS // pixels)
+    if data.startswith(_JPEG) and _has_more_scans(data, allowed):
+        raise UnreadablePhotoError(name, f"a JPEG of more than {allowed} scans")
     return image
 
 
-def _size_in_header(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture that `Image.open` refuses without telling them."""
-    for kind in FORMATS:
-        try:
-            return Image.OPEN[kind][0](io.BytesIO(data), "").size
-        except SyntaxError:  # Pillow's way to say: another format
-            continue
-    raise AssertionError("Pillow opened the file, so one format fits")
-
-
-def _too_large(size: tuple[int, int]) -> str:
-    return f"{size[0]:,} x {size[1]:,} pixels is more than {MAX_PIXELS:,} in all"
+def _has_more_scans(data: bytes, allowed: int) -> bool:
+    """Whether a JPEG has more scans than allowed, by its markers; nothing is decoded."""
+    if data.count(_SCAN) <= allowed:
+        return False
+    # The same bytes may stand in metadata, and in a film that follows the picture.
+    place = scans = 0
+    while scans <= allowed and (marker := _MARKER.search(data, place)):
+        place = marker.end()
+        if marker[1] == _END:
+            break
+        scans += marker[0].endswith(_SCAN)
+        if marker[1] not in _WITHOUT_LENGTH:
+            place += int.from_bytes(data[place : place + 2], "big")
+    return scans > allowed
 
 
 def _turn_upright(image: Image.Image) -> None:
-    with suppress(OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
-        # Damaged EXIF data, which raises these, says nothing about the picture itself.
+    with suppress(Exception):  # Damaged EXIF data says nothing about the picture itself.
         ImageOps.exif_transpose(image, in_place=True)
 
 
@@ -177,6 +201,8 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
         raise UnreadablePhotoError(name, "floating-point pixels have no certain meaning in RGB")
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _from_16_bits(image, name)
+    if image.mode == "La":  # Pillow takes the alpha out of it, and goes no further at once.
+        image = image.convert("LA")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")

@@ -1,13 +1,16 @@
 import io
 import struct
+import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from catdog.errors import PhotosError
+from catdog.photos import reading
 from catdog.photos.reading import (
     UnreadablePhotoError,
     read_photo,
@@ -17,6 +20,7 @@ from catdog.photos.reading import (
 )
 
 WIDTH, HEIGHT = 60, 40
+SCAN = b"\xff\xda"
 
 
 def picture(mode: str = "RGB") -> Image.Image:
@@ -110,6 +114,14 @@ def test_damaged_exif_does_not_cost_the_photo() -> None:
     assert read_photo(data).size == (WIDTH, HEIGHT)
 
 
+def test_exif_that_cannot_be_written_again_does_not_cost_the_photo() -> None:
+    maker_as_a_fraction = struct.pack("<HHII", 0x010F, 5, 1, 38)
+    turned = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    entries = struct.pack("<H", 2) + maker_as_a_fraction + turned
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + entries + struct.pack("<III", 0, 72, 1)
+    assert read_photo(encoded(picture(), "JPEG", exif=exif)).size == (HEIGHT, WIDTH)
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
 def test_an_animation_is_its_first_frame(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "lime")]
@@ -148,10 +160,84 @@ def huge_png(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
 
 
+def huge_webp(side: int) -> bytes:
+    """As much of a lossless WebP."""
+    header = b"\x2f" + struct.pack("<I", (side - 1) | (side - 1) << 14) + bytes(21)
+    chunk = b"WEBPVP8L" + struct.pack("<I", len(header)) + header
+    return b"RIFF" + struct.pack("<I", len(chunk)) + chunk
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize(("side", "shown"), [(30_000, "30,000 x 30,000"), (9_600, "9,600 x 9,600")])
-def test_a_huge_picture_is_refused_from_its_header(side: int, shown: str) -> None:
-    assert reason(huge_png(side)) == f"{shown} pixels is more than 89,478,485 in all"
+@pytest.mark.parametrize(
+    ("header", "side"),
+    [(huge_png, 30_000), (huge_png, 9_600), (huge_webp, 16_383), (huge_webp, 9_600)],
+)
+def test_a_huge_picture_is_refused_from_its_header(
+    header: Callable[[int], bytes], side: int
+) -> None:
+    assert reason(header(side)) == "more than 89,478,485 pixels"
+
+
+def test_a_line_is_no_photo() -> None:
+    for size in [(65_536, 1), (1, 65_536)]:
+        assert reason(encoded(Image.new("L", size), "PNG")) == "a side of more than 65,535 pixels"
+    assert resize(read_photo(encoded(Image.new("L", (65_535, 1)), "PNG")), 8).shape == (8, 8, 3)
+
+
+def with_scans(number: int) -> bytes:
+    """A progressive JPEG whose first scan comes again and again, and changes nothing."""
+    data = encoded(picture(), "JPEG", progressive=True)
+    assert data.count(SCAN) == 10
+    first = data.index(SCAN)
+    next_tables = data.index(b"\xff\xc4", first)
+    return data[:first] + data[first:next_tables] * (number - 10) + data[first:]
+
+
+def test_a_jpeg_of_too_many_scans_is_refused_undecoded() -> None:
+    np.testing.assert_array_equal(read_photo(with_scans(100)), read_photo(with_scans(10)))
+    assert reason(with_scans(101)) == "a JPEG of more than 100 scans"
+    started = time.perf_counter()
+    assert reason(with_scans(200_000)) == "a JPEG of more than 100 scans"
+    assert time.perf_counter() - started < 1
+
+
+def test_the_largest_jpegs_may_have_fewer_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_PIXELS", WIDTH * HEIGHT)
+    assert read_photo(with_scans(20))
+    assert reason(with_scans(21)) == "a JPEG of more than 20 scans"
+
+
+def test_what_only_looks_like_scans_is_no_harm() -> None:
+    looks = (SCAN + b"\0\2") * 1_000
+    comment = b"\xff\xfe" + struct.pack(">H", len(looks) + 2) + looks
+    data = with_scans(100)
+    assert read_photo(data[:2] + comment + data[2:] + looks).size == (WIDTH, HEIGHT)
+
+
+def test_premultiplied_grey_is_divided_by_its_alpha() -> None:
+    straight = encoded(Image.new("LA", (4, 4), (64, 128)), "TIFF")
+    kind_of_alpha = struct.pack("<HHI", 338, 3, 1)
+    premultiplied = straight.replace(kind_of_alpha + b"\2", kind_of_alpha + b"\1")
+    photo, mode = read_photo_and_mode(premultiplied)
+    assert mode == "La"
+    np.testing.assert_allclose(np.asarray(photo), 64 + 255 - 128, atol=1)
+
+
+@pytest.mark.parametrize("step", ["exif_transpose", "convert"])
+@pytest.mark.parametrize("error", [AttributeError, RecursionError, Image.DecompressionBombError])
+def test_whatever_a_photo_raises_is_no_error_but_its_own(
+    monkeypatch: pytest.MonkeyPatch, step: str, error: type[Exception]
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise error("of Pillow")
+
+    data = encoded(picture("L"), "PNG")
+    if step == "convert":
+        monkeypatch.setattr(Image.Image, "convert", fail)
+        assert reason(data) == "damaged PNG"
+    else:
+        monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+        assert read_photo(data).size == (WIDTH, HEIGHT)
 
 
 def test_a_path_is_named_as_it_is(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from catdog.store.artifacts import SPLITS, Manifest, Photos
 from catdog.store.store import Recipe, Store
 
 CUT = Cut(seed=1)
+HUGE = b"RIFF&\0\0\0WEBPVP8L\x1a\0\0\0\x2f\xfe\xbf\xff\x0f" + bytes(21)
+"""The header of a WebP of 16,383 x 16,383 pixels."""
 
 
 def picture(seed: int, side: int = 48) -> Image.Image:
@@ -139,15 +141,19 @@ def test_bad_files_are_set_aside_with_their_reason(root: Path, store: Store) -> 
     (root / "cats/text.jpg").write_text("not a photo")
     whole = (root / "dogs/000.jpg").read_bytes()
     (root / "dogs/short.jpg").write_bytes(whole[:-100])
+    Image.new("L", (70_000, 1)).save(root / "dogs/line.png")
+    (root / "dogs/huge.webp").write_bytes(HUGE)
     (root / "cover.jpg").write_bytes(whole)
     manifest = made(root, store)
     assert {row["path"]: row["reason"] for row in table(manifest, "rejected")} == {
         "cats/empty.jpg": "empty file",
         "cats/text.jpg": "not an image (text?)",
         "dogs/short.jpg": "truncated JPEG",
+        "dogs/line.png": "a side of more than 65,535 pixels",
+        "dogs/huge.webp": "more than 89,478,485 pixels",
         "cover.jpg": "not in a class folder",
     }
-    assert manifest.rejected == 4
+    assert manifest.rejected == 6
     assert sum(totals(manifest)) == 8
     assert (root / "cats/empty.jpg").exists()
 

@@ -70,6 +70,17 @@ def test_photos_do_not_depend_on_their_neighbours(
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
 
 
+def test_a_hostile_photo_costs_only_itself(trained: TrainedModel, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.webp"
+    huge.write_bytes(b"RIFF&\0\0\0WEBPVP8L\x1a\0\0\0\x2f\xfe\xbf\xff\x0f" + bytes(21))
+    line = tmp_path / "line.png"
+    Image.new("1", (1, 3_000_000)).save(line)
+    first, second, third = predict(trained, [huge, line, save(tmp_path / "good.jpg")])
+    assert first.error == "more than 89,478,485 pixels"
+    assert second.error == "a side of more than 65,535 pixels"
+    assert third.label
+
+
 def test_a_missing_file_among_others_is_named(trained: TrainedModel, tmp_path: Path) -> None:
     gone = tmp_path / "gone.jpg"
     good = save(tmp_path / "good.jpg")
