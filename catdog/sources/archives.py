@@ -52,6 +52,10 @@ _NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
 
 
+class DamagedArchiveError(SourceError):
+    """Bytes that are no whole archive: another download may bring better ones."""
+
+
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
@@ -154,8 +158,9 @@ def extract(archive: Path, folder: Path, *, name: str | None = None) -> None:
 
     The kind is told by the content, not by the name. Hidden files and `__MACOSX` are left out.
     name: what errors call the archive; its path when None.
-    Raises SourceError for anything that is not an archive, is damaged or encrypted, holds paths
-    that lead out of the folder, links or devices, or unpacks to an absurd size.
+    Raises DamagedArchiveError for anything that is not an archive or is damaged, SourceError for
+    one that is encrypted, holds sparse files, links, devices or paths that are too deep or lead
+    out of the folder, or unpacks to an absurd size.
     """
     job = _Unpacking.start(archive, folder, name or str(archive))
     with archive.open("rb") as file:
@@ -168,7 +173,7 @@ def extract(archive: Path, folder: Path, *, name: str | None = None) -> None:
         known = (open_ for magic, open_ in _DECOMPRESSORS.items() if head.startswith(magic))
         decompress = next(known, nullcontext)
         if decompress is nullcontext and not _begins_as_tar(file):
-            raise SourceError(
+            raise DamagedArchiveError(
                 f"{job.name} is not {SUPPORTED}; it begins with {head!r}.",
                 "Give such an archive, or unpack it and give the folder.",
             )
@@ -190,7 +195,7 @@ def _damage_of(job: _Unpacking) -> Iterator[None]:
         # calls a place before the beginning of the file, which a damaged zip may name, invalid.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise SourceError(
+        raise DamagedArchiveError(
             f"{job.name} is damaged or incomplete ({error}).", "Fetch or pack it again."
         ) from error
 

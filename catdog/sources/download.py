@@ -15,7 +15,7 @@ import httpx
 
 from catdog.addresses import without_secrets
 from catdog.errors import SourceError, StoreError
-from catdog.sources.archives import extract
+from catdog.sources.archives import DamagedArchiveError, extract
 from catdog.sources.fetch import OnBytes, UnreachableError, fetch, look
 from catdog.sources.inventory import Inventory, reading, take_inventory
 from catdog.store.artifacts import Archive, Photos, write_csv
@@ -53,7 +53,8 @@ def recipe(
     A folder counts by the names and bytes of its photos and by its place; an archive by its
     bytes; the sample by the code that draws it; a URL by its checksum when given, else by what
     the server tells of the file. When the server cannot be reached, the newest archive of that
-    URL in the store counts.
+    URL in the store counts. An archive that arrived damaged is not kept, so that it is fetched
+    again; one with the right checksum is, since it would arrive so again.
 
     progress: called with the bytes fetched so far and in all (None when not known).
     Raises SourceError when they cannot be fetched, unpacked or found, and StoreError; so does
@@ -88,7 +89,12 @@ def _local(source: str) -> Recipe[Photos]:
         if path.is_dir():
             return _of_folder(source, path)
         sha256 = digest_once(path)
-    return _unpacked(sha256, lambda: (path, sha256), source)
+
+    def unpack(folder: Path) -> str:
+        extract(path, folder, name=source)
+        return sha256
+
+    return _unpacked(sha256, unpack, source)
 
 
 def _local_path(source: str) -> Path:
@@ -139,7 +145,13 @@ def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
 
     origin = f"{shown}#sha256={sha256}" if sha256 else shown
     archive = Recipe(Archive, key, make)
-    return _unpacked(sha256 or key, lambda: _file(store.obtain(archive)), shown, origin=origin)
+
+    def unpack(folder: Path) -> str:
+        if sha256:
+            return _unpack_stored(store.obtain(archive), folder, shown)
+        return _unpack_or_drop(store.obtain(archive), folder, shown, store)
+
+    return _unpacked(sha256 or key, unpack, shown, origin=origin)
 
 
 def _parse_url(source: str) -> tuple[str, str | None]:
@@ -168,7 +180,9 @@ def _offline(url: str, store: Store, error: UnreachableError) -> Recipe[Photos]:
     fetched = f"{archive.created:%Y-%m-%d}"
     note = f"{url} could not be reached; its archive that was fetched on {fetched} is used."
     log.warning("%s (%s)", note, error.problem)
-    return _unpacked(archive.sha256, lambda: _file(archive), url, note=note)
+    return _unpacked(
+        archive.sha256, lambda folder: _unpack_or_drop(archive, folder, url, store), url, note=note
+    )
 
 
 def _of(archive: Path) -> str | None:
@@ -179,13 +193,22 @@ def _of(archive: Path) -> str | None:
         return None
 
 
-def _file(archive: Archive) -> tuple[Path, str]:
-    return archive.file("archive"), archive.sha256
+def _unpack_stored(archive: Archive, folder: Path, name: str) -> str:
+    extract(archive.file("archive"), folder, name=name)
+    return archive.sha256
+
+
+def _unpack_or_drop(archive: Archive, folder: Path, name: str, store: Store) -> str:
+    try:
+        return _unpack_stored(archive, folder, name)
+    except DamagedArchiveError as error:
+        store.drop(archive)
+        raise SourceError(error.problem, "It is not kept: run again to fetch it anew.") from error
 
 
 def _unpacked(
     identity: str,
-    archive: Callable[[], tuple[Path, str]],
+    unpack: Callable[[Path], str],
     name: str,
     *,
     origin: str = "",
@@ -193,14 +216,13 @@ def _unpacked(
 ) -> Recipe[Photos]:
     """How an archive becomes photos.
 
-    identity: what stands for it in the key. archive: gives the file and its SHA-256.
+    identity: what stands for it in the key. unpack: fills a folder, and tells the SHA-256.
     """
 
     def make(folder: Path) -> Mapping[str, Any]:
-        file, sha256 = archive()
         photos = folder / "photos"
         photos.mkdir()
-        extract(file, photos, name=name)
+        sha256 = unpack(photos)
         record = _record(folder, take_inventory(photos, name=name), origin or name)
         notes = filter(None, [note, record["note"]])
         return record | {"archive_sha256": sha256, "note": " ".join(notes)}

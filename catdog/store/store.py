@@ -134,6 +134,12 @@ class Store:
             if found and found.created < before:
                 discard(found.path)
 
+    def drop(self, artifact: Artifact) -> None:
+        """Remove an artifact that proved useless, unless it was made again since."""
+        with self.lock(lock_name(artifact.kind, artifact.key)):
+            if self.find(type(artifact), artifact.key) == artifact:
+                discard(artifact.path)
+
     def folders(self, cls: type[Artifact]) -> list[Path]:
         """The folders of all artifacts of a kind, whole or not."""
         return sorted((self.home / "store" / cls.kind).glob("[!.]*/"))

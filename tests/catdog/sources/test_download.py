@@ -112,6 +112,34 @@ def test_a_damaged_archive_does_not_serve(site: Site, get: Fetcher) -> None:
         get(site.url)
 
 
+@pytest.mark.parametrize("bad", [BODY[:-500], bytes(len(BODY)), b"<title>Please log in</title>"])
+def test_what_arrived_damaged_is_fetched_again(site: Site, get: Fetcher, bad: bytes) -> None:
+    site.body = bad
+    for _ in range(2):
+        with pytest.raises(SourceError, match=rf"{site.url} is .* run again to fetch it anew"):
+            get(site.url)
+    assert site.gets == [None, None]
+    assert not list(get.store.folder("archive", "").glob("*/"))
+    site.body = BODY
+    assert listed(get(site.url)) == NAMES
+
+
+def test_what_can_only_arrive_so_is_not_fetched_again(site: Site, get: Fetcher) -> None:
+    climbing = zipped(["../evil.jpg"], wrapper="")
+    site.body = climbing
+    with pytest.raises(SourceError, match="leads out"):
+        get(site.url)
+    site.body, site.etag = BODY[:-500], '"v2"'
+    source = f"{site.url}#sha256={hashlib.sha256(site.body).hexdigest()}"
+    for _ in range(2):
+        with pytest.raises(SourceError, match="damaged or incomplete"):
+            get(source)
+    site.body, site.etag = climbing, '"v1"'
+    with pytest.raises(SourceError, match="leads out"):
+        get(site.url)
+    assert site.gets == [None, None]
+
+
 def _make_older(store: Store, sha256: str) -> None:
     for entry in store.folder("archive", "").glob("*/entry.json"):
         text = entry.read_text()

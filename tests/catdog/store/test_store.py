@@ -386,3 +386,17 @@ def test_a_file_that_cannot_be_written_keeps_what_it_held(tmp_path: Path) -> Non
 def test_discarding_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     discard(tmp_path / "nothing")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_dropped_is_made_again_and_not_dropped_by_who_saw_the_old(store: Store) -> None:
+    def write(text: str, folder: Path) -> dict[str, object]:
+        (folder / "words.txt").write_text(text)
+        return {"title": "words"}
+
+    useless = store.obtain(Recipe(Note, KEY, partial(write, "useless")))
+    store.drop(useless)
+    assert store.find(Note, KEY) is None
+    store.drop(useless)
+    better = store.obtain(Recipe(Note, KEY, partial(write, "better")))
+    store.drop(useless)
+    assert store.find(Note, KEY) == better
