@@ -21,10 +21,9 @@ from pathlib import Path
 
 from benchmarks.measure import Cost, run
 from catdog.library import download
-from catdog.machine import machine, versions
+from catdog.machine import divert_native_stderr, machine, versions
 from catdog.models import MODELS
 from catdog.settings import Settings
-from flows.processes import divert_stderr
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 FIRST_SEED = 1
@@ -56,10 +55,10 @@ def model_row(model: str, pairs: Sequence[Pair]) -> list[str]:
     """One line of the table: medians, and the medians of the pairs' ratios."""
 
     def median(name: str, way: int) -> float:
-        return statistics.median(getattr(pair[way], name) for pair in pairs)
+        return statistics.median(float(getattr(pair[way], name)) for pair in pairs)
 
     def ratio(name: str) -> float:
-        return statistics.median(getattr(a, name) / getattr(b, name) for a, b in pairs)
+        return statistics.median(float(getattr(a, name) / getattr(b, name)) for a, b in pairs)
 
     return [
         model,
@@ -153,7 +152,7 @@ def main() -> None:
 
     models = given.models.split(",")
     with tempfile.TemporaryDirectory() as scratch:
-        divert_stderr(Path(scratch) / "native.log")
+        divert_native_stderr(Path(scratch) / "native.log")
         print(f"{datetime.now(UTC):%Y-%m-%d}, {given.data}; {machine()}; {versions()}")
         folder = unpacked(given.data, Path(scratch))
         rows = []

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import catdog
-from catdog.training.train import load_history
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
             weights="embedded",
             on_progress=lambda progress: None,
         )
-        accuracies = load_history(model)["val_accuracy"]
+        accuracies = model.history()["val_accuracy"]
     result = {"best": accuracies.max(), "last": accuracies.iloc[-1]}
     print(json.dumps({"model": given.model, "seconds": model.seconds} | result))
 

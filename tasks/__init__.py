@@ -1,1 +1,1 @@
-"""The thin typed edges between Prefect and catdog: what is cached, named and logged."""
+"""The thin typed edges between Prefect and catdog: what a run is called, tells and shows."""
