@@ -26,6 +26,7 @@ from catdog.store.artifacts import (
 )
 from catdog.store.files import discard, write_text, writing
 from catdog.store.store import Artifact, Record, Store
+from catdog.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -158,10 +159,10 @@ def describe(photos: Photos, manifest: Manifest) -> str:
     splits = ", ".join(
         f"{sum(classes.values()):,} {split}" for split, classes in manifest.counts.items()
     )
-    pairs = "pair" if manifest.duplicates == 1 else "pairs"
     return (
-        f"{photos.count:,} photos of {', '.join(manifest.classes)}: {splits}; "
-        f"{manifest.rejected:,} set aside, {manifest.duplicates:,} {pairs} of copies"
+        f"{counted(photos.count, 'photo')} of {', '.join(manifest.classes)}: {splits}; "
+        f"{counted(manifest.rejected, 'excluded file')}, "
+        f"{counted(manifest.duplicates, 'near-duplicate pair')}"
     )
 
 

@@ -83,7 +83,7 @@ class Seeded(Group):
         description="Fixes the split, the order of photos and the first weights.",
     )
     """One with which `baseline` learns. Fed raw 0-255 pixels, as in the notebook, its rectifiers
-    often die in the first steps, and it stays at chance for good: see `benchmarks/README.md`."""
+    often die in the first steps, and it predicts one class for good: see `benchmarks/README.md`."""
 
 
 class Training(Seeded):
@@ -123,7 +123,7 @@ class Cut(Seeded):
     """As the notebook: 192 of 1,000."""
     duplicates: Literal["drop", "keep"] = Field(
         "drop",
-        description="'drop' removes copies of held-out photos from training; 'keep' reports.",
+        description="'drop' removes duplicates of held-out photos from training; 'keep' reports.",
     )
     """A test photo that was trained on would flatter the score."""
 
@@ -159,9 +159,9 @@ class Promotion(Group):
         0.05,
         ge=0,
         le=1,
-        description="A new champion may be worse on a class by at most this share.",
+        description="The recall of a class may be lower for a new champion by at most this share.",
     )
-    """Four of 96 test photos; one model must lead by six before that is more than chance."""
+    """Four of 96 test photos; a difference of fewer than six is never significant."""
 
 
 ASKED = (Subject, Training, Decoding, Cut)

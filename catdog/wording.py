@@ -15,7 +15,7 @@ def percent(share: float) -> str:
 
 
 def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
+    """A difference of accuracies as a number of percentage points, with its sign."""
     value = round(100 * difference, 1)
     return f"{value:+.1f}" if value else "0.0"
 
@@ -23,6 +23,16 @@ def points(difference: float) -> str:
 def span(low: float, high: float) -> str:
     """An interval of shares: "94.8 to 99.2 %"."""
     return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def ci(low: float, high: float) -> str:
+    """A confidence interval of a share: "95 % CI 94.8 to 99.2 %"."""
+    return f"95 % CI {span(low, high)}"
+
+
+def difference(value: float, low: float, high: float) -> str:
+    """A difference with its interval: "+9.7 percentage points, 95 % CI +3.1 to +16.2"."""
+    return f"{points(value)} percentage points, 95 % CI {points(low)} to {points(high)}"
 
 
 def p_text(p: float) -> str:
@@ -52,6 +62,16 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.2f} GB"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """The form of a word that goes with a count: its plural is `many`, or `one` with an s."""
+    return one if count == 1 else many or f"{one}s"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: "1 pair", "1,200 pairs"."""
+    return f"{count:,} {plural(count, one, many)}"
 
 
 def listing(names: Iterable[str]) -> str:

@@ -16,7 +16,10 @@ def explain(decision: Decision) -> str:
     """A decision in Markdown: one sentence, then the numbers behind it."""
     lines = [f"# {HEADINGS[decision.outcome]}", "", plain(decision.sentence), ""]
     if evidence := decision.evidence:
-        lines += ["| Class | Photos | Champion | Challenger |", "|---|--:|--:|--:|"]
+        lines += [
+            "| Class | Test photos | Recall of the champion | of the challenger |",
+            "|---|--:|--:|--:|",
+        ]
         lines += [
             f"| {plain(c.label)} | {c.n:,} | {percent(c.champion)} | {percent(c.challenger)} |"
             for c in evidence.classes
@@ -35,7 +38,7 @@ def _facts(decision: Decision) -> dict[str, Any]:
         facts["Challenger"] = _described(challenger)
     facts["Test set"] = (
         f"`{challenger.test_set[:12]}`, {challenger.test_photos:,} photos; models judged on it so "
-        f"far: {decision.test_set_uses} (the more, the less a small lead means)"
+        f"far: {decision.test_set_uses} (the more, the less a significant difference means)"
     )
     return facts
 

@@ -1,9 +1,9 @@
 """Which model is in use, and whether a new one takes its place.
 
-A challenger is promoted only when it names more of the same test photos rightly than the champion,
-by more than chance (exact McNemar test), and is not worse on any class by more than a margin; a
-champion that is right on one class alone has none to lose. What cannot be compared changes nothing,
-and says what to do.
+A challenger is promoted only when it is significantly better than the champion on the same test
+photos (exact McNemar test), and is not worse on any class by more than a margin; a champion that
+predicts one class only has none to lose. What cannot be compared changes nothing, and says what to
+do.
 """
 
 from collections.abc import Collection
@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import ALPHA, Table, cross, lead, mcnemar, paired_interval
+from catdog.comparison.significance import ALPHA, Table, cross, mcnemar, paired_interval
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.digest import value_digest
 from catdog.store.store import Record
-from catdog.wording import p_text, percent, points, span
+from catdog.wording import ci, counted, difference, p_text, percent, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ Reason = Literal[
 
 SAMPLE = "sample"
 FEWEST_PHOTOS = 30
-"""With fewer shared photos even a lead of 20 points could be chance."""
+"""With fewer shared photos not even a difference of 20 percentage points is significant."""
 
 
 class Candidate(Record):
@@ -54,7 +54,7 @@ class Candidate(Record):
 
 
 class ClassChange(Record):
-    """The share of one class's shared test photos that each of the two names rightly."""
+    """The recall of one class on the shared test photos, of each of the two."""
 
     label: str
     n: int
@@ -207,8 +207,8 @@ def score_text(candidate: Candidate) -> str:
     n = candidate.test_photos
     interval = wilson_interval(round(candidate.test_accuracy * n), n)
     return (
-        f"{percent(candidate.test_accuracy)} of {n:,} test photos right "
-        f"(95 % interval {span(interval.low, interval.high)})"
+        f"accuracy {percent(candidate.test_accuracy)} on {counted(n, 'test photo')} "
+        f"({ci(interval.low, interval.high)})"
     )
 
 
@@ -264,27 +264,27 @@ def _judge(
     new, old, numbers = title(challenger), title(champion), _numbers(evidence)
     stays, margin = f"{old} stays champion: ", points(promotion.class_margin).lstrip("+")
     if evidence.p_value >= ALPHA:
-        sentence = f"{stays}{new} cannot be told apart from it {numbers}."
+        sentence = f"{stays}no significant difference from {new} {numbers}."
         return Ruling("kept", "not significant", sentence, evidence)
     if evidence.difference < 0:
-        return Ruling("kept", "worse", f"{stays}{new} is worse {numbers}.", evidence)
+        return Ruling("kept", "worse", f"{stays}{new} is significantly worse {numbers}.", evidence)
     worst = min(evidence.classes, key=lambda c: c.challenger - c.champion)
     loss = worst.challenger - worst.champion
     only = _only_class(evidence)
     if loss < -promotion.class_margin and not only:
         sentence = (
-            f"{stays}{new} is better {numbers}, but on {worst.label} it is worse by "
-            f"{points(-loss).lstrip('+')} points, more than the {margin} allowed."
+            f"{stays}{new} is significantly better {numbers}, but its recall of {worst.label} is "
+            f"{points(-loss).lstrip('+')} percentage points lower, more than the {margin} allowed."
         )
         return Ruling("kept", "worse on a class", sentence, evidence)
-    lost = f"no class is worse by more than {margin} points"
-    classes = f"{old} is right on {only} alone" if only else lost
-    sentence = f"{new} replaces {old} as champion: it is better {numbers}; {classes}."
+    lost = f"no recall is lower by more than {margin} percentage points"
+    classes = f"{old} classifies only {only} correctly" if only else lost
+    sentence = f"{new} replaces {old} as champion: it is significantly better {numbers}; {classes}."
     return Ruling("promoted", "better", sentence, evidence)
 
 
 def _only_class(evidence: Evidence) -> str | None:
-    """The one class on which the champion is right, and always: it may give it to every photo."""
+    """The one class of which the champion has all correct, and of the others none."""
     right = [c.label for c in evidence.classes if c.champion == 1]
     wrong = [c.label for c in evidence.classes if c.champion == 0]
     return right[0] if right and len(wrong) == len(evidence.classes) - 1 else None
@@ -295,8 +295,8 @@ def _numbers(evidence: Evidence) -> str:
     which = "the same" if evidence.same_test_set else "the shared"
     changed = "" if evidence.same_test_set else " (the test set has changed)"
     return (
-        f"on {which} {evidence.n:,} test photos{changed}: "
-        f"{lead(evidence.difference, evidence.interval)}; "
-        f"{table.only_first} only right by the challenger, {table.only_second} only by the "
-        f"champion; {p_text(evidence.p_value)}"
+        f"on {which} {counted(evidence.n, 'test photo')}{changed}: "
+        f"{difference(evidence.difference, evidence.interval.low, evidence.interval.high)}; "
+        f"{table.only_first} classified correctly by the challenger only, {table.only_second} by "
+        f"the champion only; {p_text(evidence.p_value)}"
     )

@@ -5,21 +5,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from catdog.comparison.mistakes import (
-    DoubtedLabel,
+    ConfidentError,
     JudgedPhoto,
-    doubted_labels,
-    good_models,
-    least_certain,
-    worst_errors,
+    accurate_models,
+    confident_errors,
+    highest_loss_errors,
+    least_confident,
 )
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, score
 from catdog.comparison.significance import (
+    AttainableDifference,
     PairTest,
-    SmallestDifference,
+    attainable_difference,
     compare_pairs,
-    smallest_difference,
 )
 from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
@@ -67,22 +67,22 @@ class Comparison(Record):
     note: str
     """What is to be known about the source; empty when all is as asked."""
     classes: tuple[str, ...]
-    guessing: float
-    """Accuracy on test of always naming its largest class."""
+    majority: float
+    """Accuracy on test of the majority-class baseline: always predicting its largest class."""
     verdict: Verdict
     models: tuple[ScoredModel, ...]
     failed: tuple[FailedModel, ...]
     pairs: tuple[PairTest, ...]
     """On test, one a pair of models; those of the winner first."""
-    smallest: SmallestDifference
+    attainable: AttainableDifference
     repeats: Repeats | None
-    worst: tuple[JudgedPhoto, ...]
-    """The winner's worst errors on test."""
-    uncertain: tuple[JudgedPhoto, ...]
-    """The winner's least certain photos of test."""
-    good: tuple[str, ...]
-    """The models that the doubted labels rest on; none where no model is good enough."""
-    doubted: tuple[DoubtedLabel, ...]
+    highest_loss: tuple[JudgedPhoto, ...]
+    """The winner's errors on test with the highest loss."""
+    least_confident: tuple[JudgedPhoto, ...]
+    """The winner's least confident predictions on test."""
+    accurate: tuple[str, ...]
+    """The models that the high-confidence errors are of; none where no model is good enough."""
+    confident_errors: tuple[ConfidentError, ...]
     quality: DataQuality
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
@@ -124,14 +124,14 @@ def compare(study: Study) -> Comparison:
         {name: (t["predicted"] == t["label"]).to_numpy(dtype=bool) for name, t in test.items()}
     )
     largest = max(scores.n for scores in models[0].test.classes)
-    guessing = largest / models[0].test.n
-    verdict = decide(models, pairs, guessing=guessing)
-    good = good_models({model.name: model.validation.accuracy for model in models})
+    majority = largest / models[0].test.n
+    verdict = decide(models, pairs, majority=majority)
+    accurate = accurate_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=study.photos.origin,
         note=study.photos.note,
         classes=study.arrays.classes,
-        guessing=guessing,
+        majority=majority,
         verdict=verdict,
         models=models,
         failed=tuple(
@@ -142,12 +142,12 @@ def compare(study: Study) -> Comparison:
         pairs=tuple(
             sorted(pairs, key=lambda pair: verdict.winner not in (pair.first, pair.second))
         ),
-        smallest=smallest_difference(models[0].test.n, len(pairs)),
+        attainable=attainable_difference(models[0].test.n, len(pairs)),
         repeats=summarise_repeats([(m.name, m.seed, p.accuracy("test")) for m, p in study.scored]),
-        worst=worst_errors(test[verdict.winner]),
-        uncertain=least_certain(test[verdict.winner]),
-        good=good,
-        doubted=doubted_labels([tables[name] for name in good]),
+        highest_loss=highest_loss_errors(test[verdict.winner]),
+        least_confident=least_confident(test[verdict.winner]),
+        accurate=accurate,
+        confident_errors=confident_errors([tables[name] for name in accurate]),
         quality=data_quality(study.manifest),
         changes=study.changes,
         published=published_results(study.manifest),

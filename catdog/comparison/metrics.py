@@ -1,8 +1,8 @@
 """How good one model is on one split, from its probabilities per photo.
 
-Every number comes with its n or with a 95 % interval. Positive class: for two classes the second
-one, so that curves and areas are those that any tool shows; for more, each class against the rest,
-averaged over the classes (macro).
+Every number comes with its n or with a 95 % confidence interval (CI). Positive class: for two
+classes the second one, so that curves and areas are those that any tool shows; for more, each
+class against the rest, averaged over the classes (macro).
 """
 
 import math
@@ -21,7 +21,7 @@ Probabilities = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 BINS = 10
-"""Bins of the reliability curve: on 192 photos, 15 bins as in Guo et al. leave most empty."""
+"""Bins of the reliability diagram: on 192 photos, 15 bins as in Guo et al. leave most empty."""
 GRID = 101
 """Points at which the curves of several classes are averaged."""
 
@@ -41,7 +41,7 @@ class Curve(Record):
 
 
 class ClassScores(Record):
-    """How well one class is found, among `n` photos of it."""
+    """Precision, recall and F1 of one class, of which there are `n` photos."""
 
     label: str
     n: int
@@ -51,7 +51,7 @@ class ClassScores(Record):
 
 
 class ReliabilityBin(Record):
-    """Photos whose highest probability lies in [low, high): mean of it, and share right."""
+    """Photos whose confidence (highest probability) lies in [low, high): its mean, and accuracy."""
 
     low: float
     high: float
@@ -74,7 +74,7 @@ class Metrics(Record):
     Brier, Monthly Weather Review 78, 1950; for two classes mean (p - y)^2.
     """
     calibration_error: float
-    """Expected calibration error: mean |share right - confidence| over the bins, by photos."""
+    """Expected calibration error (ECE): mean |accuracy - confidence| over the bins, by photos."""
     reliability: tuple[ReliabilityBin, ...]
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
@@ -120,12 +120,12 @@ def wilson_interval(correct: int, n: int) -> Interval:
 
 
 def reliability_bins(truth: Labels, probabilities: Probabilities) -> tuple[ReliabilityBin, ...]:
-    """Share right by confidence, in equal bins from 0 to 1; empty bins are left out.
+    """Accuracy by confidence, in equal bins from 0 to 1; empty bins are left out.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
+    correct = probabilities.argmax(axis=1) == truth
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return tuple(
         ReliabilityBin(
@@ -133,7 +133,7 @@ def reliability_bins(truth: Labels, probabilities: Probabilities) -> tuple[Relia
             high=(index + 1) / BINS,
             n=int((place == index).sum()),
             confidence=float(confidence[place == index].mean()),
-            accuracy=float(right[place == index].mean()),
+            accuracy=float(correct[place == index].mean()),
         )
         for index in range(BINS)
         if (place == index).any()

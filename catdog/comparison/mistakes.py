@@ -1,4 +1,4 @@
-"""Which photos to look at: the worst errors, the least certain, and labels that may be wrong."""
+"""Error analysis: errors of the highest loss or confidence, and the least confident photos."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 SHOWN = 12
 """Photos of each kind that a report shows."""
 CONFIDENT = 0.9
-"""A label is doubted where every good model gives another class at least this probability."""
-GOOD_ACCURACY, GOOD_WITHIN = 0.9, 0.05
-"""A good model has this accuracy on validation, and is at most this far below the best one."""
+"""A high-confidence error is one to which every accurate model gives at least this probability."""
+ACCURATE, ACCURATE_WITHIN = 0.9, 0.05
+"""An accurate model has this accuracy on validation, and is at most this far below the best one."""
 
 
 class JudgedPhoto(Record):
-    """A photo, what it is said to be, and what a model makes of it."""
+    """A photo, its label, and what a model predicts."""
 
     path: str
     split: str
@@ -28,43 +28,46 @@ class JudgedPhoto(Record):
     probabilities: dict[str, float]
 
 
-class DoubtedLabel(Record):
-    """A photo whose label every good model contradicts with confidence."""
+class ConfidentError(Record):
+    """A photo that every accurate model gives the same wrong class, with high confidence.
+
+    The models may be wrong, or the label: a potential label error.
+    """
 
     path: str
     split: str
     label: str
     predicted: str
     confidence: float
-    """The lowest probability that any of the good models gives to `predicted`."""
+    """The lowest probability that any of the accurate models gives to `predicted`."""
 
 
-def worst_errors(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
-    """The wrong photos to whose true class the model gave the lowest probability, worst first."""
+def highest_loss_errors(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
+    """The errors with the lowest probability of the true class, so the highest loss, in order."""
     truth, p, classes = scored(test)
     wrong = np.flatnonzero(p.argmax(axis=1) != truth)
     order = np.argsort(p[wrong, truth[wrong]], kind="stable")[:SHOWN]
     return tuple(_judged(test.iloc[int(i)], classes) for i in wrong[order])
 
 
-def least_certain(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
-    """The photos whose two likeliest classes lie closest together, closest first."""
+def least_confident(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
+    """The photos with the smallest margin between the two likeliest classes, smallest first."""
     _, p, classes = scored(test)
     ranked = np.sort(p, axis=1)
     order = np.argsort(ranked[:, -1] - ranked[:, -2], kind="stable")[:SHOWN]
     return tuple(_judged(test.iloc[int(i)], classes) for i in order)
 
 
-def good_models(validation_accuracy: dict[str, float]) -> tuple[str, ...]:
-    """The models whose contradiction of a label is worth a look; there may be none."""
-    least = max(GOOD_ACCURACY, max(validation_accuracy.values()) - GOOD_WITHIN)
+def accurate_models(validation_accuracy: dict[str, float]) -> tuple[str, ...]:
+    """The models whose high-confidence errors are worth a look; there may be none."""
+    least = max(ACCURATE, max(validation_accuracy.values()) - ACCURATE_WITHIN)
     return tuple(name for name, accuracy in validation_accuracy.items() if accuracy >= least)
 
 
-def doubted_labels(tables: "list[pd.DataFrame]") -> tuple[DoubtedLabel, ...]:
-    """Photos that all these tables (same photos, one a good model) call another class, surely.
+def confident_errors(tables: "list[pd.DataFrame]") -> tuple[ConfidentError, ...]:
+    """Photos to which all these models give the same wrong class, most confident first.
 
-    Most doubtful first.
+    tables: the predictions of the accurate models on the same photos.
     """
     if not tables:
         return ()
@@ -76,7 +79,7 @@ def doubted_labels(tables: "list[pd.DataFrame]") -> tuple[DoubtedLabel, ...]:
     chosen = np.flatnonzero(agreed & (confidence >= CONFIDENT))
     order = chosen[np.argsort(-confidence[chosen], kind="stable")][: 2 * SHOWN]
     return tuple(
-        DoubtedLabel(
+        ConfidentError(
             **tables[0][["path", "split", "label"]].iloc[i],
             predicted=classes[predicted[0, i]],
             confidence=confidence[i],

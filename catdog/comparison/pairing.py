@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import PairTest, Right, compare_pairs
+from catdog.comparison.significance import Correct, PairTest, compare_pairs
 from catdog.errors import PhotosError
 from catdog.store.artifacts import read_table
 from catdog.store.store import Record
@@ -47,16 +47,16 @@ def compare_runs(first: Path, second: Path, *, names: tuple[str, str]) -> RunCom
     shared = [name for name in one if name in two]
     photos = next(iter(one.values())).index
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
-    right = [
+    correct = [
         (run, model, (table["predicted"] == table["label"]).loc[photos].to_numpy(dtype=bool))
         for run, models in zip(names, tables, strict=True)
         for model, table in models.items()
     ]
     return RunComparison(
         photos=len(photos),
-        scores=tuple(_score(*each) for each in right),
+        scores=tuple(_score(*each) for each in correct),
         pairs=compare_pairs(
-            {f"{run}: {model}": found for run, model, found in right},
+            {f"{run}: {model}": found for run, model, found in correct},
             [(f"{names[0]}: {a}", f"{names[1]}: {b}") for a, b in wanted],
         ),
         only_first=tuple(name for name in one if shared and name not in two),
@@ -92,7 +92,7 @@ def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> 
     )
 
 
-def _score(run: str, model: str, right: Right) -> RunScore:
-    correct, n = int(right.sum()), len(right)
-    interval = wilson_interval(correct, n)
-    return RunScore(run=run, model=model, accuracy=correct / n, interval=interval)
+def _score(run: str, model: str, correct: Correct) -> RunScore:
+    hits, n = int(correct.sum()), len(correct)
+    interval = wilson_interval(hits, n)
+    return RunScore(run=run, model=model, accuracy=hits / n, interval=interval)

@@ -1,4 +1,4 @@
-"""The same models trained with several seeds: how much of a ranking is luck."""
+"""Seed variability: the same models trained with several seeds."""
 
 from collections.abc import Sequence
 from itertools import combinations

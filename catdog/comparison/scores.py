@@ -23,13 +23,13 @@ class ScoredModel(Record, Cost):
     name: str
     seed: int
     epochs: int
-    best: Epoch
-    """The epoch whose weights were scored: chosen on validation."""
+    selected: Epoch
+    """The epoch whose weights were scored: the best on validation."""
     last: Epoch
     validation: Metrics
     test: Metrics
     seconds_per_1000: float
-    """Wall seconds to predict 1,000 photos."""
+    """Inference time: wall seconds to predict 1,000 photos."""
     facts: dict[str, Any]
     """The model's `model.json`: settings, versions, machine, weights."""
 
@@ -50,7 +50,7 @@ def score(model: TrainedModel, predictions: Predictions) -> ScoredModel:
         name=model.name,
         seed=model.seed,
         epochs=model.epochs,
-        best=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
+        selected=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
         last=Epoch.model_validate(history.iloc[-1].to_dict()),
         validation=measure(*scored(table[table["split"] == "validation"])),
         test=measure(*scored(table[table["split"] == "test"])),

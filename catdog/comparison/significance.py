@@ -9,14 +9,12 @@ import numpy.typing as npt
 
 from catdog.comparison.metrics import Interval, wilson_interval
 from catdog.store.store import Record
-from catdog.wording import p_text, points
+from catdog.wording import counted, difference, p_text
 
 ALPHA = 0.05
-SURE = 0.001
-"""A corrected p below this is told as certain, one between this and ALPHA as hardly chance."""
 
-Right = npt.NDArray[np.bool_]
-"""For each photo: did the model name its class?"""
+Correct = npt.NDArray[np.bool_]
+"""For each photo: did the model classify it correctly?"""
 
 
 class Table(Record):
@@ -39,7 +37,7 @@ class Table(Record):
 
 
 class PairTest(Record):
-    """Two models on the same photos; `first` is the one with more right."""
+    """Two models on the same photos; `first` is the one that classifies more of them correctly."""
 
     first: str
     second: str
@@ -50,17 +48,17 @@ class PairTest(Record):
     p_value: float
     """Exact McNemar test, two-sided."""
     p_adjusted: float
-    """The same after Holm's correction for the number of pairs."""
+    """The same after Holm's adjustment for the number of pairs."""
     significant: bool
     sentence: str
 
 
-class SmallestDifference(Record):
-    """What this number of photos could have shown at best.
+class AttainableDifference(Record):
+    """The smallest difference that can be significant with this number of photos.
 
-    photos: the fewest that one model must have right and the other wrong, with none the other way
-    round, for an exact p below 0.05 in the strictest of Holm's steps (0.05 / pairs). Every photo
-    that goes the other way asks for more.
+    photos: the fewest that one model must classify correctly and the other wrongly, with none the
+    other way round, for an exact p below 0.05 in the strictest of Holm's steps (0.05 / pairs).
+    Every photo that goes the other way asks for more.
     """
 
     n: int
@@ -71,18 +69,18 @@ class SmallestDifference(Record):
 
 
 def compare_pairs(
-    right: Mapping[str, Right], pairs: Iterable[tuple[str, str]] | None = None
+    correct: Mapping[str, Correct], pairs: Iterable[tuple[str, str]] | None = None
 ) -> tuple[PairTest, ...]:
     """Test these pairs of models, or all; the arrays are of the same photos in the same order."""
     ordered = [
-        (first, second) if right[first].sum() >= right[second].sum() else (second, first)
-        for first, second in (combinations(right, 2) if pairs is None else pairs)
+        (first, second) if correct[first].sum() >= correct[second].sum() else (second, first)
+        for first, second in (combinations(correct, 2) if pairs is None else pairs)
     ]
-    return judge(ordered, [cross(right[first], right[second]) for first, second in ordered])
+    return judge(ordered, [cross(correct[first], correct[second]) for first, second in ordered])
 
 
 def judge(pairs: Sequence[tuple[str, str]], tables: Sequence[Table]) -> tuple[PairTest, ...]:
-    """Test each pair of names with its table, corrected for the number of pairs."""
+    """Test each pair of names with its table, Holm-adjusted for the number of pairs."""
     raw = [mcnemar(table) for table in tables]
     adjusted = holm(raw)
     return tuple(map(_judged, pairs, tables, raw, adjusted))
@@ -90,16 +88,17 @@ def judge(pairs: Sequence[tuple[str, str]], tables: Sequence[Table]) -> tuple[Pa
 
 def _judged(names: tuple[str, str], table: Table, p: float, adjusted: float) -> PairTest:
     (first, second), interval = names, paired_interval(table)
-    numbers, told = lead(table.difference, interval), p_text(adjusted)
+    numbers = difference(table.difference, interval.low, interval.high)
+    holm_p = f"Holm-adjusted {p_text(adjusted)}"
     if adjusted < ALPHA:
-        better = f"{first} is better than {second}: {numbers}"
-        sentence = f"{better}; the difference is {chance(adjusted)} ({told})."
-    elif p < ALPHA:
-        leads = f"{first} leads {second} ({numbers})"
-        sentence = f"{leads}, but with so many pairs tested that may be chance ({told})."
+        sentence = f"{first} is significantly better than {second}: {numbers} ({holm_p})."
     else:
-        equal = f"{first} and {second} cannot be told apart"
-        sentence = f"{equal} on {table.n:,} photos ({numbers}; {told})."
+        photos = counted(table.n, "test photo")
+        unadjusted = f", unadjusted {p_text(p)}" if p < ALPHA else ""
+        sentence = (
+            f"No significant difference between {first} and {second} on {photos}: {numbers} "
+            f"({holm_p}{unadjusted})."
+        )
     return PairTest(
         first=first,
         second=second,
@@ -113,19 +112,8 @@ def _judged(names: tuple[str, str], table: Table, p: float, adjusted: float) -> 
     )
 
 
-def lead(difference: float, interval: Interval) -> str:
-    """A difference of accuracies and its interval, in points."""
-    reach = f"{points(interval.low)} to {points(interval.high)}"
-    return f"{points(difference)} points, 95 % interval {reach}"
-
-
-def chance(p: float) -> str:
-    """What a significant corrected p is called."""
-    return "not chance" if p < SURE else "hardly chance"
-
-
-def cross(first: Right, second: Right) -> Table:
-    """Count the photos that both, one or none of two models have right."""
+def cross(first: Correct, second: Correct) -> Table:
+    """Count the photos that both, one or none of two models classify correctly."""
     return Table(
         both=int((first & second).sum()),
         only_first=int((first & ~second).sum()),
@@ -137,7 +125,7 @@ def cross(first: Right, second: Right) -> Table:
 def mcnemar(table: Table) -> float:
     """Exact two-sided p of McNemar's test (Psychometrika 12, 1947, 153-157).
 
-    A sign test on the photos that exactly one of the two has right; 1 where there are none.
+    A sign test on the photos that exactly one of the two classifies correctly; 1 without any.
     """
     from scipy.stats import binomtest
 
@@ -156,7 +144,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def paired_interval(table: Table) -> Interval:
-    """95 % interval of the difference of two paired proportions.
+    """95 % CI of the difference of two paired proportions.
 
     Newcombe's method 10 (Statistics in Medicine 17, 1998, 2635-2650): the Wilson limits of each
     proportion, joined by their correlation.
@@ -170,10 +158,10 @@ def paired_interval(table: Table) -> Interval:
     def reach(a: float, b: float) -> float:
         return math.sqrt(max(a * a - 2 * phi * a * b + b * b, 0.0))
 
-    difference = p1 - p2
+    between = p1 - p2
     return Interval(
-        low=max(-1.0, difference - reach(p1 - one.low, two.high - p2)),
-        high=min(1.0, difference + reach(one.high - p1, p2 - two.low)),
+        low=max(-1.0, between - reach(p1 - one.low, two.high - p2)),
+        high=min(1.0, between + reach(one.high - p1, p2 - two.low)),
     )
 
 
@@ -189,11 +177,11 @@ def _correlation(table: Table) -> float:
     return cross_product / math.sqrt(product)
 
 
-def smallest_difference(n: int, pairs: int) -> SmallestDifference:
-    """The smallest difference that n photos could show between any of so many pairs."""
+def attainable_difference(n: int, pairs: int) -> AttainableDifference:
+    """The smallest difference that can be significant on n photos, whichever pair it is of."""
     photos = 1
     while 2 * 0.5**photos >= ALPHA / max(pairs, 1):
         photos += 1
-    return SmallestDifference(
+    return AttainableDifference(
         n=n, pairs=pairs, photos=photos, difference=photos / n if photos <= n else None
     )

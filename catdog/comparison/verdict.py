@@ -1,15 +1,15 @@
-"""The answer in a few sentences: which model, by how much, how certain, at what cost.
+"""The answer in a few sentences: which model, by how much, how significant, at what cost.
 
-The winner is chosen on validation; the test photos only say how good it is and whether its lead
-is more than chance. Choosing on test would flatter the winner.
+The winner is chosen on validation; the test set only says how good it is and whether it is
+significantly better. Choosing on test would be biased in favour of the winner.
 """
 
 from collections.abc import Sequence
 
 from catdog.comparison.scores import ScoredModel
-from catdog.comparison.significance import PairTest, chance
+from catdog.comparison.significance import PairTest
 from catdog.store.store import Record
-from catdog.wording import duration, listing, percent, size, span
+from catdog.wording import ci, counted, duration, listing, percent, plural, size
 
 
 class Verdict(Record):
@@ -18,14 +18,15 @@ class Verdict(Record):
     winner: str
     rival: str | None
     """The best of the others on test."""
-    certain: bool
+    significant: bool
     """Whether the winner is significantly better than each other model on test."""
     p: float | None
-    """The largest corrected p value of the winner's pairs; None without another model."""
-    beats_guessing: bool
-    equals: tuple[str, ...]
-    """Models that cannot be told apart from the winner on test."""
-    betters: tuple[str, ...]
+    """The largest Holm-adjusted p value of the winner's pairs; None without another model."""
+    beats_majority: bool
+    """Whether its 95 % CI on test lies above the majority-class baseline."""
+    undecided: tuple[str, ...]
+    """Models with no significant difference from the winner on test."""
+    better: tuple[str, ...]
     """Models that are significantly better than the winner on test."""
     pair: PairTest | None
     """The winner and its rival."""
@@ -34,11 +35,11 @@ class Verdict(Record):
     cost: str
 
 
-def decide(models: Sequence[ScoredModel], pairs: Sequence[PairTest], *, guessing: float) -> Verdict:
+def decide(models: Sequence[ScoredModel], pairs: Sequence[PairTest], *, majority: float) -> Verdict:
     """Choose the winner on validation and judge it on test.
 
     Ties on validation go to the lower log loss, then to the fewer parameters.
-    guessing: accuracy on test of always naming its largest class.
+    majority: accuracy on test of the majority-class baseline.
     """
     winner = min(
         models, key=lambda m: (-m.validation.accuracy, m.validation.log_loss, m.parameters)
@@ -46,21 +47,20 @@ def decide(models: Sequence[ScoredModel], pairs: Sequence[PairTest], *, guessing
     others = [model for model in models if model.name != winner.name]
     rival = max(others, key=lambda model: model.test.accuracy) if others else None
     involved = [pair for pair in pairs if winner.name in (pair.first, pair.second)]
-    equals = tuple(_other(p, winner.name) for p in involved if not p.significant)
-    betters = tuple(p.first for p in involved if p.significant and p.second == winner.name)
+    undecided = tuple(_other(p, winner.name) for p in involved if not p.significant)
+    better = tuple(p.first for p in involved if p.significant and p.second == winner.name)
     pair = next((p for p in involved if rival and _other(p, winner.name) == rival.name), None)
-    p = max((pair.p_adjusted for pair in involved), default=None)
-    beats_guessing = winner.test.accuracy_interval.low > guessing
+    beats_majority = winner.test.accuracy_interval.low > majority
     return Verdict(
         winner=winner.name,
         rival=rival.name if rival else None,
-        certain=bool(others) and not equals and not betters,
-        p=p,
-        beats_guessing=beats_guessing,
-        equals=equals,
-        betters=betters,
+        significant=bool(others) and not undecided and not better,
+        p=max((pair.p_adjusted for pair in involved), default=None),
+        beats_majority=beats_majority,
+        undecided=undecided,
+        better=better,
         pair=pair,
-        headline=_headline(winner, equals, betters, p=p, good=beats_guessing),
+        headline=_headline(winner, involved, undecided, better, beats_majority=beats_majority),
         evidence=_evidence(winner, pair),
         cost=_cost(winner, others),
     )
@@ -72,39 +72,47 @@ def _other(pair: PairTest, name: str) -> str:
 
 def _headline(
     winner: ScoredModel,
-    equals: tuple[str, ...],
-    betters: tuple[str, ...],
+    involved: Sequence[PairTest],
+    undecided: tuple[str, ...],
+    better: tuple[str, ...],
     *,
-    p: float | None,
-    good: bool,
+    beats_majority: bool,
 ) -> str:
-    if not good:
-        place = "" if p is None else "comes first, but "
-        return f"{winner.name} {place}is not shown to be better than guessing"
-    if p is None:
-        return f"{winner.name} gets {percent(winner.test.accuracy)} of the test photos right"
-    if betters:
-        return f"{winner.name} was best on validation, but {listing(betters)} is better on test"
-    if equals:
-        return f"{winner.name} comes first, but cannot be told apart from {listing(equals)}"
-    return f"{winner.name} is the best model, and that is {chance(p)}"
+    name = winner.name
+    if not beats_majority:
+        first = f"{name} ranks first, but" if involved else name
+        return f"{first} is not shown to be better than always predicting the most frequent class"
+    if not involved:
+        return f"{name} classifies {percent(winner.test.accuracy)} of the test photos correctly"
+    if better:
+        verb = plural(len(better), "is", "are")
+        return (
+            f"{name} was best on validation, but {listing(better)} {verb} significantly better on "
+            "the test set"
+        )
+    if undecided:
+        others = listing(undecided)
+        return f"{name} ranks first, but is not significantly better than {others} on the test set"
+    others = "each other model" if len(involved) > 1 else _other(involved[0], name)
+    return f"{name} is the best model: significantly better than {others} on the test set"
 
 
 def _evidence(winner: ScoredModel, pair: PairTest | None) -> str:
     test, interval = winner.test, winner.test.accuracy_interval
-    right = (
-        f"{winner.name} names {test.correct} of {test.n:,} test photos rightly: "
-        f"{percent(test.accuracy)} (95 % interval {span(interval.low, interval.high)})."
+    accuracy = (
+        f"{winner.name} classifies {test.correct:,} of {counted(test.n, 'test photo')} correctly: "
+        f"accuracy {percent(test.accuracy)} ({ci(interval.low, interval.high)})."
     )
     if pair is None:
-        return f"{right} There is no other model to compare it with."
-    return f"{right} Against the best of the others: {pair.sentence}"
+        return f"{accuracy} There is no other model to compare it with."
+    return f"{accuracy} Against the best of the others: {pair.sentence}"
 
 
 def _cost(winner: ScoredModel, others: Sequence[ScoredModel]) -> str:
     own = (
-        f"Training took {duration(winner.seconds)}; 1,000 photos take "
-        f"{duration(winner.seconds_per_1000)}; the file has {size(winner.file_bytes)}."
+        f"Training time {duration(winner.seconds)}; inference time "
+        f"{duration(winner.seconds_per_1000)} per 1,000 images; file size "
+        f"{size(winner.file_bytes)}."
     )
     if not others:
         return own

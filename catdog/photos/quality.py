@@ -1,9 +1,9 @@
-"""What the photos themselves are like: counts, rejects, copies, sizes and brightness."""
+"""What the photos themselves are like: counts, excluded files, duplicates, sizes and brightness."""
 
 import numpy as np
 import numpy.typing as npt
 
-from catdog.store.artifacts import SPLITS, Copy, Manifest, Rejected
+from catdog.store.artifacts import SPLITS, DuplicatePair, ExcludedFile, Manifest
 from catdog.store.store import Record
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -27,8 +27,8 @@ class DataQuality(Record):
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
     """Photos by split and class."""
-    rejected: tuple[Rejected, ...]
-    duplicates: tuple[Copy, ...]
+    excluded: tuple[ExcludedFile, ...]
+    duplicates: tuple[DuplicatePair, ...]
     spreads: tuple[Spread, ...]
 
 
@@ -38,8 +38,8 @@ def data_quality(manifest: Manifest) -> DataQuality:
     return DataQuality(
         classes=manifest.classes,
         counts={split: dict(manifest.counts[split]) for split in SPLITS},
-        rejected=manifest.rejects(),
-        duplicates=manifest.copies(),
+        excluded=manifest.excluded_files(),
+        duplicates=manifest.duplicate_pairs(),
         spreads=tuple(
             _spread(measure, label, photos.loc[photos["label"] == label, measure].to_numpy(float))
             for measure in MEASURES

@@ -1,4 +1,4 @@
-"""Decode every photo, set the unreadable aside, find copies, and cut the splits."""
+"""Decode every photo, exclude the unreadable, find duplicates, and cut the splits."""
 
 import logging
 from collections import Counter
@@ -21,7 +21,7 @@ from catdog.photos.reading import (
     read_verified,
 )
 from catdog.settings import Cut
-from catdog.store.artifacts import SPLITS, Copy, Manifest, Photos, Rejected, write_csv
+from catdog.store.artifacts import SPLITS, DuplicatePair, ExcludedFile, Manifest, Photos, write_csv
 from catdog.store.digest import make_key
 from catdog.store.store import Recipe
 
@@ -80,7 +80,7 @@ def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
     listed = [row for row in rows if row["path"] in layout.labels]
     looks = in_threads(partial(_look, photos.folder, layout.labels), listed)
     good = [look for look in looks if isinstance(look, Photo)]
-    rejected = {look.path: look.reason for look in looks if isinstance(look, Rejected)}
+    rejected = {look.path: look.reason for look in looks if isinstance(look, ExcludedFile)}
     _check_counts(layout, rejected, photos.origin)
     groups = same_pictures([photo.sha256 for photo in good], [photo.fingerprint for photo in good])
     pictures = [tuple(good[i] for i in group) for group in groups]
@@ -93,7 +93,12 @@ def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
     counts = _counts(layout.classes, good, splits, photos.origin)
     rejected |= dict.fromkeys(layout.outside, OUTSIDE)
     _write_tables(folder, good, splits, rejected, copies)
-    log.info("%d photos, %d set aside, %d copies", len(splits), len(rejected), len(copies))
+    log.info(
+        "%d photos, %d excluded files, %d near-duplicate pairs",
+        len(splits),
+        len(rejected),
+        len(copies),
+    )
     return {
         "classes": layout.classes,
         "counts": counts,
@@ -102,13 +107,13 @@ def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
     }
 
 
-def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Photo | Rejected:
+def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Photo | ExcludedFile:
     path, sha256 = row["path"], row["sha256"]
     data = read_verified(root / path, sha256)
     try:
         picture, mode = read_photo_and_mode(data, path)
     except UnreadablePhotoError as error:
-        return Rejected(path=path, reason=error.reason)
+        return ExcludedFile(path=path, reason=error.reason)
     brightness = round(float(np.asarray(picture.convert("L")).mean()), 1)
     facts = (*picture.size, len(data), mode, brightness)
     return Photo(path, labels[path], sha256, *facts, fingerprint(picture))
@@ -152,7 +157,9 @@ def _splits(
     return splits | partition_validation(held, [group for group in inside if group], cut)
 
 
-def _copies(group: Sequence[Photo], splits: Mapping[str, str], *, drop: bool) -> list[Copy]:
+def _copies(
+    group: Sequence[Photo], splits: Mapping[str, str], *, drop: bool
+) -> list[DuplicatePair]:
     """All photos of one picture beside the one that is kept for certain: the most held-out."""
     kept = max(group, key=lambda photo: SPLITS.index(splits[photo.path]))
     copies = []
@@ -161,7 +168,7 @@ def _copies(group: Sequence[Photo], splits: Mapping[str, str], *, drop: bool) ->
             continue
         own, other = splits[photo.path], splits[kept.path]
         copies.append(
-            Copy(
+            DuplicatePair(
                 path=photo.path,
                 split=own,
                 other=kept.path,
@@ -196,11 +203,11 @@ def _write_tables(
     photos: Sequence[Photo],
     splits: Mapping[str, str],
     rejected: Mapping[str, str],
-    copies: Sequence[Copy],
+    copies: Sequence[DuplicatePair],
 ) -> None:
     rows = (vars(p) | {"split": splits[p.path]} for p in photos if p.path in splits)
     kept = ([row[column] for column in COLUMNS] for row in rows)
     write_csv(folder / "manifest.csv", COLUMNS, kept)
-    write_csv(folder / "rejected.csv", Rejected.model_fields, sorted(rejected.items()))
+    write_csv(folder / "rejected.csv", ExcludedFile.model_fields, sorted(rejected.items()))
     pairs = sorted(tuple(copy.model_dump().values()) for copy in copies)
-    write_csv(folder / "duplicates.csv", Copy.model_fields, pairs)
+    write_csv(folder / "duplicates.csv", DuplicatePair.model_fields, pairs)

@@ -26,7 +26,7 @@ EXAMPLES = 6
 CLASSES_SHOWN = 10
 
 Section = Literal[
-    "scores", "repeats", "learning", "errors", "certainty", "data", "measures",
+    "scores", "repeats", "training", "classes", "calibration", "data", "measures",
 ]  # fmt: skip
 """The places for charts in the report; its templates show all charts of each."""
 
@@ -58,51 +58,52 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracies",
             "scores",
-            "Dots are accuracies, lines their 95 % intervals (Wilson). The best epoch was chosen "
-            "on validation; the test photos were read once, at the end."
+            "Dots are accuracies, lines their 95 % CI (Wilson). The epoch was selected on "
+            "validation; the test set was used once, at the end."
             + (" Published results are mostly validation accuracies." if c.published else ""),
-            f"Accuracy on test with 95 % intervals. {_each(c, _accuracy_text)}",
+            f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",
             partial(figures.accuracies, c),
         ),
         Chart(
-            "learning-curves",
-            "learning",
-            "A gap between training and validation that widens is overfitting. Augmentation and "
-            "dropout act on training only, so validation may lie above.",
+            "accuracy-curves",
+            "training",
+            "A gap between training and validation accuracy that widens is overfitting. "
+            "Augmentation and dropout act on training only, so validation may lie above.",
             "Accuracy by epoch. "
-            + _each(c, lambda m: f"best on validation in epoch {m.best.epoch} of {m.epochs}"),
-            partial(figures.learning_curves, history, ms),
+            + _each(c, lambda m: f"selected epoch {m.selected.epoch} of {m.epochs}"),
+            partial(figures.accuracy_curves, history, ms),
         ),
         Chart(
             "loss-curves",
-            "learning",
-            "Cross-entropy: 0 is perfect; certain and wrong costs most.",
+            "training",
+            "Cross-entropy: 0 is perfect; a confident error costs most.",
             f"Loss by epoch. {_each(c, _loss_text)}",
             partial(figures.loss_curves, history, ms),
         ),
         Chart(
             "confusion-matrices",
-            "errors",
+            "classes",
             "Test photos by true and predicted class, and their share of the true class.",
-            f"Confusion matrices on test. {_each(c, _confusion_text)}",
+            f"Confusion matrices on the test set. {_each(c, _confusion_text)}",
             partial(figures.confusion_matrices, ms),
         ),
         Chart(
             "ranking-curves",
-            "certainty",
+            "calibration",
             f"Positive class: {c.classes[1]}."
             if len(c.classes) == 2
             else "Each class against the rest, averaged.",
-            "ROC and precision-recall curves on test. Area under the ROC curve: "
+            "ROC and precision-recall curves on the test set. Area under the ROC curve: "
             + _each(c, lambda m: "none" if m.test.auc is None else f"{m.test.auc:.3f}"),
             partial(figures.ranking_curves, ms),
         ),
         Chart(
             "reliability",
-            "certainty",
-            "When a model is 90 % sure it should be right 90 % of the time: on the dotted line. "
-            "Larger dots are more photos; the number is the mean distance from the line.",
-            "Share right by certainty on test. Expected calibration error: "
+            "calibration",
+            "Of the photos predicted with 90 % confidence, 90 % should be correct: on the dotted "
+            "line. Larger dots are more photos; ECE (expected calibration error) is the mean "
+            "distance from the line.",
+            "Reliability diagrams on the test set: accuracy by confidence. ECE: "
             + _each(c, lambda m: percent(m.test.calibration_error)),
             partial(figures.reliability, ms),
         ),
@@ -142,10 +143,10 @@ def galleries(c: Comparison, study: Study) -> list[Gallery]:
     """The photos of a comparison; a gallery without photos is left out."""
     album = Album(study.arrays)
     found = [
-        Gallery("worst-errors", _judged(c.worst, album)),
-        Gallery("least-certain", _judged(c.uncertain, album)),
-        Gallery("attention", _attention(c, study, album), columns=4),
-        Gallery("doubted-labels", _doubted(c, album)),
+        Gallery("highest-loss", _judged(c.highest_loss, album)),
+        Gallery("least-confident", _judged(c.least_confident, album)),
+        Gallery("grad-cam", _grad_cam(c, study, album), columns=4),
+        Gallery("high-confidence-errors", _confident_errors(c, album)),
         Gallery("examples", _examples(study.arrays)),
         Gallery("augmentation", _augmented(study.results)),
     ]
@@ -155,36 +156,37 @@ def galleries(c: Comparison, study: Study) -> list[Gallery]:
 def _judged(photos: tuple[JudgedPhoto, ...], album: Album) -> list[Picture]:
     found = []
     for photo in photos:
-        said = f"{photo.predicted} {percent(photo.probabilities[photo.predicted])}"
-        caption = f"{photo.label}, said {said}" if photo.predicted != photo.label else said
-        alt = f"{photo.path}: labelled {photo.label}, predicted {said}"
+        predicted = f"{photo.predicted} {percent(photo.probabilities[photo.predicted])}"
+        wrong = photo.predicted != photo.label
+        caption = f"{photo.label},\npredicted {predicted}" if wrong else predicted
+        alt = f"{photo.path}: labelled {photo.label}, predicted {predicted}"
         found.append(Picture(album.image(photo.path), caption, alt))
     return found
 
 
-def _doubted(c: Comparison, album: Album) -> list[Picture]:
+def _confident_errors(c: Comparison, album: Album) -> list[Picture]:
     return [
         Picture(
             album.image(photo.path),
-            f"labelled {photo.label},\nsaid {photo.predicted} {percent(photo.confidence)}",
-            f"{photo.path}: labelled {photo.label}, but every good model says {photo.predicted} "
-            f"with at least {percent(photo.confidence)}",
+            f"{photo.label},\npredicted {photo.predicted} {percent(photo.confidence)}",
+            f"{photo.path}: labelled {photo.label}, but every accurate model predicts "
+            f"{photo.predicted} with a confidence of at least {percent(photo.confidence)}",
         )
-        for photo in c.doubted[:SHOWN]
+        for photo in c.confident_errors[:SHOWN]
     ]
 
 
-def _attention(c: Comparison, study: Study, album: Album) -> list[Picture]:
+def _grad_cam(c: Comparison, study: Study, album: Album) -> list[Picture]:
     _, predictions = study.first[c.winner.name]
     heat = predictions.attention()
     found = []
-    for photo in c.worst:
+    for photo in c.highest_loss:
         if photo.path in heat:
-            image, text = album.image(photo.path), f"{photo.label}, said {photo.predicted}"
+            image, text = album.image(photo.path), f"{photo.label}, predicted {photo.predicted}"
             found.append(Picture(image, text, f"{photo.path}: {text}"))
             lit = overlay(image, heat[photo.path])
-            alt = f"{photo.path}: bright where it spoke for {photo.predicted}"
-            found.append(Picture(lit, f"looked here for {photo.predicted}", alt))
+            alt = f"{photo.path}: bright regions support {photo.predicted}"
+            found.append(Picture(lit, f"Grad-CAM for {photo.predicted}", alt))
     return found
 
 
@@ -225,7 +227,7 @@ def _loss_text(model: ScoredModel) -> str:
 
 
 def _confusion_text(model: ScoredModel) -> str:
-    return ", ".join(f"{s.label} {percent(s.recall)} found" for s in model.test.classes)
+    return ", ".join(f"recall of {s.label} {percent(s.recall)}" for s in model.test.classes)
 
 
 def _counts_text(counts: dict[str, int]) -> str:

@@ -37,7 +37,7 @@ BLUES, DARKEST = "Blues", 1.15
 
 @look()
 def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
-    """Each model's accuracy on test and validation with 95 % intervals, and published ones."""
+    """Each model's accuracy on test and validation with 95 % CI, and published ones."""
     models = comparison.models
     height = 1.25 + 0.72 * len(models)
     figure, (axes,) = panels(1, columns=1, height=height, narrow=narrow)
@@ -50,16 +50,16 @@ def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
     axes.plot([], [], "o", color=BLUE, label=f"test ({test:,} photos)")
     axes.plot([], [], "o", color=BLUE, mfc=PAPER, label=f"validation ({validation:,})")
     _published(axes, comparison)
-    _guessing_line(axes, comparison)
+    _majority_line(axes, comparison)
     _name_rows(axes, models)
     axes.set_ylim(len(models) - 0.45, -0.75)
     axes.set_xlim(right=101)
-    axes.set_xlabel("photos named rightly, %")
+    axes.set_xlabel("accuracy, %")
     figure.legend(loc="outside upper left", ncols=2 if narrow else 4, handletextpad=0.2)
     return figure
 
 
-def learning_curves(
+def accuracy_curves(
     history: "pd.DataFrame", models: tuple[ScoredModel, ...], *, narrow: bool = False
 ) -> "Figure":
     """Accuracy by epoch on training and validation photos, on one scale for all models.
@@ -72,7 +72,7 @@ def learning_curves(
 def loss_curves(
     history: "pd.DataFrame", models: tuple[ScoredModel, ...], *, narrow: bool = False
 ) -> "Figure":
-    """Cross-entropy by epoch, as `learning_curves`, on a logarithmic scale."""
+    """Cross-entropy by epoch, as `accuracy_curves`, on a logarithmic scale."""
     return _curves(history, models, "loss", narrow=narrow)
 
 
@@ -107,7 +107,7 @@ def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> 
             precision.plot(curve.x, curve.y, color=colour, label=label)
     roc.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     precision.set(title="Precision and recall", xlabel="recall", ylabel="precision")
-    for axes, title in ((roc, "area under the curve"), (precision, "average precision")):
+    for axes, title in ((roc, "ROC AUC"), (precision, "average precision")):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.legend(
             title=title,
@@ -123,7 +123,7 @@ def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> 
 
 @look()
 def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
-    """Share of photos right by the model's own certainty, on test."""
+    """Reliability diagrams: accuracy by confidence, on test."""
     columns = 2 if narrow else 4
     height = 1.02 * page_width(narrow) / columns + 0.15
     figure, grid = panels(len(models), columns=columns, height=height, narrow=narrow, shared=True)
@@ -135,11 +135,11 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
         sizes = [6 + 300 * b.n / model.test.n for b in bins]
         axes.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False)
         axes.set_title(model.name, pad=18)
-        error = f"off by {100 * model.test.calibration_error:.1f} points"
+        error = f"ECE {percent(model.test.calibration_error)}"
         note(axes, error, (0, 1), (0, 5), xycoords="axes fraction", fontsize=8.5)
         axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
-    grid[0].set_ylabel("share right, %")
-    figure.supxlabel("certainty of the model, %", fontsize=9, color=MUTED)
+    grid[0].set_ylabel("accuracy, %")
+    figure.supxlabel("confidence, %", fontsize=9, color=MUTED)
     return figure
 
 
@@ -155,7 +155,7 @@ def repeated_accuracies(repeats: Repeats, *, narrow: bool = False) -> "Figure":
         axes.plot([100 * model.mean] * 2, [row - 0.3, row + 0.3], color=INK)
     _name_rows(axes, models)
     axes.set_ylim(len(models) - 0.5, -0.5)
-    axes.set_xlabel("test photos named rightly, %")
+    axes.set_xlabel("test accuracy, %")
     return figure
 
 
@@ -184,12 +184,12 @@ def _published(axes: "Axes", comparison: Comparison) -> None:
                 label = None
 
 
-def _guessing_line(axes: "Axes", comparison: Comparison) -> None:
-    guess = 100 * comparison.guessing
-    axes.axvline(guess, color=MUTED, lw=1, ls=":")
+def _majority_line(axes: "Axes", comparison: Comparison) -> None:
+    majority = 100 * comparison.majority
+    axes.axvline(majority, color=MUTED, lw=1, ls=":")
     within = ("data", "axes fraction")
     style = {"va": "top", "color": MUTED, "fontsize": 8}
-    note(axes, "guessing", (guess, 1), (3, -1), xycoords=within, **style)
+    note(axes, "majority class", (majority, 1), (3, -1), xycoords=within, **style)
 
 
 @look()
@@ -208,8 +208,10 @@ def _curves(
         epochs = rows["epoch"].to_numpy()
         for column, colour in ((measure, VERMILLION), (f"val_{measure}", BLUE)):
             axes.plot(epochs, scale * rows[column].to_numpy(), color=colour, marker=marker)
-        best = scale * (model.best.val_accuracy if scale == 100 else model.best.val_loss)
-        axes.plot(model.best.epoch, best, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
+        selected = scale * (
+            model.selected.val_accuracy if scale == 100 else model.selected.val_loss
+        )
+        axes.plot(model.selected.epoch, selected, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
         axes.set_title(model.name)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     if history["epoch"].max() == 1:
@@ -224,9 +226,9 @@ def _curves(
         grid[0].yaxis.set_minor_locator(NullLocator())
     grid[0].set_ylabel("accuracy, %" if scale == 100 else "loss (log scale)")
     figure.supxlabel("epoch", fontsize=9, color=MUTED)
-    grid[0].plot([], [], color=VERMILLION, label="training photos")
-    grid[0].plot([], [], color=BLUE, label="validation photos")
-    grid[0].plot([], [], "o", color=BLUE, label="epoch used")
+    grid[0].plot([], [], color=VERMILLION, label="training")
+    grid[0].plot([], [], color=BLUE, label="validation")
+    grid[0].plot([], [], "o", color=BLUE, label="selected epoch")
     figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4)
     return figure
 

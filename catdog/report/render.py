@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from catdog import wording
 from catdog.comparison.compare import Comparison
 from catdog.comparison.scores import ScoredModel
-from catdog.comparison.significance import SURE
 from catdog.report.pictures import Picture, thumbnail
 from catdog.report.style import data_uri
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 NBSP = "\N{NO-BREAK SPACE}"
 COUNT = "{:,}".format
+INFERENCE = "inference time per 1,000 images"
 
 
 class Embedded(NamedTuple):
@@ -49,11 +49,11 @@ class CostColumn(NamedTuple):
 
 
 COSTS = (
-    CostColumn("seconds", "training", wording.duration, "training"),
-    CostColumn("seconds_per_1000", "1,000 photos predicted", wording.duration, "1,000 photos"),
+    CostColumn("seconds", "training time", wording.duration, "training time"),
+    CostColumn("seconds_per_1000", INFERENCE, wording.duration, INFERENCE),
     CostColumn("parameters", "parameters", COUNT, "parameters"),
-    CostColumn("trainable_parameters", "trained", COUNT, None),
-    CostColumn("file_bytes", "file", wording.size, "file"),
+    CostColumn("trainable_parameters", "trainable parameters", COUNT, None),
+    CostColumn("file_bytes", "file size", wording.size, "file size"),
     CostColumn("peak_memory_bytes", "peak memory", wording.size, None),
 )
 """What each model costs, in the order of the tables."""
@@ -70,7 +70,6 @@ def render_html(
     """One HTML page that needs nothing else. summaries: the layers of each model, as text."""
     page = _template("report.html.jinja").render(
         c=comparison,
-        sure=SURE,
         costs=COSTS,
         charts=charts,
         galleries=galleries,
@@ -94,20 +93,20 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
     rows = [
         {
             "model": f"{model.name}{' *' if model.name == comparison.verdict.winner else ''}",
-            "validation": wording.percent(model.validation.accuracy),
-            "test": wording.percent(model.test.accuracy),
-            "95 % interval": wording.span(
+            "validation accuracy": wording.percent(model.validation.accuracy),
+            "test accuracy": wording.percent(model.test.accuracy),
+            "95 % CI": wording.span(
                 model.test.accuracy_interval.low, model.test.accuracy_interval.high
             ),
-            "AUC": "" if model.test.auc is None else f"{model.test.auc:.3f}",
-            "epoch": f"{model.best.epoch} of {model.epochs}",
+            "ROC AUC": "" if model.test.auc is None else f"{model.test.auc:.3f}",
+            "selected epoch": f"{model.selected.epoch} of {model.epochs}",
         }
         | {heading: cost.of(model) for heading, cost in BRIEF_COSTS.items()}
         for model in comparison.models
     ]
     columns = list(rows[0])[1:]
     rows += [
-        {"model": failed.name} | dict.fromkeys(columns, "") | {"validation": "failed"}
+        {"model": failed.name} | dict.fromkeys(columns, "") | {"validation accuracy": "failed"}
         for failed in comparison.failed
     ]
     return rows
@@ -141,6 +140,9 @@ def _template(name: str) -> "Template":
         size=wording.size,
         p_text=wording.p_text,
         listing=wording.listing,
+        plural=wording.plural,
+        counted=wording.counted,
+        ci=lambda limits: wording.ci(limits.low, limits.high),
         span=lambda limits: wording.span(limits.low, limits.high),
         cell=wording.plain,
         flat=flatten,

@@ -66,15 +66,15 @@ class Photos(Artifact):
         return sorted(_rows(self.file("photos.csv")), key=lambda row: row["path"])
 
 
-class Rejected(Record):
-    """A row of `rejected.csv`: a file that is set aside, and why."""
+class ExcludedFile(Record):
+    """A row of `rejected.csv`: a file that is not used, and why."""
 
     path: str
     reason: str
 
 
-class Copy(Record):
-    """A row of `duplicates.csv`: `path` shows the same picture as `other`."""
+class DuplicatePair(Record):
+    """A row of `duplicates.csv`: `path` is an exact or near duplicate of `other`."""
 
     path: str
     split: str
@@ -92,7 +92,7 @@ class Manifest(Artifact):
     """Every photo with its class and split; the unreadable ones and the duplicates.
 
     Files: `manifest.csv` (path, label, split, sha256, width, height, bytes, mode, brightness),
-    `rejected.csv` (the fields of `Rejected`) and `duplicates.csv` (those of `Copy`).
+    `rejected.csv` (the fields of `ExcludedFile`) and `duplicates.csv` (those of `DuplicatePair`).
     """
 
     kind: ClassVar[str] = "manifest"
@@ -111,13 +111,13 @@ class Manifest(Artifact):
         """`manifest.csv`."""
         return read_table(self.file("manifest.csv"))
 
-    def rejects(self) -> tuple[Rejected, ...]:
-        """The files that were set aside."""
-        return tuple(map(Rejected.model_validate, _rows(self.file("rejected.csv"))))
+    def excluded_files(self) -> tuple[ExcludedFile, ...]:
+        """The files that are not used."""
+        return tuple(map(ExcludedFile.model_validate, _rows(self.file("rejected.csv"))))
 
-    def copies(self) -> tuple[Copy, ...]:
-        """The photos that show the same picture as another one."""
-        return tuple(map(Copy.model_validate, _rows(self.file("duplicates.csv"))))
+    def duplicate_pairs(self) -> tuple[DuplicatePair, ...]:
+        """The photos that are exact or near duplicates of another one."""
+        return tuple(map(DuplicatePair.model_validate, _rows(self.file("duplicates.csv"))))
 
 
 class Arrays(Artifact):
@@ -210,7 +210,7 @@ class Predictions(Artifact):
     classes: tuple[str, ...]
     model_key: str
     seconds_per_1000: float
-    """Wall seconds to predict 1,000 photos from arrays, on the machine that trained."""
+    """Inference time: wall seconds for 1,000 photos from arrays, on the machine that trained."""
 
     def table(self) -> "pd.DataFrame":
         """`predictions.csv`, one row a photo.
@@ -221,13 +221,16 @@ class Predictions(Artifact):
         return read_table(self.file("predictions.csv"))
 
     def accuracy(self, split: str) -> float:
-        """The share of a split's photos that are predicted right."""
+        """The share of a split's photos that are classified correctly."""
         table = self.table()
         table = table[table["split"] == split]
         return float((table["predicted"] == table["label"]).mean())
 
     def attention(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Grad-CAM of the predicted class for the worst test errors: h x w in 0..1, by path."""
+        """Grad-CAM of the predicted class for the test errors of the highest loss.
+
+        Maps of h x w in 0..1, by path.
+        """
         file = self.file("attention.npz")
         if not file.is_file():
             return {}

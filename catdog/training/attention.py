@@ -1,4 +1,4 @@
-"""Where a model looked: Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391)."""
+"""Which regions support the predicted class: Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391)."""
 
 from typing import Any
 

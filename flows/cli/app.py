@@ -73,7 +73,7 @@ def predict(
     csv: Path | None = None,
     home: Home = None,
 ) -> int:
-    """Tell the class of photos, and how sure the model is.
+    """Classify photos: the predicted class and its confidence.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def print_models(console: Console) -> None:
     table.add_column("name")
     table.add_column("what it is")
     table.add_column("parameters", justify="right")
-    table.add_column("trained", justify="right")
+    table.add_column("trainable", justify="right")
     for spec in MODELS.values():
         table.add_row(
             spec.name, spec.title, f"{spec.parameters:,}", f"{spec.trainable_parameters:,}"
@@ -38,7 +38,7 @@ def print_runs(home: Path, console: Console) -> None:
     table.add_column("run", no_wrap=True)  # one copies it into the next command
     table.add_column("source", overflow="fold")
     table.add_column("epochs", justify="right", no_wrap=True)
-    table.add_column("accuracy on test")
+    table.add_column("test accuracy")
     for run in runs:
         scores = (f"{score.name} {_accuracy(score)}" for score in _first_scores(run).values())
         table.add_row(

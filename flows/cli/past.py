@@ -11,7 +11,7 @@ from catdog.errors import CatdogError, StoreError
 from catdog.report.write import write_report
 from catdog.runs import load_run, save_run, study_of
 from catdog.store.store import Store
-from catdog.wording import percent, span
+from catdog.wording import counted, percent, span
 
 
 def render_report(name: str, home: Path, console: Console, *, show: bool) -> None:
@@ -43,11 +43,11 @@ def print_comparison(first: str, second: str, home: Path, console: Console) -> N
 
 
 def _print(compared: RunComparison, console: Console) -> None:
-    console.print(f"Accuracy on the same {compared.photos} test photos")
+    console.print(f"Accuracy on the same {counted(compared.photos, 'test photo')}")
     table = Table()
     for heading in ("run", "model"):
         table.add_column(heading, overflow="fold")
-    for heading in ("test", "95 % interval"):
+    for heading in ("test accuracy", "95 % CI"):
         table.add_column(heading, justify="right")
     for score in compared.scores:
         low, high = score.interval.low, score.interval.high

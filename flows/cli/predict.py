@@ -53,7 +53,7 @@ def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None
     table = Table()
     table.add_column("photo", overflow="fold")
     table.add_column("class")
-    table.add_column("probability", justify="right")
+    table.add_column("confidence", justify="right")
     for prediction in predictions:
         if prediction.probability is not None:
             table.add_row(str(prediction.path), prediction.label, percent(prediction.probability))

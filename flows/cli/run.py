@@ -75,7 +75,7 @@ def print_run(run: Run, console: Console) -> None:
 def _scores(run: Run) -> Table:
     table = Table()
     table.add_column("model")
-    for heading in ("seed", "validation", "test", "training"):
+    for heading in ("seed", "validation accuracy", "test accuracy", "training time"):
         table.add_column(heading, justify="right")
     for score in run.scores:
         if score.error:

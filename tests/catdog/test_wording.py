@@ -1,6 +1,17 @@
 import pytest
 
-from catdog.wording import duration, listing, p_text, percent, points, size
+from catdog.wording import (
+    ci,
+    counted,
+    difference,
+    duration,
+    listing,
+    p_text,
+    percent,
+    plural,
+    points,
+    size,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +41,19 @@ def test_small_things() -> None:
     assert listing(["a"]) == "a"
     assert listing(("a", "b", "c")) == "a, b and c"
     assert points(0.0001) == "0.0"
+    assert ci(0.9384, 0.986) == "95 % CI 93.8 to 98.6 %"
+    assert difference(0.097, 0.031, 0.162) == "+9.7 percentage points, 95 % CI +3.1 to +16.2"
     assert points(-0.042) == "-4.2"
     assert p_text(0.0001) == "p < 0.001"
     assert p_text(0.8) == "p = 0.80"
     assert p_text(1) == "p = 1.0"
+
+
+def test_words_agree_with_their_count() -> None:
+    assert [counted(n, "pair") for n in (0, 1, 2, 1200)] == [
+        "0 pairs",
+        "1 pair",
+        "2 pairs",
+        "1,200 pairs",
+    ]
+    assert [plural(n, "is", "are") for n in (1, 2)] == ["is", "are"]

@@ -69,4 +69,4 @@ def test_a_copy_of_a_held_out_photo_is_not_trained_on(site: Site, changed: dict[
     quality = comparison(site)["quality"]
     leaks = [pair for pair in quality["duplicates"] if pair["path"] == "train/cats/leak.jpg"]
     assert [pair["action"] for pair in leaks] == ["dropped"]
-    assert [photo["path"] for photo in quality["rejected"]] == ["train/cats/broken.jpg"]
+    assert [photo["path"] for photo in quality["excluded"]] == ["train/cats/broken.jpg"]

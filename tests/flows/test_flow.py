@@ -217,10 +217,10 @@ def test_bad_photos_are_set_aside_and_the_good_ones_all_kept(
     run = record(outcome)
     comparison = json.loads((run.folder / "comparison.json").read_text(encoding="utf-8"))
     assert sum(map(sum, (c.values() for c in comparison["quality"]["counts"].values()))) == 80
-    named = [photo["path"] for photo in comparison["quality"]["rejected"]]
+    named = [photo["path"] for photo in comparison["quality"]["excluded"]]
     assert named == [f"train/cats/bad {number}.jpg" for number in range(3)]
     assert "83 photos of cats, dogs: " in outcome.printed
-    assert "3 set aside" in outcome.printed
+    assert "3 excluded files" in outcome.printed
     label = f"model baseline {run.settings['seed']}"
     assert run.artifacts[label] == record(second).artifacts[label]
 

@@ -143,7 +143,7 @@ def test_the_first_model_is_champion(store: Store, registry: Registry) -> None:
     assert registry.champion_model() is None
     decision = registry.challenge(make(store, "a"), PROMOTION)
     assert (decision.outcome, decision.reason, decision.number) == ("promoted", "first", 1)
-    assert "90.0 % of 100 test photos right" in decision.sentence
+    assert "accuracy 90.0 % on 100 test photos" in decision.sentence
     assert reign(registry) == "a"
 
 
@@ -172,7 +172,12 @@ def test_only_a_model_that_is_better_by_more_than_chance_takes_the_place(
 def test_the_sentence_carries_the_numbers(store: Store, registry: Registry) -> None:
     registry.challenge(make(store, "old"), PROMOTION)
     decision = registry.challenge(make(store, "new", right=(50, 50)), PROMOTION)
-    for part in ("+10.0 points", "100 test photos", "10 only right by the challenger", "0.002"):
+    for part in (
+        "+10.0 percentage points",
+        "100 test photos",
+        "10 classified correctly by the challenger only",
+        "0.002",
+    ):
         assert part in decision.sentence
 
 
@@ -187,7 +192,10 @@ def test_a_better_model_that_is_worse_on_a_class_is_refused_beyond_the_margin(
     assert decision.outcome == outcome
     if outcome == "kept":
         assert decision.reason == "worse on a class"
-        assert "on dogs it is worse by 14.0 points, more than the 5.0 allowed" in decision.sentence
+        assert (
+            "its recall of dogs is 14.0 percentage points lower, more than the 5.0 allowed"
+            in decision.sentence
+        )
 
 
 def test_a_champion_that_names_every_photo_the_same_has_no_class_to_lose(
@@ -196,7 +204,7 @@ def test_a_champion_that_names_every_photo_the_same_has_no_class_to_lose(
     registry.challenge(make(store, "old", right=(A_CLASS, 0)), PROMOTION)
     decision = registry.challenge(make(store, "new", right=(40, 45)), PROMOTION)
     assert (decision.outcome, decision.reason) == ("promoted", "better")
-    assert "is right on cats alone" in decision.sentence
+    assert "classifies only cats correctly" in decision.sentence
 
 
 def test_the_same_model_changes_nothing(store: Store, registry: Registry) -> None:

@@ -30,32 +30,38 @@ def test_every_number_comes_from_the_predictions(fake_run: FakeRun) -> None:
         assert metrics.brier == pytest.approx(((p - (rows["label"] == "dogs")) ** 2).mean())
 
 
-def test_a_clear_winner_is_certain(fake_run: FakeRun) -> None:
+def test_a_clear_winner_is_significantly_better(fake_run: FakeRun) -> None:
     verdict = compared(fake_run()).verdict
-    assert (verdict.winner, verdict.rival, verdict.certain) == ("transfer", "baseline", True)
-    assert verdict.headline == "transfer is the best model, and that is not chance"
+    assert (verdict.winner, verdict.rival, verdict.significant) == ("transfer", "baseline", True)
+    assert verdict.headline == (
+        "transfer is the best model: significantly better than baseline on the test set"
+    )
     assert verdict.pair is not None
     assert verdict.pair.difference == pytest.approx(0.37, abs=0.005)
-    assert "transfer names 186 of 192 test photos rightly: 96.9 %" in verdict.evidence
+    assert (
+        "transfer classifies 186 of 192 test photos correctly: accuracy 96.9 % (95 % CI 93.4 "
+        in verdict.evidence
+    )
     assert "The fastest to train, baseline, took 15.0 s." in verdict.cost
 
 
-def test_a_lead_that_chance_might_give_once_in_a_hundred_times_is_not_called_certain(
+def test_a_winner_among_three_is_compared_with_each_other(fake_run: FakeRun) -> None:
+    verdict = compared(fake_run(accuracies={"one": 0.9, "two": 0.7, "three": 0.65})).verdict
+    assert verdict.significant
+    assert verdict.headline == (
+        "one is the best model: significantly better than each other model on the test set"
+    )
+
+
+def test_models_without_a_significant_difference_are_not_ranked_for_sure(
     fake_run: FakeRun,
 ) -> None:
-    verdict = compared(fake_run(accuracies={"one": 0.9, "two": 0.79})).verdict
-    assert verdict.certain
-    assert verdict.p is not None
-    assert 0.001 < verdict.p < 0.05
-    assert verdict.headline == "one is the best model, and that is hardly chance"
-    assert "the difference is hardly chance (p = 0.0" in verdict.evidence
-
-
-def test_equal_models_are_called_equal(fake_run: FakeRun) -> None:
-    verdict = compared(fake_run(accuracies={"one": 0.93, "two": 0.92})).verdict
-    assert not verdict.certain
-    assert verdict.equals == ("two",)
-    assert verdict.headline == "one comes first, but cannot be told apart from two"
+    verdict = compared(fake_run(accuracies={"one": 0.93, "two": 0.92, "three": 0.91})).verdict
+    assert not verdict.significant
+    assert verdict.undecided == ("two", "three")
+    assert verdict.headline == (
+        "one ranks first, but is not significantly better than two and three on the test set"
+    )
 
 
 def test_the_winner_is_chosen_on_validation_even_when_test_disagrees(fake_run: FakeRun) -> None:
@@ -71,14 +77,18 @@ def test_the_winner_is_chosen_on_validation_even_when_test_disagrees(fake_run: F
     rows.to_csv(file, index=False)
     verdict = compared(run).verdict
     assert verdict.winner == "steady"
-    assert verdict.betters == ("lucky",)
-    assert verdict.headline == "steady was best on validation, but lucky is better on test"
+    assert verdict.better == ("lucky",)
+    assert verdict.headline == (
+        "steady was best on validation, but lucky is significantly better on the test set"
+    )
 
 
-def test_a_model_that_only_guesses_is_not_praised(fake_run: FakeRun) -> None:
+def test_a_model_no_better_than_the_majority_class_is_not_praised(fake_run: FakeRun) -> None:
     verdict = compared(fake_run(accuracies={"coin": 0.52})).verdict
-    assert not verdict.beats_guessing
-    assert verdict.headline == "coin is not shown to be better than guessing"
+    assert not verdict.beats_majority
+    assert verdict.headline == (
+        "coin is not shown to be better than always predicting the most frequent class"
+    )
 
 
 def test_a_failed_model_is_reported_and_the_others_compared(fake_run: FakeRun) -> None:
@@ -88,7 +98,7 @@ def test_a_failed_model_is_reported_and_the_others_compared(fake_run: FakeRun) -
     assert comparison_table(found)[-1] == {
         "model": "broken",
         **dict.fromkeys(list(comparison_table(found)[0])[1:], ""),
-        "validation": "failed",
+        "validation accuracy": "failed",
     }
 
 
@@ -125,7 +135,7 @@ def test_published_results_stand_only_beside_the_official_photos(fake_run: FakeR
 def test_data_quality_is_carried_over(fake_run: FakeRun) -> None:
     quality = compared(fake_run()).quality
     assert quality.counts["test"] == {"cats": 96, "dogs": 96}
-    assert quality.rejected[0].reason == "cannot be decoded"
+    assert quality.excluded[0].reason == "cannot be decoded"
     assert quality.duplicates[0].action == "dropped"
     assert {s.measure for s in quality.spreads} == {"width", "height", "bytes", "brightness"}
     assert all(list(s.quantiles) == sorted(s.quantiles) for s in quality.spreads)

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from catdog.comparison.significance import (
     Table,
+    attainable_difference,
     compare_pairs,
     holm,
     judge,
     mcnemar,
     paired_interval,
-    smallest_difference,
 )
 
 cells = st.integers(0, 60)
@@ -72,8 +72,8 @@ def test_holm_by_hand() -> None:
     ("n", "pairs", "photos", "difference"),
     [(192, 1, 6, 6 / 192), (192, 6, 8, 8 / 192), (5, 1, 6, None)],
 )
-def test_smallest_difference(n: int, pairs: int, photos: int, difference: float | None) -> None:
-    found = smallest_difference(n, pairs)
+def test_attainable_difference(n: int, pairs: int, photos: int, difference: float | None) -> None:
+    found = attainable_difference(n, pairs)
     assert (found.photos, found.difference) == (photos, difference)
     assert mcnemar(table(0, photos, 0, 0)) < 0.05 / pairs
     assert mcnemar(table(0, photos - 1, 0, 0)) >= 0.05 / pairs
@@ -87,12 +87,12 @@ def test_a_pair_is_told_in_one_sentence_with_the_better_model_first() -> None:
     }
     tests = {(t.first, t.second): t for t in compare_pairs(right)}
     assert tests["strong", "weak"].sentence == (
-        "strong is better than weak: +37.0 points, 95 % interval +30.0 to +43.9; "
-        "the difference is not chance (p < 0.001)."
+        "strong is significantly better than weak: +37.0 percentage points, "
+        "95 % CI +30.0 to +43.9 (Holm-adjusted p < 0.001)."
     )
     twins = tests["strong", "twin"]
     assert not twins.significant
-    assert "strong and twin cannot be told apart on 192 photos" in twins.sentence
+    assert "No significant difference between strong and twin on 192 test photos" in twins.sentence
     assert twins.p_value == 1
 
 
@@ -100,8 +100,8 @@ def test_a_lead_that_only_many_pairs_put_in_doubt_is_not_called_equality() -> No
     pairs = [("a", "b"), ("a", "c"), ("b", "c")]
     doubtful = judge(pairs, [table(50, 11, 2, 37), table(60, 5, 4, 31), table(50, 9, 8, 33)])[0]
     assert doubtful.p_value < 0.05 < doubtful.p_adjusted
-    assert doubtful.sentence.startswith("a leads b (+9.0 points")
-    assert "may be chance" in doubtful.sentence
+    assert doubtful.sentence.startswith("No significant difference between a and b on 100")
+    assert doubtful.sentence.endswith("(Holm-adjusted p = 0.067, unadjusted p = 0.022).")
 
 
 @settings(deadline=None, max_examples=60)

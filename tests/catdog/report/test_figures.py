@@ -13,7 +13,7 @@ from PIL import Image
 
 from catdog.comparison.compare import Comparison, compare
 from catdog.report.charts import Chart, charts, galleries
-from catdog.report.figures import learning_curves, loss_curves
+from catdog.report.figures import accuracy_curves, loss_curves
 from catdog.report.pictures import overlay, sheet, thumbnail
 from catdog.report.style import DARK, INK, jpeg, png, settle, svg
 from catdog.report.write import training_history
@@ -57,13 +57,13 @@ def test_every_chart_is_drawn_for_a_page_and_for_a_phone(drawn: Drawn) -> None:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("scores", ["96.9 %", "59.9 %", "test (192 photos)", "validation (120)", "guessing"]),
-        ("learning", ["training photos", "validation photos", "accuracy, %", "epoch"]),
-        ("learning", ["loss (log scale)", "epoch used"]),
-        ("errors", ["true class", "predicted class", "cats", "98 %"]),
-        ("certainty", ["false positive rate", "recall", "area under the curve"]),
-        ("certainty", ["certainty of the model, %", "off by"]),
-        ("repeats", ["test photos named rightly, %"]),
+        ("scores", ["96.9 %", "59.9 %", "test (192 photos)", "validation (120)", "majority class"]),
+        ("training", ["training", "validation", "accuracy, %", "epoch"]),
+        ("training", ["loss (log scale)", "selected epoch"]),
+        ("classes", ["true class", "predicted class", "cats", "98 %"]),
+        ("calibration", ["false positive rate", "recall", "ROC AUC"]),
+        ("calibration", ["confidence, %", "ECE"]),
+        ("repeats", ["test accuracy, %"]),
         ("data", ["train: 40 photos", "test: 192 photos", "96"]),
         ("measures", ["width", "px", "file size", "kB", "brightness"]),
     ],
@@ -75,7 +75,7 @@ def test_a_section_has_a_chart_that_says_this(drawn: Drawn, section: str, said: 
 
 def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
     history = training_history(drawn.run.results)
-    made = learning_curves(history[history["epoch"] == 1], drawn.comparison.models)
+    made = accuracy_curves(history[history["epoch"] == 1], drawn.comparison.models)
     settle(made)
     assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["1"]
 
@@ -143,13 +143,13 @@ def test_png_is_as_wide_as_a_page(drawn: Drawn) -> None:
 
 def test_galleries_hold_the_photos_that_the_comparison_names(drawn: Drawn) -> None:
     found = {g.name: g for g in galleries(drawn.comparison, drawn.run.study())}
-    assert set(found) >= {"worst-errors", "least-certain", "attention", "examples", "augmentation"}
-    worst = found["worst-errors"].pictures
-    assert [p.alt.split(":")[0] for p in worst] == [p.path for p in drawn.comparison.worst]
+    assert set(found) >= {"highest-loss", "least-confident", "grad-cam", "examples", "augmentation"}
+    worst = found["highest-loss"].pictures
+    assert [p.alt.split(":")[0] for p in worst] == [p.path for p in drawn.comparison.highest_loss]
     assert all(" %" in picture.caption for picture in worst)
     assert len(found["examples"].pictures) == 12
     assert len(found["augmentation"].pictures) == 12
-    photo, lit = found["attention"].pictures[:2]
+    photo, lit = found["grad-cam"].pictures[:2]
     assert photo.alt.split(":")[0] == lit.alt.split(":")[0]
     assert photo.image.shape == lit.image.shape
     with Image.open(io.BytesIO(jpeg(sheet(worst)))) as image:

@@ -134,7 +134,7 @@ def test_all_files_are_there(whole: tuple[Any, Report]) -> None:
         "report.md",
         "model-card-baseline.md",
         "model-card-transfer.md",
-        "figures/worst-errors.jpg",
+        "figures/highest-loss.jpg",
     }
 
 
@@ -189,10 +189,10 @@ def test_the_first_screen_answers(whole: tuple[Any, Report]) -> None:
     text = page_of(made).text.replace("\N{NO-BREAK SPACE}", " ")
     start = text[: text.index("Scores")]
     for answer in (
-        "transfer is the best model, and that is not chance",
+        "transfer is the best model: significantly better than baseline on the test set",
         "96.9 %",
-        "Lead over baseline",
-        "Is that certain? Yes p < 0.001",
+        "Difference from baseline",
+        "Significantly better? Yes Holm-adjusted p < 0.001",
         "42.0 s",
     ):
         assert answer in start
@@ -242,7 +242,7 @@ def test_model_card_states_n_interval_and_limits(whole: tuple[Any, Report]) -> N
     assert "| test | 192 | 96.9 % | 93.4 to 98.6 % |" in card
     assert "ImageNet weights" in card
     assert "## Limits" in card
-    assert "transfer is better than baseline" in card
+    assert "transfer is significantly better than baseline" in card
 
 
 def test_what_became_of_the_photos_is_in_each_form_of_the_report(
@@ -287,23 +287,23 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
 @pytest.mark.parametrize(
     ("options", "wanted", "missing"),
     [
-        ({"accuracies": {"solo": 0.9}}, ["solo gets 90.1 % of the test photos"], "Lead over"),
+        ({"accuracies": {"solo": 0.9}}, ["solo classifies 90.1 % of the test"], "Difference from"),
         (
             {"accuracies": {"solo": 0.9}, "failed": {"a": "<oom>", "b": "x"}},
             ["failed and are not compared", "a (seed", "<oom>"],
-            "Lead over",
+            "Difference from",
         ),
         ({"classes": ("cats", "dogs", "犬 & <b>")}, ["犬 & <b>", "averaged"], "Published"),
         ({"failed": {"augmented": "killed"}}, ["augmented (seed", "killed"], "seeds"),
         ({"repeats": 5}, ["The ranking is stable", "over 5 seeds"], "Failed models"),
         ({"accuracies": {"perfect": 1.0, "b": 1.0}}, ["It made none on 192 test photos"], "Yes"),
-        ({"accuracies": {"a": 0.5, "b": 0.52}}, ["not shown to be better than guessing"], "Yes"),
-        ({"accuracies": {"solo": 0.5}}, ["solo is not shown to be better"], "comes first"),
-        ({"accuracies": {"a": 1.0, "b": 1.0}}, ["both have as many right on test"], "has more"),
+        ({"accuracies": {"a": 0.5, "b": 0.52}}, ["ranks first, but is not shown"], "Yes"),
+        ({"accuracies": {"solo": 0.5}}, ["solo is not shown to be better"], "ranks first"),
+        ({"accuracies": {"a": 1.0, "b": 1.0}}, ["significant difference between a and b"], "Yes"),
         ({"counts": OFFICIAL}, ["What others reported on the same photos"], "Failed models"),
         (
             {"counts": {"train": 2, "validation": 2, "test": 2}},
-            ["4 photos are too few to show any difference."],
+            ["4 test photos are too few for any significant difference."],
             "Published",
         ),
     ],
@@ -333,7 +333,7 @@ def test_markdown_drops_pictures_rather_than_grow_too_large(
     assert 1 <= text.count("data:image") < 5
 
 
-def test_a_card_of_a_guesser_says_so(fake_run: FakeRun) -> None:
+def test_a_card_of_a_model_no_better_than_the_majority_class_says_so(fake_run: FakeRun) -> None:
     run = fake_run(accuracies={"coin": 0.5})
     found = compare(run.study())
     assert "not shown to be better" in render_model_card(found, found.models[0])

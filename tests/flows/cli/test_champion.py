@@ -129,7 +129,7 @@ def test_promote_takes_the_best_on_validation_or_the_named_one(
     catdog("champion", "promote", "monday", "--model", "baseline")
     code, text = catdog("champion", "show")
     assert code == 0
-    assert "Champion: baseline of run monday, 60.0 % of 100 test photos right" in text
+    assert "Champion: baseline of run monday, accuracy 60.0 % on 100 test photos" in text
 
 
 def test_history_and_json_tell_every_decision(
