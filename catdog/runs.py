@@ -86,6 +86,15 @@ class Run(Record):
         found = [s for s in self.scores if not s.error and model in (None, s.name)]
         return sorted(found, key=lambda score: -(score.validation_accuracy or 0))
 
+    def winner(self) -> Score | None:
+        """The first seed of the model that its report names as the winner; None without a report.
+
+        This is the one that challenges the champion after the run.
+        """
+        verdict = _reported(self.folder, "verdict") or {}
+        finished = (score for score in self.scores if not score.error)
+        return next((score for score in finished if score.name == verdict.get("winner")), None)
+
     def find(self, cls: type[A], store: Store, of: Score | None = None) -> A | None:
         """An artifact of the run, or of one of its models; None when it is no longer stored."""
         return store.find(cls, self.artifacts[label(cls, of)])
@@ -190,13 +199,14 @@ def study_of(run: Run, store: Store) -> Study:
             f"Run {run.id} was made by another version of catdog ({error.problem.rstrip('.')}).",
             f"Its first report is still in {run.folder}.",
         ) from error
+    changes = _reported(run.folder, "changes")
     return Study(
         run.stored(Photos, store),
         run.stored(Manifest, store),
         run.stored(Arrays, store),
         [_result(score, run, store) for score in run.scores],
         settings=settings.described(),
-        changes=_reported_changes(run.folder),
+        changes=Changes.model_validate(changes) if changes else None,
     )
 
 
@@ -211,13 +221,13 @@ def _result(score: Score, run: Run, store: Store) -> ModelResult:
     )
 
 
-def _reported_changes(folder: Path) -> Changes | None:
+def _reported(folder: Path, name: str) -> Any:
+    """One part of a run's comparison; None when it has none, or there was nothing to compare."""
     try:
         text = (folder / "comparison.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    found = json.loads(text).get("changes")
-    return Changes.model_validate(found) if found else None
+    return json.loads(text).get(name)
 
 
 def changes_since_last_run(manifest: Manifest, source: str, store: Store) -> Changes | None:

@@ -25,9 +25,10 @@ def choose_model(store: Store, name: str | None) -> TrainedModel:
 
 
 def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entrant:
-    """The model of this name of a run, with what is needed to judge it; without, its best.
+    """The model of this name of a run, with what is needed to judge it; without, its winner.
 
-    Raises StoreError when there is no such run or model, or its artifacts are gone.
+    The winner is the one that challenged the champion after the run. Raises StoreError when there
+    is no such run, model or winner, or its artifacts are gone.
     """
     run = load_run(run_name, store)
     finished = run.finished(model_name)
@@ -36,7 +37,12 @@ def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entra
         raise StoreError(
             f"Run {run.id} has no finished model '{model_name or ''}'.", f"It has: {names}."
         )
-    best = finished[0]
+    best = finished[0] if model_name else run.winner()
+    if best is None:
+        names = ", ".join(dict.fromkeys(score.name for score in finished))
+        raise StoreError(
+            f"Run {run.id} has no report that names a winner.", f"Add --model: {names}."
+        )
     model = run.find(TrainedModel, store, best)
     predictions = run.find(Predictions, store, best)
     manifest = run.find(Manifest, store)

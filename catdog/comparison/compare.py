@@ -12,7 +12,7 @@ from catdog.comparison.mistakes import (
     highest_loss_errors,
     least_confident,
 )
-from catdog.comparison.published import Published, published_results
+from catdog.comparison.published import Published, missing_official, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, score
 from catdog.comparison.significance import (
@@ -25,6 +25,7 @@ from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
+from catdog.settings import SEED_REMARK, Seeded
 from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
 from catdog.store.store import Record
 from catdog.wording import listing
@@ -87,6 +88,9 @@ class Comparison(Record):
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
     published: tuple[Published, ...]
+    """Empty unless the photos are the official ones."""
+    missing: tuple[str, ...]
+    """The official photos that the source lacks; empty where it is another one."""
     digests: dict[str, str]
     settings: dict[str, Any]
     """How the run was asked for; `command` is the line that repeats it."""
@@ -99,6 +103,12 @@ class Comparison(Record):
     def failures(self) -> str:
         """The models that failed, with their seeds, in words."""
         return listing(f"{model.name} (seed {model.seed})" for model in self.failed)
+
+    def seed_remark(self, *names: str) -> str:
+        """What is to be known of the seed of these models; empty when nothing is."""
+        first = Seeded.model_fields["seed"].default
+        selected = ("baseline" in names) and self.model("baseline").seed == first
+        return SEED_REMARK if selected else ""
 
     @property
     def winner(self) -> ScoredModel:
@@ -126,6 +136,8 @@ def compare(study: Study) -> Comparison:
     largest = max(scores.n for scores in models[0].test.classes)
     majority = largest / models[0].test.n
     verdict = decide(models, pairs, majority=majority)
+    rows = study.photos.rows()
+    published = published_results(rows)
     accurate = accurate_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=study.photos.origin,
@@ -150,7 +162,8 @@ def compare(study: Study) -> Comparison:
         confident_errors=confident_errors([tables[name] for name in accurate]),
         quality=data_quality(study.manifest),
         changes=study.changes,
-        published=published_results(study.manifest),
+        published=published,
+        missing=missing_official(rows) if published else (),
         digests=_digests(study),
         settings=dict(study.settings),
     )

@@ -60,7 +60,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "scores",
             "Dots are accuracies, lines their 95 % CI (Wilson). The epoch was selected on "
             "validation; the test set was used once, at the end."
-            + (" Published results are mostly validation accuracies." if c.published else ""),
+            + (" Published accuracies are those of the last epoch." if c.published else ""),
             f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",
             partial(figures.accuracies, c),
         ),

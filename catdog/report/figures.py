@@ -178,9 +178,18 @@ def _published(axes: "Axes", comparison: Comparison) -> None:
         for result in comparison.published:
             if result.model in rows and result.split == split:
                 y = rows[result.model] + 0.34
-                x = 50 * (result.low + result.high)
-                axes.plot([100 * result.low, 100 * result.high], [y, y], color=VERMILLION, lw=2)
-                axes.plot(x, y, marker, color=VERMILLION, mfc=face, ms=5, ls="", label=label)
+                ends = [100 * result.interval.low, 100 * result.interval.high]
+                axes.plot(ends, [y, y], color=VERMILLION, lw=1)
+                axes.plot(
+                    100 * result.accuracy,
+                    y,
+                    marker,
+                    color=VERMILLION,
+                    mfc=face,
+                    ms=5,
+                    ls="",
+                    label=label,
+                )
                 label = None
 
 

@@ -63,7 +63,7 @@ def promote(run: str, /, *, model: str | None = None, home: Home = None) -> None
     run
         The name of a run, or "latest".
     model
-        One of its models. [default: its best on validation]
+        One of its models. [default: the winner of its report, which is chosen on validation]
     """
     from catdog.champion.candidates import choose_entrant
     from catdog.champion.registry import Registry

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from catdog.comparison import published
 from catdog.comparison.compare import Comparison, compare
 from catdog.errors import PhotosError, TrainingError
 from catdog.report.render import comparison_table
@@ -127,9 +128,41 @@ def test_repeats_count_the_first_seed_in_tests_and_all_in_the_spread(fake_run: F
 
 def test_published_results_stand_only_beside_the_official_photos(fake_run: FakeRun) -> None:
     official = {"train": 1000, "validation": 404, "test": 96}
-    assert compared(fake_run()).published == ()
-    assert len(compared(fake_run(counts=official)).published) == 10
-    assert compared(fake_run(counts=official, classes=("hens", "owls"))).published == ()
+    assert compared(fake_run(counts=official)).published == ()
+
+
+def test_a_source_is_official_by_the_bytes_of_its_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [*published._official_names()]
+    rows = [{"path": f"photos/{name}", "sha256": f"{n:064}"} for n, name in enumerate(names)]
+    known = {r["sha256"] for r in rows if not r["path"].endswith(published.UNVERIFIED)}
+    monkeypatch.setattr(published, "OFFICIAL", published._digest(known))
+    one_less = [r for r in rows if not r["path"].endswith(published.UNVERIFIED)]
+    for source, missing in ((rows, ()), (one_less, (published.UNVERIFIED,))):
+        assert published.published_results(source) == published.RESULTS
+        assert published.missing_official(source) == missing
+    assert not published.published_results([rows[0] | {"sha256": "f" * 64}, *rows[1:]])
+    assert not published.published_results(rows[1:])
+
+
+def test_the_published_accuracies_are_those_that_were_printed() -> None:
+    draft, final = (
+        [f"{100 * r.accuracy:.1f}" for r in published.RESULTS if (r.n, "7032f02" in r.source) == of]
+        for of in ((808, False), (808, True))
+    )
+    assert final == ["60.6", "68.2", "77.2", "98.4"]
+    assert draft == ["57.9", "57.5", "73.3", "97.9"]  # see RESULTS for 57.6
+    (tested,) = [r for r in published.RESULTS if (r.n, r.correct) == (192, 190)]
+    assert round(tested.interval.low, 3) == 0.963
+    assert round(tested.interval.high, 3) == 0.997
+
+
+def test_the_selected_seed_is_told_where_its_model_is(fake_run: FakeRun) -> None:
+    found = compared(fake_run())
+    assert found.seed_remark("baseline") == ""  # the fake seeds are others
+    lucky = found.models[0].model_copy(update={"seed": 42})
+    found = found.model_copy(update={"models": (lucky, *found.models[1:])})
+    assert "seven of nine seeds" in found.seed_remark("baseline", "transfer")
+    assert found.seed_remark("transfer") == ""
 
 
 def test_data_quality_is_carried_over(fake_run: FakeRun) -> None:

@@ -42,8 +42,8 @@ def catdog(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tupl
     return call
 
 
-def add_run(home: Path, name: str, right: dict[str, int]) -> None:
-    """A run whose models name the first so many photos of each class rightly."""
+def add_run(home: Path, name: str, right: dict[str, int], winner: str | None = None) -> None:
+    """A run whose models classify the first so many photos of each class correctly."""
     store = Store(home)
     manifest = store.obtain(Recipe(Manifest, "manifest", _manifest))
     artifacts = {"manifest": manifest.key}
@@ -70,6 +70,9 @@ def add_run(home: Path, name: str, right: dict[str, int]) -> None:
         folder=runs_folder(store) / name,
     )
     save_run(run, None, store)
+    best = max(scores, key=lambda score: score.validation_accuracy or 0).name
+    report = {"verdict": {"winner": winner or best}}
+    (run.folder / "comparison.json").write_text(json.dumps(report), encoding="utf-8")
 
 
 def _manifest(folder: Path) -> dict[str, object]:
@@ -130,6 +133,19 @@ def test_promote_takes_the_best_on_validation_or_the_named_one(
     code, text = catdog("champion", "show")
     assert code == 0
     assert "Champion: baseline of run monday, accuracy 60.0 % on 100 test photos" in text
+
+
+def test_promote_takes_the_model_that_challenged_after_the_run(
+    home: Path, catdog: Callable[..., tuple[int, str]]
+) -> None:
+    add_run(home, "monday", {"baseline": 45, "transfer": 45}, winner="transfer")
+    text = catdog("champion", "promote", "latest")[1]
+    assert "transfer of run monday was made champion by hand" in text
+    (runs_folder(Store(home)) / "monday" / "comparison.json").unlink()
+    code, text = catdog("champion", "promote", "monday")
+    assert code == 1
+    assert "has no report that names a winner" in text
+    assert "Add --model: baseline, transfer" in text
 
 
 def test_history_and_json_tell_every_decision(
