@@ -22,6 +22,8 @@ Probabilities = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 BINS = 10
 """Bins of the reliability diagram: on 192 photos, 15 bins as in Guo et al. leave most empty."""
+SAMPLES = 1_000
+"""Drawn for the interval of the ECE and for its value under perfect calibration."""
 GRID = 101
 """Points at which the curves of several classes are averaged."""
 
@@ -75,6 +77,12 @@ class Metrics(Record):
     """
     calibration_error: float
     """Expected calibration error (ECE): mean |accuracy - confidence| over the bins, by photos."""
+    calibration_interval: Interval
+    """Percentiles of the bootstrap, which like the ECE itself lie rather too high."""
+    calibrated_error: float
+    """The mean ECE of a perfectly calibrated model with the same confidences and n."""
+    overconfidence: float
+    """Mean confidence less accuracy: over-confident above 0, under-confident below."""
     reliability: tuple[ReliabilityBin, ...]
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
@@ -94,7 +102,6 @@ def measure(truth: Labels, probabilities: Probabilities, classes: tuple[str, ...
     every = range(len(classes))
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == truth).sum())
-    reliability = reliability_bins(truth, probabilities)
     return Metrics(
         n=len(truth),
         correct=correct,
@@ -102,9 +109,8 @@ def measure(truth: Labels, probabilities: Probabilities, classes: tuple[str, ...
         accuracy_interval=wilson_interval(correct, len(truth)),
         log_loss=float(sk.log_loss(truth, probabilities, labels=every)),
         brier=sk.brier_score_loss(truth, probabilities, labels=every, scale_by_half=True),
-        calibration_error=sum(b.n * abs(b.accuracy - b.confidence) for b in reliability)
-        / len(truth),
-        reliability=reliability,
+        **_calibration(truth, probabilities),
+        reliability=reliability_bins(truth, probabilities),
         classes=_class_scores(truth, predicted, classes),
         confusion=tuple(map(tuple, sk.confusion_matrix(truth, predicted, labels=every).tolist())),
         **_ranking(truth, probabilities),
@@ -120,17 +126,17 @@ def wilson_interval(correct: int, n: int) -> Interval:
 
 
 def reliability_bins(truth: Labels, probabilities: Probabilities) -> tuple[ReliabilityBin, ...]:
-    """Accuracy by confidence, in equal bins from 0 to 1; empty bins are left out.
+    """Accuracy by confidence, in equal bins from 1 / classes to 1; empty bins are left out.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == truth
-    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    place, edges = _bins(confidence, probabilities.shape[1])
     return tuple(
         ReliabilityBin(
-            low=index / BINS,
-            high=(index + 1) / BINS,
+            low=edges[index],
+            high=edges[index + 1],
             n=int((place == index).sum()),
             confidence=float(confidence[place == index].mean()),
             accuracy=float(correct[place == index].mean()),
@@ -138,6 +144,41 @@ def reliability_bins(truth: Labels, probabilities: Probabilities) -> tuple[Relia
         for index in range(BINS)
         if (place == index).any()
     )
+
+
+def _bins(confidence: Probabilities, classes: int) -> tuple[npt.NDArray[np.intp], list[float]]:
+    """The bin of each confidence and the edges of all: no confidence is below 1 / classes."""
+    edges = np.linspace(1 / classes, 1, BINS + 1)
+    return np.clip(np.digitize(confidence, edges) - 1, 0, BINS - 1), edges.tolist()
+
+
+def _calibration(truth: Labels, probabilities: Probabilities) -> dict[str, Any]:
+    """The ECE, what it would be by chance alone, and its direction.
+
+    Samples are drawn with a fixed seed from the photos in order of confidence, so that their order
+    in a table does not matter.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == truth
+    order = np.lexsort((correct, confidence))
+    confidence, correct = confidence[order], correct[order]
+    place, _ = _bins(confidence, probabilities.shape[1])
+    n, rng = len(truth), np.random.default_rng(0)
+
+    def error(place: npt.NDArray[np.intp], excess: Probabilities) -> float:
+        return float(np.abs(np.bincount(place, weights=excess, minlength=BINS)).sum() / n)
+
+    excess = confidence - correct
+    resampled = [error(place[rows], excess[rows]) for rows in rng.integers(n, size=(SAMPLES, n))]
+    calibrated = [error(place, confidence - (rng.random(n) < confidence)) for _ in range(SAMPLES)]
+    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    low, high = np.quantile(resampled, tails).tolist()
+    return {
+        "calibration_error": error(place, excess),
+        "calibration_interval": Interval(low=low, high=high),
+        "calibrated_error": float(np.mean(calibrated)),
+        "overconfidence": float(excess.mean()),
+    }
 
 
 def auc_standard_error(auc: float, positives: int, negatives: int) -> float:

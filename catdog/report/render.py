@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catdog import wording
 from catdog.comparison.compare import Comparison
+from catdog.comparison.metrics import BINS
 from catdog.comparison.scores import ScoredModel
 from catdog.report.pictures import Picture, thumbnail
 from catdog.report.style import data_uri
@@ -71,6 +72,7 @@ def render_html(
     page = _template("report.html.jinja").render(
         c=comparison,
         costs=COSTS,
+        bins=BINS,
         charts=charts,
         galleries=galleries,
         summaries=summaries,
@@ -141,6 +143,7 @@ def _template(name: str) -> "Template":
         p_text=wording.p_text,
         listing=wording.listing,
         plural=wording.plural,
+        direction=lambda excess: "over-confident" if excess > 0 else "under-confident",
         counted=wording.counted,
         ci=lambda limits: wording.ci(limits.low, limits.high),
         span=lambda limits: wording.span(limits.low, limits.high),

@@ -109,3 +109,19 @@ def test_the_order_of_photos_does_not_matter(case: tuple[np.ndarray, np.ndarray]
     assert one.log_loss == pytest.approx(two.log_loss)
     assert one.auc == pytest.approx(two.auc)
     assert one.calibration_error == pytest.approx(two.calibration_error)
+
+
+def test_a_calibrated_model_scores_as_simulated_and_an_overconfident_one_higher() -> None:
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0.02, 0.98, 2_000)
+    truth = (rng.random(2_000) < p).astype(np.int64)
+    calibrated = measure(truth, np.column_stack([1 - p, p]), ("cats", "dogs"))
+    assert len(calibrated.reliability) == 10
+    assert calibrated.reliability[0].low == 0.5
+    assert abs(calibrated.calibration_error - calibrated.calibrated_error) < 0.015
+    assert 0.005 < calibrated.calibrated_error < 0.03
+    sharp = p**3 / (p**3 + (1 - p) ** 3)
+    found = measure(truth, np.column_stack([1 - sharp, sharp]), ("cats", "dogs"))
+    interval = found.calibration_interval
+    assert found.calibrated_error < interval.low < found.calibration_error < interval.high
+    assert found.overconfidence > 0.05
