@@ -93,7 +93,7 @@ def _headline(
     if undecided:
         others = listing(undecided)
         return f"{name} ranks first, but is not significantly better than {others} on the test set"
-    others = "each other model" if len(involved) > 1 else _other(involved[0], name)
+    others = "every other model" if len(involved) > 1 else _other(involved[0], name)
     return f"{name} is the best model: significantly better than {others} on the test set"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from catdog.report.style import WIDE, look, panels
+from catdog.report.style import INK, WIDE, look, panels
 from catdog.store.artifacts import SPLITS, Arrays
 
 if TYPE_CHECKING:
@@ -71,12 +71,11 @@ def thumbnail(image: Image) -> bytes:
 def sheet(pictures: Sequence[Picture], *, columns: int = 6) -> "Figure":
     """Photos in rows, each with its caption below."""
     lines = max(picture.caption.count("\n") + 1 for picture in pictures)
-    height = WIDE / columns + 0.17 * lines
+    height = WIDE / columns + 0.06 + 0.17 * lines
     figure, grid = panels(len(pictures), columns=columns, height=height)
     for axes, picture in zip(grid, pictures, strict=True):
         axes.imshow(picture.image, interpolation="bilinear")
-        axes.set_axis_off()
-        axes.set_title(
-            picture.caption, y=-0.02, va="top", fontsize=8, fontweight="normal", loc="center"
-        )
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel(picture.caption, fontsize=8, color=INK)
     return figure

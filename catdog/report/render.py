@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 NBSP = "\N{NO-BREAK SPACE}"
 COUNT = "{:,}".format
 INFERENCE = "inference time per 1,000 images"
+TIMING = (
+    "Training time covers all epochs with their validation; inference time is the median of three "
+    "passes over the test photos. Neither covers decoding. Other models that are trained at the "
+    "same time share the cores."
+)
 
 
 class Embedded(NamedTuple):
@@ -73,6 +78,7 @@ def render_html(
         c=comparison,
         costs=COSTS,
         bins=BINS,
+        timing=TIMING,
         charts=charts,
         galleries=galleries,
         summaries=summaries,
@@ -82,7 +88,9 @@ def render_html(
 
 def render_markdown(comparison: Comparison, *, pictures: Sequence[Embedded]) -> str:
     """The same in Markdown."""
-    return _template("report.md.jinja").render(c=comparison, costs=BRIEF_COSTS, pictures=pictures)
+    return _template("report.md.jinja").render(
+        c=comparison, costs=BRIEF_COSTS, timing=TIMING, pictures=pictures
+    )
 
 
 def render_model_card(comparison: Comparison, model: ScoredModel) -> str:

@@ -210,7 +210,7 @@ class Predictions(Artifact):
     classes: tuple[str, ...]
     model_key: str
     seconds_per_1000: float
-    """Inference time: wall seconds for 1,000 photos from arrays, on the machine that trained."""
+    """Inference time from decoded arrays, median of several passes, on the machine that trained."""
 
     def table(self) -> "pd.DataFrame":
         """`predictions.csv`, one row a photo.

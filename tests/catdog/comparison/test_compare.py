@@ -50,7 +50,7 @@ def test_a_winner_among_three_is_compared_with_each_other(fake_run: FakeRun) -> 
     verdict = compared(fake_run(accuracies={"one": 0.9, "two": 0.7, "three": 0.65})).verdict
     assert verdict.significant
     assert verdict.headline == (
-        "one is the best model: significantly better than each other model on the test set"
+        "one is the best model: significantly better than every other model on the test set"
     )
 
 

@@ -152,7 +152,13 @@ def test_galleries_hold_the_photos_that_the_comparison_names(drawn: Drawn) -> No
     photo, lit = found["grad-cam"].pictures[:2]
     assert photo.alt.split(":")[0] == lit.alt.split(":")[0]
     assert photo.image.shape == lit.image.shape
-    with Image.open(io.BytesIO(jpeg(sheet(worst)))) as image:
+    made = sheet(worst)
+    settle(made)
+    for axes in made.axes:
+        caption = axes.xaxis.label.get_window_extent()
+        assert caption.y1 <= axes.get_images()[0].get_window_extent().y0
+        assert caption.y0 > -0.5
+    with Image.open(io.BytesIO(jpeg(made))) as image:
         assert image.format == "JPEG"
 
 
