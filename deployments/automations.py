@@ -74,14 +74,14 @@ def automations(
 ) -> list[Automation]:
     """The automations; tell: how each makes itself known."""
     return [
-        _failed(list(tell)),
-        _champion_changed(list(tell)),
-        _silent(silence, list(tell)),
-        _zombie(zombie, list(tell)),
+        _failed(tell),
+        _champion_changed(tell),
+        _silent(silence, tell),
+        _zombie(zombie, tell),
     ]
 
 
-def _failed(tell: list[ActionTypes]) -> Automation:
+def _failed(tell: Sequence[ActionTypes]) -> Automation:
     return Automation(
         name="catdog: a run failed",
         description="A run of the flow catdog failed or crashed.",
@@ -94,11 +94,11 @@ def _failed(tell: list[ActionTypes]) -> Automation:
             threshold=1,
             within=timedelta(0),
         ),
-        actions=tell,
+        actions=[*tell],
     )
 
 
-def _champion_changed(tell: list[ActionTypes]) -> Automation:
+def _champion_changed(tell: Sequence[ActionTypes]) -> Automation:
     return Automation(
         name="catdog: champion changed",
         description="Another model is champion: promoted, or rolled back to.",
@@ -109,11 +109,11 @@ def _champion_changed(tell: list[ActionTypes]) -> Automation:
             threshold=1,
             within=timedelta(0),
         ),
-        actions=tell,
+        actions=[*tell],
     )
 
 
-def _silent(within: timedelta, tell: list[ActionTypes]) -> Automation:
+def _silent(within: timedelta, tell: Sequence[ActionTypes]) -> Automation:
     days = within / timedelta(days=1)
     return Automation(
         name="catdog: no successful run",
@@ -126,11 +126,11 @@ def _silent(within: timedelta, tell: list[ActionTypes]) -> Automation:
             threshold=1,
             within=within,
         ),
-        actions=tell,
+        actions=[*tell],
     )
 
 
-def _zombie(within: timedelta, tell: list[ActionTypes]) -> Automation:
+def _zombie(within: timedelta, tell: Sequence[ActionTypes]) -> Automation:
     crash = ChangeFlowRunState(
         name=None,
         state=StateType.CRASHED,
