@@ -37,7 +37,10 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("names a user whom this machine does not know") from error
 
 
 ModelName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(MODELS)})]

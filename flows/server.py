@@ -1,17 +1,22 @@
 """The Prefect server that a run reports to: the configured one, else a private one."""
 
 import argparse
+import io
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
+from typing import Any
 
-from catdog.errors import CatdogError
+from pydantic import ValidationError
+
+from catdog.errors import CatdogError, SettingsError
 from catdog.store.files import no_space, writing
 from catdog.store.store import Store
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, log_in, names, require_login
@@ -124,6 +129,11 @@ def log_file(home: Path) -> Path:
 def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[bytes]:
     """Start a private server in a session of its own, so that Ctrl-C does not reach it first."""
     folder = home / "prefect"
+    if "?" in str(folder):  # SQLAlchemy takes the rest of the address for options
+        raise ServerError(
+            f"Prefect's database cannot be in a folder with a '?' in its name: {folder}.",
+            "Set CATDOG_HOME, or --home, to another folder.",
+        )
     with writing(home):
         folder.mkdir(parents=True, exist_ok=True)
         log = log_file(home).open("ab")
@@ -172,17 +182,41 @@ def wait_until_ready(
 
 def configured_url() -> str | None:
     """The API URL that Prefect's own settings name: environment, profile or file."""
-    from prefect.settings import get_current_settings
-
-    url = get_current_settings().api.url
+    url = _prefect_settings().api.url
     return str(url) if url else None
+
+
+def _prefect_settings() -> Any:
+    """Prefect's own settings. Raises SettingsError when they are wrong.
+
+    The first import of Prefect reads them: it would print what is wrong before it raises it.
+    """
+    printed = io.StringIO()
+    try:
+        with redirect_stderr(printed), warnings.catch_warnings():
+            warnings.simplefilter("default")  # PYTHONWARNINGS=error is for the user's own code
+            from prefect.settings import get_current_settings
+
+            settings = get_current_settings()
+    except ValueError as error:
+        raise SettingsError(
+            f"Prefect's settings cannot be read ({_first_problem(error)}).",
+            "Mend the variable PREFECT_..., or the profiles.toml or prefect.toml that says so.",
+        ) from error
+    sys.stderr.write(printed.getvalue())
+    return settings
+
+
+def _first_problem(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return f"not valid TOML: {error}"
+    first = error.errors()[0]
+    return f"{error.title}, {'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _allowed() -> list[str]:
     """The origins that Prefect's settings allow by name; its default is any."""
-    from prefect.settings import get_current_settings
-
-    given = get_current_settings().server.api.cors_allowed_origins.split(",")
+    given = _prefect_settings().server.api.cors_allowed_origins.split(",")
     return [origin for origin in given if origin not in ("", "*")]
 
 
@@ -258,12 +292,15 @@ def _require_admission(url: str) -> None:
     try:
         with get_client(sync_client=True) as client:
             client.api_version()
-    except httpx.HTTPStatusError as error:
-        if error.response.status_code != httpx.codes.UNAUTHORIZED:
-            raise
+    except (httpx.HTTPError, ValueError) as error:
+        answer = getattr(error, "response", None)
+        if answer is not None and answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise ServerError(
+                f"The Prefect server at {url} refuses this user.",
+                f"Set {CLIENT_AUTH} to its USER:PASSWORD.",
+            ) from error
         raise ServerError(
-            f"The Prefect server at {url} refuses this user.",
-            f"Set {CLIENT_AUTH} to its USER:PASSWORD.",
+            f"What answers at {url} is no Prefect server.", f"Set {CLIENT_URL} to one, or unset it."
         ) from error
 
 
@@ -273,7 +310,7 @@ def healthy(url: str) -> bool:
 
     try:
         return httpx.get(f"{url}/health", timeout=5).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
 
 

@@ -25,6 +25,8 @@ LONGEST_DAYS = 36_500
 """A hundred years: beyond, a date overflows."""
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
+UNEXPECTED = 70
+"""The exit code for an error within the program: EX_SOFTWARE of sysexits.h."""
 
 
 app = App(
@@ -190,7 +192,7 @@ def cache_verify(*, home: Home = None) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; a problem of the user's is one line on standard error."""
+    """Run the command line; any problem is one line on standard error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     if debug:
@@ -207,6 +209,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         err.print("Interrupted.")
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        out.on_broken_pipe()  # whoever read has seen enough
+    except Exception as error:  # noqa: BLE001  the last resort
+        if debug:
+            raise
+        from flows.cli.last_resort import unexpected
+
+        err.print(one_line(unexpected(error)), highlight=False)
+        sys.exit(UNEXPECTED)
 
 
 if __name__ == "__main__":

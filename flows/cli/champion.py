@@ -32,7 +32,7 @@ def show(*, json: Switch = False, home: Home = None) -> None:
         return
     newest = decisions[-1]
     if json:
-        print(json_text.dumps(newest.model_dump(mode="json"), indent=2))  # noqa: T201
+        print(json_text.dumps(newest.model_dump(mode="json"), indent=2), flush=True)  # noqa: T201
         return
     from catdog.champion.rules import score_text, title
 

@@ -38,7 +38,7 @@ def predict_photos(
     if csv:
         _write_csv(predictions, trained.classes, csv)
     if as_json:
-        print(json.dumps([p.model_dump(mode="json") for p in predictions], indent=2))  # noqa: T201
+        print(json.dumps([p.model_dump(mode="json") for p in predictions], indent=2), flush=True)  # noqa: T201
     elif not csv:
         _print_table(predictions, trained)
     unreadable = [prediction for prediction in predictions if prediction.error]
