@@ -51,7 +51,13 @@ class ServerError(CatdogError):
 
 
 def set_prefect_up() -> None:
-    """Give Prefect our settings where the user has none; to be called before it is imported."""
+    """Give Prefect our settings where the user has none; to be called before it is imported.
+
+    Raises SettingsError when no HTTP client works in this environment.
+    """
+    from catdog.sources.fetch import require_proxies
+
+    require_proxies()
     for name, value in PREFECT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 

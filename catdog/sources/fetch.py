@@ -2,7 +2,9 @@
 
 import logging
 import re
+import shutil
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +26,7 @@ from tenacity import (
 )
 
 from catdog.addresses import without_secrets
-from catdog.errors import SourceError
+from catdog.errors import SettingsError, SourceError
 from catdog.store.digest import file_digest
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,10 @@ LOOK_ATTEMPTS = 3
 LONGEST_WAIT = 60.0
 """Seconds. A server that asks for more is given up on."""
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+SLOWEST = 1_000
+"""Bytes a second: a tenth of what GPRS gave; the official archive would take 19 hours."""
+WINDOW_SECONDS = 60
+"""So long a server may be slower: a proxy that scans for viruses keeps a file that long."""
 WITHOUT_NETWORK = "With no network, give --source a local file or folder, or 'sample'."
 
 OnBytes = Callable[[int, int | None], None]
@@ -81,10 +87,9 @@ class Version(NamedTuple):
 
     @property
     def validator(self) -> str | None:
-        """For `If-Range`, which allows no weak ETag."""
-        if self.etag and not self.etag.startswith("W/"):
-            return self.etag
-        return self.modified
+        """For `If-Range`, which allows no weak ETag; a header can be sent in ASCII only."""
+        strong = None if self.etag and self.etag.startswith("W/") else self.etag
+        return next((text for text in (strong, self.modified) if text and text.isascii()), None)
 
 
 def look(url: str) -> Version:
@@ -171,16 +176,36 @@ class _Download:
             self._save(response, start, total)
 
     def _save(self, response: httpx.Response, done: int, total: int | None) -> None:
+        most = self._most(done, total)
+        in_time = _pace(done)
         with self.partial.open("ab") as file:
             for block in response.iter_raw():
                 file.write(block)
                 done += len(block)
                 self.on_bytes(done, total)
-                if self.size is not None and done > self.size:
+                if done > most:
                     break
+                in_time(done)
+        if self.size is None and done > most:
+            self.discard()
+            raise self._too_large(f"sent {done:,} bytes and did not end")
         if total is not None and done != total:
             raise _TryAgain(f"it sent {done:,} of {total:,} bytes")
         self._check_size(done)
+
+    def _most(self, done: int, total: int | None) -> int:
+        """So many bytes at most; a file of unknown size may take half of the free disk."""
+        free = shutil.disk_usage(self.partial.parent).free
+        if total is not None and total - done > free:
+            raise self._too_large(f"has {total:,} bytes")
+        known = total if self.size is None else self.size
+        return done + free // 2 if known is None else known
+
+    def _too_large(self, what: str) -> SourceError:
+        return SourceError(
+            f"{without_secrets(self.url)} {what}: the disk of {self.partial.parent} is too small.",
+            "Check the address, or set CATDOG_HOME to a larger disk.",
+        )
 
     def _check_size(self, seen: int | None) -> None:
         if self.size is not None and seen is not None and seen != self.size:
@@ -189,6 +214,22 @@ class _Download:
                 f"{without_secrets(self.url)} has {seen:,} bytes instead of {self.size:,}.",
                 "It has changed, or something on the way changes it: give --source a local file.",
             )
+
+
+def _pace(before: int) -> Callable[[int], None]:
+    """What is told how many bytes there are, and raises `_TryAgain` when they come too slowly."""
+    began = time.monotonic()
+
+    def check(done: int) -> None:
+        nonlocal began, before
+        now = time.monotonic()
+        if now - began < WINDOW_SECONDS:
+            return
+        if done - before < SLOWEST * WINDOW_SECONDS:
+            raise _TryAgain(f"it sends less than {SLOWEST:,} bytes a second")
+        began, before = now, done
+
+    return check
 
 
 def _place(response: httpx.Response) -> tuple[int, int | None]:
@@ -219,6 +260,7 @@ def _persist(
         "User-Agent": f"catdog/{version('catdog')}",
         "Accept-Encoding": "identity",  # The size and the checksum are those of the bytes sent.
     }
+    require_proxies()
     try:
         with httpx.Client(
             timeout=timeout, headers=headers, follow_redirects=True, verify=_certificates()
@@ -233,6 +275,17 @@ def _persist(
         ) from error
     except httpx.HTTPError as error:
         raise SourceError(f"{shown} cannot be fetched ({error}).", "Check the address.") from error
+
+
+def require_proxies() -> None:
+    """Raise SettingsError when the environment names a proxy that cannot be used."""
+    try:
+        httpx.Client(verify=_certificates()).close()
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise SettingsError(
+            f"The proxy that the environment names cannot be used ({error}).",
+            "Mend or unset http_proxy, https_proxy or all_proxy.",
+        ) from error
 
 
 @cache

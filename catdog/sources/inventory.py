@@ -87,18 +87,17 @@ def hidden(name: str) -> bool:
 def visible_files(folder: Path) -> Iterator[Path]:
     """The files below a folder, hidden ones left out; linked folders count, but each once."""
     seen: set[Path] = set()
-    for place, folders, names in os.walk(folder, onerror=_give_up, followlinks=True):
-        real = Path(place).resolve()
+    waiting = [folder]
+    while waiting:  # os.walk calls itself for each level on Python 3.11: not for 1,000 of them
+        place = waiting.pop()
+        real = place.resolve()
         if real in seen:
             log.warning("%s leads to a folder that was already counted: left out.", place)
-            folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not hidden(name))
-        for name in names:
-            path = Path(place, name)
-            if not hidden(name) and path.is_file():
-                yield path
+        inside = sorted(path for path in place.iterdir() if not hidden(path.name))
+        waiting += [path for path in reversed(inside) if path.is_dir()]
+        yield from (path for path in inside if path.is_file())
 
 
 def _left_out(others: Iterable[Path]) -> str:
@@ -107,10 +106,6 @@ def _left_out(others: Iterable[Path]) -> str:
         return ""
     listed = ", ".join(f"{number} of {kind}" for kind, number in kinds.most_common())
     return f"Files that catdog does not read as photos were left out: {listed}."
-
-
-def _give_up(error: OSError) -> None:
-    raise error
 
 
 def _wrapper(photos: Iterable[str]) -> PurePosixPath:
@@ -124,6 +119,8 @@ def _wrapper(photos: Iterable[str]) -> PurePosixPath:
 
 
 def _check_name(path: Path) -> None:
+    if "\r" in str(path):  # Python and pandas take it for the end of a row of a table
+        raise SourceError(f"The name {str(path)!r} has a carriage return.", "Rename it.")
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

@@ -14,6 +14,7 @@ from catdog.errors import StoreError
 from catdog.store.digest import digest_once, file_digest
 
 ENTRY = "entry.json"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (
     errno.EACCES,
     errno.EPERM,
@@ -92,13 +93,18 @@ def discard(path: Path) -> None:
 
 
 @contextmanager
-def writing(home: Path) -> Iterator[None]:
-    """Turn a disk that is full or cannot be written into a StoreError with its remedy."""
+def writing(home: Path, what: str = "") -> Iterator[None]:
+    """Turn a disk that is full or cannot be written into a StoreError with its remedy.
+
+    what: is being written, such as "the arrays".
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise no_space(home) from error
+    except (OSError, RuntimeError) as error:
+        if _tells_of_a_full_disk(error):
+            raise no_space(home, what) from error
+        if not isinstance(error, OSError):
+            raise
         if _concerns(home, error.filename) and (error.errno in UNWRITABLE or not home.exists()):
             raise StoreError(
                 f"{home} cannot be written ({error.strerror}).",
@@ -107,10 +113,17 @@ def writing(home: Path) -> Iterator[None]:
         raise
 
 
-def no_space(folder: Path) -> StoreError:
+def _tells_of_a_full_disk(error: Exception) -> bool:
+    """Whether an error says so: HDF5 and NumPy do it in words alone."""
+    number = error.errno if isinstance(error, OSError) else None
+    words = (os.strerror(errno.ENOSPC), " requested and ")
+    return number in FULL or (number is None and any(word in str(error) for word in words))
+
+
+def no_space(folder: Path, what: str = "") -> StoreError:
     """What a user is told when the disk of a folder is full."""
     return StoreError(
-        f"No space left while writing to {folder}.",
+        f"No space left while writing {f'{what} ' if what else ''}to {folder}.",
         "Free some space ('catdog cache prune'), or set CATDOG_HOME to a larger disk.",
     )
 

@@ -186,7 +186,7 @@ class Store:
     def _make(self, recipe: Recipe[A]) -> A:
         kind, key = recipe.cls.kind, recipe.key
         final = self.folder(kind, key)
-        with writing(self.home):
+        with writing(self.home, f"the {kind}"):
             final.parent.mkdir(parents=True, exist_ok=True)
             folder = self.work("making") / recipe.lock
             discard(folder)  # what a kill left half made

@@ -48,8 +48,8 @@ def load_model(path: Path) -> Any:
 
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError) as error:
-        first_line = str(error).splitlines()[0]
+    except Exception as error:  # whatever a file makes Keras raise, out of memory included
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
         raise TrainingError(
             f"{path} cannot be loaded as a Keras model ({first_line}).", "Train it again."
         ) from error

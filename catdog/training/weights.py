@@ -33,6 +33,7 @@ EMBEDDED_SHA256 = "6718113ff57950fb4270d50ffbce450fdb7deebf07f611f6981d44844bcfd
 RECORD = ".sha256"
 """Suffix of the file beside a download that holds the SHA-256 seen."""
 HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+KERAS_SUFFIXES = (".h5", ".hdf5")
 TIMEOUT = httpx.Timeout(10, connect=5)
 """Seconds. There is no second try: the embedded copy stands ready."""
 
@@ -120,6 +121,8 @@ def fill_base(base: Any, weights: Weights) -> Any:
 def _given(path: Path) -> Weights:
     remedy = f"Give the path of an HDF5 weights file, or one of: {', '.join(CHOICES)}."
     try:
+        if path.suffix not in KERAS_SUFFIXES:
+            raise ValueError("Keras reads only names that end in .weights.h5 or .h5")
         digest = _hdf5_digest(path)
     except ValueError as error:
         raise TrainingError(f"{path} cannot be used as weights ({error}).", remedy) from error
@@ -160,15 +163,16 @@ def _cache_files(home: Path) -> Iterator[Path]:
 
 def _hdf5_digest(path: Path, size: int | None = None) -> str:
     """SHA-256 of an HDF5 file; raises ValueError with the reason when it cannot be one."""
+    if path.exists() and not path.is_file():  # a device or a pipe may never end
+        raise ValueError("it is not a regular file")
     try:
         with path.open("rb") as file:
-            mark = file.read(len(HDF5_MARK))
+            if file.read(len(HDF5_MARK)) != HDF5_MARK:
+                raise ValueError("it is not an HDF5 file")
         found = path.stat().st_size
         digest = file_digest(path)
     except OSError as error:
         raise ValueError(error.strerror or "it cannot be read") from error
-    if mark != HDF5_MARK:
-        raise ValueError("it is not an HDF5 file")
     if size is not None and found != size:
         raise ValueError(f"it has {found:,} bytes instead of {size:,}")
     return digest

@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         out.on_broken_pipe()  # whoever read has seen enough
-    except Exception as error:  # noqa: BLE001  the last resort
+    except Exception as error:
         if debug:
             raise
         from flows.cli.last_resort import unexpected

@@ -42,7 +42,10 @@ def print_runs(home: Path, console: Console) -> None:
     for run in runs:
         scores = (f"{score.name} {_accuracy(score)}" for score in _first_scores(run).values())
         table.add_row(
-            run.id, str(run.settings["source"]), str(run.settings["epochs"]), "\n".join(scores)
+            run.id,
+            str(run.settings["source"]),
+            str(run.settings.get("epochs", "")),
+            "\n".join(scores),
         )
     console.print(table)
 

@@ -1,5 +1,6 @@
 """The commands `catdog report` and `catdog compare`: past runs, without training anything."""
 
+import os
 import webbrowser
 from pathlib import Path
 
@@ -17,14 +18,18 @@ from catdog.wording import counted, percent, span
 def render_report(name: str, home: Path, console: Console, *, show: bool) -> None:
     """Write a run's report again from what is stored, and open it when asked.
 
-    Raises StoreError when there is no such run, an artifact of it was pruned, or a
-    setting of it is gone.
+    In a home that is only read, it stays as it was. Raises StoreError when there is no such run, an
+    artifact of it was pruned, or a setting of it is gone.
     """
     store = Store(home)
     run = load_run(name, store)
-    report = write_report(study_of(run, store), store)
-    save_run(run, report, store)
     page = run.folder / "report.html"
+    try:
+        save_run(run, write_report(study_of(run, store), store), store)
+    except StoreError:
+        if os.access(home, os.W_OK) or not page.is_file():
+            raise
+        console.print(f"{home} cannot be written: the report stays as it is.", soft_wrap=True)
     console.print(f"Report: {page}", soft_wrap=True)
     if show and not webbrowser.open(page.as_uri()):
         raise CatdogError("No browser was found.", f"Open {page} yourself.")

@@ -32,7 +32,7 @@ def predict_photos(
     store = Store(home)
     trained = choose_model(store, model)
     os.environ.update(tensorflow_environment(available_cores()))
-    divert_native_stderr(store.work("logs") / "predict.log")
+    divert_native_stderr(_native_log(store))
     import_tensorflow()
     predictions = list(predict(trained, files))
     if csv:
@@ -45,6 +45,16 @@ def predict_photos(
     for prediction in unreadable:
         print(f"{prediction.path}: {prediction.error}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
+
+
+def _native_log(store: Store) -> Path:
+    """Where native code writes: nowhere when the home is one that is only read."""
+    try:
+        path = store.work("logs") / "predict.log"
+        path.touch()
+    except (OSError, StoreError):
+        return Path(os.devnull)
+    return path
 
 
 def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None:

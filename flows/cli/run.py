@@ -9,15 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from catdog.champion.registry import Registry
+from catdog.errors import CatdogError
 from catdog.progress import progress_folder, write_stage
 from catdog.runs import ModelsFailedError, Run
 from catdog.settings import Settings
 from catdog.sources.download import require_source
-from catdog.store.files import writing
+from catdog.store.files import no_space, writing
 from catdog.wording import clock, percent
 from flows.cli.live import live_view
 from flows.cli.terminal import say
-from flows.server import prefect_server, set_prefect_up
+from flows.server import LEAST_FREE, prefect_server, set_prefect_up
 
 
 def run_flow(settings: Settings, console: Console) -> None:
@@ -33,6 +34,7 @@ def run_flow(settings: Settings, console: Console) -> None:
         write_stage(folder, "Starting the Prefect server")
     try:
         with ExitStack() as stack:
+            stack.enter_context(writing(settings.home))
             stack.enter_context(live_view(folder, console))
             stack.enter_context(prefect_server(settings.home))
             run = _call(settings)
@@ -49,8 +51,21 @@ def run_flow(settings: Settings, console: Console) -> None:
 def _call(settings: Settings) -> Run:
     from flows.catdog import catdog
 
-    run: Run = catdog(**settings.model_dump(exclude={"home"}))
+    try:
+        run: Run = catdog(**settings.model_dump(exclude={"home"}))
+    except Exception as error:
+        raise _behind(error, settings.home) from error
     return run
+
+
+def _behind(error: BaseException, home: Path) -> BaseException:
+    """The user's problem behind an error: a private server that shares a full disk hides it."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, CatdogError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return no_space(home) if shutil.disk_usage(home).free < LEAST_FREE else error
 
 
 def print_decision(run: Run, home: Path) -> None:
