@@ -197,6 +197,7 @@ class _Download:
         """So many bytes at most; a file of unknown size may take half of the free disk."""
         free = shutil.disk_usage(self.partial.parent).free
         if total is not None and total - done > free:
+            self.discard()
             raise self._too_large(f"has {total:,} bytes")
         known = total if self.size is None else self.size
         return done + free // 2 if known is None else known

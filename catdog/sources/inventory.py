@@ -86,15 +86,16 @@ def hidden(name: str) -> bool:
 
 def visible_files(folder: Path) -> Iterator[Path]:
     """The files below a folder, hidden ones left out; linked folders count, but each once."""
-    seen: set[Path] = set()
+    seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:  # os.walk calls itself for each level on Python 3.11: not for 1,000 of them
         place = waiting.pop()
-        real = place.resolve()
-        if real in seen:
+        status = place.stat()
+        identity = status.st_dev, status.st_ino  # to resolve a deep path takes far longer
+        if identity in seen:
             log.warning("%s leads to a folder that was already counted: left out.", place)
             continue
-        seen.add(real)
+        seen.add(identity)
         inside = sorted(path for path in place.iterdir() if not hidden(path.name))
         waiting += [path for path in reversed(inside) if path.is_dir()]
         yield from (path for path in inside if path.is_file())

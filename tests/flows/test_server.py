@@ -97,3 +97,20 @@ def test_a_server_whose_parent_is_gone_before_it_is_up_ends() -> None:
         [*command, "--host", "127.0.0.1", "--port", "0"], check=False, timeout=120
     )
     assert ended.returncode == 1
+
+
+class _Anything(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+
+def test_a_server_that_is_not_prefects_is_named(tmp_path: Path) -> None:
+    with (
+        serving(_Anything) as other,
+        temporary_settings({PREFECT_API_URL: f"{other.url}/api"}),
+        pytest.raises(ServerError, match="is no Prefect server"),
+        prefect_server(tmp_path),
+    ):
+        pass

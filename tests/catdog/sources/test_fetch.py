@@ -4,7 +4,9 @@ import hashlib
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from website import Site
 from catdog.errors import SourceError, StoreError
 from catdog.sources import download as sources
 from catdog.sources.download import recipe
-from catdog.sources.fetch import FETCH_ATTEMPTS, LOOK_ATTEMPTS, UnreachableError
+from catdog.sources.fetch import FETCH_ATTEMPTS, LOOK_ATTEMPTS, WINDOW_SECONDS, UnreachableError
 from catdog.store.store import Store
 
 WhileWaiting = Callable[[Callable[[float], None]], None]
@@ -226,3 +228,31 @@ def test_a_full_disk(site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(StoreError, match="No space left"):
         get(site.url)
+
+
+def test_goes_on_although_the_etag_is_not_ascii(site: Site, get: Fetcher) -> None:
+    site.etag, site.modified, site.cuts = '"caf\xe9"', formatdate(0, usegmt=True), [1000]
+    assert get(site.url).archive_sha256 == SHA256
+    assert site.gets == [None, "bytes=1000-"]
+
+
+def test_a_server_that_drips_is_given_up_on(
+    site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticking = count(step=WINDOW_SECONDS)
+    monkeypatch.setattr("catdog.sources.fetch.time", SimpleNamespace(monotonic=ticking.__next__))
+    with pytest.raises(UnreachableError, match="less than"):
+        get(site.url)
+
+
+@pytest.mark.parametrize("sends_size", [True, False])
+def test_a_body_that_is_too_large_for_the_disk_is_refused(
+    sends_size: bool, site: Site, get: Fetcher, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "catdog.sources.fetch.shutil.disk_usage", lambda _: SimpleNamespace(free=len(BODY) - 1)
+    )
+    site.sends_size = sends_size
+    with pytest.raises(SourceError, match=r"the disk of .* is too small"):
+        get(site.url)
+    assert not leftovers(store)

@@ -1,6 +1,7 @@
 """Which photos a folder holds."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,22 @@ def test_an_unchanged_folder_is_read_once(
     get.key(str(folder))
     get(str(folder))
     assert sum(path.is_relative_to(folder) for path in opened) == len(NAMES)
+
+
+def test_photos_a_thousand_folders_deep_are_found(
+    tmp_path: Path, get: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = as_folder(tmp_path / "pets", ["cats/a.jpg", "dogs/b.jpg"])
+    deep = folder / "cats" / Path(*"d" * 1_200)
+    subprocess.run(["mkdir", "-p", deep], check=True)  # noqa: S603, S607  Path calls itself
+    (deep / "c.jpg").write_bytes(b"c")
+    try:
+        assert len(listed(get(str(folder)))) == 3
+    finally:
+        subprocess.run(["rm", "-r", folder], check=True)  # noqa: S603, S607
+
+
+def test_a_name_that_would_end_a_row_is_named(tmp_path: Path, get: Fetcher) -> None:
+    folder = as_folder(tmp_path / "pets", ["cats/a\r.jpg", "dogs/b.jpg"])
+    with pytest.raises(SourceError, match="carriage return"):
+        get(str(folder))

@@ -1,5 +1,6 @@
 """Which ImageNet weights are used: the order, the fall-backs, and damaged files."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,16 @@ def test_the_base_is_frozen_and_damaged_weights_are_named(
     wrong = put(tmp_path / "wrong.weights.h5", HDF5_MARK + b"damaged" * 100)
     with pytest.raises(TrainingError, match=r"wrong\.weights\.h5"):
         fill_base(new_base(160), find_weights(str(wrong), home=home))
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "pipe.h5"])
+def test_what_never_ends_is_no_weights_file(name: str, home: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.h5")
+    with pytest.raises(TrainingError, match="cannot be used as weights"):
+        find_weights(str(tmp_path / name), home=home)
+
+
+def test_a_name_that_keras_does_not_read_is_named(home: Path, tmp_path: Path) -> None:
+    path = put(tmp_path / "weights.bin", OFFICIAL)
+    with pytest.raises(TrainingError, match="names that end in"):
+        find_weights(str(path), home=home)

@@ -7,6 +7,8 @@ import os
 import re
 import resource
 import socket
+import subprocess
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -413,6 +415,68 @@ def test_ctrl_c_is_no_traceback(command: Command, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(launch, "run_flow", interrupt)
     answer = command("run", "--source", "sample")
     assert (answer.code, answer.err) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_an_unforeseen_error_is_one_line_that_names_its_log(
+    writable: bool, command: Command, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(settings: Settings, console: Console) -> None:
+        raise ZeroDivisionError("secret\nlines")
+
+    monkeypatch.setattr(launch, "run_flow", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if not writable:
+        home.write_text("a file")
+    answer = command("run", "--source", "sample")
+    assert answer.code == 70
+    assert_one_clear_line(answer, "ZeroDivisionError: secret lines")
+    (log,) = (home / "work" / "logs" if writable else tmp_path).glob("error-*.log")
+    assert str(log) in answer.err
+    assert 'raise ZeroDivisionError("secret' in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+BAD_ENVIRONMENTS = {
+    "a home of nobody": ({"CATDOG_HOME": "~nobody-here/x"}, "a user whom this machine does not"),
+    "a proxy of no known kind": ({"https_proxy": "nonsense://x"}, "https_proxy"),
+    "a home that SQLAlchemy would cut": ({"CATDOG_HOME": "{}/what?"}, "'?' in its name"),
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"), BAD_ENVIRONMENTS.values(), ids=BAD_ENVIRONMENTS.keys()
+)
+def test_a_bad_environment_is_one_line(
+    variables: dict[str, str],
+    words: str,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flows.server.configured_url", lambda: None)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(tmp_path))
+    answer = command("run", "--source", "sample")
+    assert answer.code == 1
+    assert_one_clear_line(answer, words)
+
+
+@pytest.mark.parametrize("wrong", ["variable", "file"])
+def test_wrong_settings_of_prefect_are_one_line(
+    wrong: str, command: Command, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "profiles.toml").write_text("x = = [" if wrong == "file" else "")
+    level = {"PREFECT_LOGGING_LEVEL": "LOUD"} if wrong == "variable" else {}
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows.cli.app", "run", "--source", "sample"],
+        env=os.environ | {"PREFECT_HOME": str(tmp_path)} | level,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    words = "not valid TOML" if wrong == "file" else "level"
+    assert_one_clear_line(Answer(ended.returncode, ended.stdout, ended.stderr), "Prefect", words)
 
 
 @pytest.mark.slow
