@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from catdog.store.files import write_text
+from catdog.store.store import Store
 
 STAGE = "stage.txt"
 
@@ -45,10 +46,13 @@ def progress_folder(home: Path) -> Path:
 
 
 def claim_progress(folder: Path) -> None:
-    """Begin anew in the folder of this process, and remove it when this process ends.
+    """Begin anew in the folder of this process, hold it, and remove it when this process ends.
 
     A process of the same number may have been killed before it could.
     """
+    store = Store(folder.parents[2])
+    store.work(f"progress/{folder.name}")
+    store.hold(f"progress-{folder.name}")
     for left in folder.glob("*.json"):
         left.unlink(missing_ok=True)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -5,11 +5,12 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import Field
 
 from catdog.comparison.compare import Study
 from catdog.errors import SettingsError, StoreError, TrainingError
@@ -24,7 +25,7 @@ from catdog.store.artifacts import (
     Report,
     TrainedModel,
 )
-from catdog.store.files import discard, write_text, writing
+from catdog.store.files import MAKING, discard, write_text, writing
 from catdog.store.store import Artifact, Record, Store
 from catdog.wording import counted
 
@@ -51,12 +52,17 @@ class Run(Record):
     """One run of the flow."""
 
     id: str
+    number: int = 0
+    """Counts the runs of a home, which no clock can turn back; 0 before they were counted."""
     began: datetime
     ended: datetime
     settings: dict[str, Any]
     scores: tuple[Score, ...]
     artifacts: dict[str, str]
     """The key of each artifact of the run by what it is: "photos", "arrays", "model transfer 1"."""
+    contents: dict[str, str] = Field(default_factory=dict)
+    """The digest of each artifact's files by the same names: a model that was trained again has
+    the same key, but not the same files. Empty before it was recorded."""
     reused: tuple[str, ...] = ()
     """What was there already, by the same names."""
     data: str = ""
@@ -96,15 +102,25 @@ class Run(Record):
         return next((score for score in finished if score.name == verdict.get("winner")), None)
 
     def find(self, cls: type[A], store: Store, of: Score | None = None) -> A | None:
-        """An artifact of the run, or of one of its models; None when it is no longer stored."""
-        return store.find(cls, self.artifacts[label(cls, of)])
+        """An artifact of the run, or of one of its models; None when it is no longer stored.
+
+        What was made anew under its key since, as `force` does, is not the run's.
+        """
+        what = label(cls, of)
+        found = store.find(cls, self.artifacts[what])
+        return found if found and self._has(what, found) else None
+
+    def _has(self, what: str, found: Artifact) -> bool:
+        if self.contents:
+            return self.contents[what] == found.content
+        return found.created <= self.ended  # all that a record of an earlier version tells
 
     def stored(self, cls: type[A], store: Store, of: Score | None = None) -> A:
         """As `find`, but raises StoreError when it is no longer stored."""
         if found := self.find(cls, store, of):
             return found
         raise StoreError(
-            f"The {label(cls, of)} of run {self.id} is no longer stored.",
+            f"The {label(cls, of)} of run {self.id} is no longer stored, or was made anew since.",
             f"Its first report is still in {self.folder}; the same 'catdog run' makes all again.",
         )
 
@@ -139,10 +155,17 @@ def artifacts_of(study: Study) -> dict[str, Artifact]:
 
 
 def make_record(
-    study: Study, settings: Settings, store: Store, *, began: datetime, changes: Changes | None
+    study: Study,
+    settings: Settings,
+    store: Store,
+    *,
+    began: datetime,
+    found: int,
+    changes: Changes | None,
 ) -> Run:
     """The record of a run that has just ended; nothing is written yet.
 
+    found: the store's count when the run began; what has no greater number was reused.
     changes: what became of the photos since the last run on this source; None for the first.
     """
     name = run_id(settings.source, began)
@@ -155,10 +178,11 @@ def make_record(
         settings=settings.asked(),
         scores=tuple(map(_score, study.results)),
         artifacts=keys,
+        contents={what: artifact.content for what, artifact in made.items()},
         changes=changes.sentence if changes else "",
         data=describe(study.photos, study.manifest),
         unchanged_since=same_run(keys, store),
-        reused=tuple(what for what, artifact in made.items() if artifact.created < began),
+        reused=tuple(what for what, artifact in made.items() if artifact.number <= found),
         folder=runs_folder(store) / name,
     )
 
@@ -242,19 +266,24 @@ def changes_since_last_run(manifest: Manifest, source: str, store: Store) -> Cha
 
 
 def run_id(source: str, began: datetime) -> str:
-    """A name for a run that sorts by time and tells what it was made from."""
+    """A name for a run that tells when it began and what it was made from."""
     words = re.sub(r"[^\w]+", "-", Path(source.rstrip("/")).stem).strip("-").lower() or "photos"
     return f"{began:%Y%m%d-%H%M%S}-{words[:32]}-{os.getpid()}"
 
 
-def save_run(run: Run, report: Report | None, store: Store) -> None:
+def save_run(run: Run, report: Report | None, store: Store) -> Run:
     """Write a run's folder, or write it anew: its record and a copy of its report.
 
-    It appears whole or not at all.
+    It appears whole or not at all. A new one gets the next number.
     """
-    with writing(store.home):
-        run.folder.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=run.folder.parent))
+    with store.lock("runs"), writing(store.home):
+        store.hold(f"runs-{run.id}")
+        if not run.folder.exists():
+            last = max((past.number for past in load_runs(store)), default=0)
+            run = run.model_copy(update={"number": last + 1})
+        making = run.folder.with_name(f"{MAKING}{run.id}")
+        discard(making)  # what a kill left half written
+        making.mkdir(parents=True)
         try:
             if report:
                 ignored = shutil.ignore_patterns("entry.json")
@@ -265,6 +294,7 @@ def save_run(run: Run, report: Report | None, store: Store) -> None:
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
             raise
+    return run
 
 
 def runs_folder(store: Store) -> Path:
@@ -273,9 +303,13 @@ def runs_folder(store: Store) -> Path:
 
 
 def load_runs(store: Store) -> list[Run]:
-    """All runs, the newest last; a record that cannot be read is left out, and said so."""
-    records = sorted(runs_folder(store).glob(f"[!.]*/{RECORD}"))
-    return [run for record in records if (run := _read(record))]
+    """All runs, the newest last; a record that cannot be read is left out, and said so.
+
+    Those of an earlier version, which are not numbered, come first, in the order of their clock.
+    """
+    records = runs_folder(store).glob(f"[!.]*/{RECORD}")
+    runs = [run for record in records if (run := _read(record))]
+    return sorted(runs, key=lambda run: (run.number, run.id))
 
 
 def _read(record: Path) -> Run | None:

@@ -50,6 +50,7 @@ def catdog(settings: Settings) -> Run:
     logging.getLogger("catdog").setLevel(logging.INFO)  # Prefect gives its handlers, not a level
     store = Store(settings.home)
     began = datetime.now(UTC).replace(microsecond=0)
+    found = store.count()
     progress = progress_folder(store.home)
     claim_progress(progress)
     stage = partial(write_stage, progress)
@@ -73,8 +74,8 @@ def catdog(settings: Settings) -> Run:
     news = changes if changes and changes.any else None
     study = Study(photos, manifest, arrays, results, settings.described(), news)
     written = _report(study)
-    run = make_record(study, settings, store, began=began, changes=changes)
-    save_run(run, written, store)
+    record = make_record(study, settings, store, began=began, found=found, changes=changes)
+    run = save_run(record, written, store)
     publish_lineage(run, artifacts_of(study))
     log.info("The report is in %s", run.folder)
     if run.unchanged_since:

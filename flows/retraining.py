@@ -31,9 +31,9 @@ def note_changes(manifest: Manifest, source: str, store: Store) -> Changes | Non
 
 def forget_models(jobs: Sequence[Job], store: Store) -> None:
     """Let the models be trained anew; what an earlier try of this flow run has trained stays."""
-    due = flow_run.scheduled_start_time  # one for all its tries; it was created weeks before
+    first_try = store.count_at(flow_run.id)
     for job in jobs:
-        store.forget(job.recipe(store), before=due)
+        store.forget(job.recipe(store), up_to=first_try)
 
 
 def challenge(run: Run, report: Report, study: Study, promotion: Promotion) -> None:

@@ -26,7 +26,7 @@ os.environ |= {
 }
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ import pytest
 from hypothesis import settings
 
 from catdog.settings import Training
+from catdog.store import holds
 from catdog.store.artifacts import Arrays, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
 
@@ -71,6 +72,14 @@ def tiny_arrays(store: Store, *, image_size: int = TINY_SIZE, seed: int = 0) -> 
         return {"classes": TINY_CLASSES, "image_size": image_size, "counts": TINY_COUNTS}
 
     return store.obtain(Recipe(Arrays, f"tiny-{image_size}-{seed}", make))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_held() -> Iterator[None]:
+    """Each home that a test uses would cost an open file until the session ends."""
+    yield
+    while holds._files:
+        os.close(holds._files.popitem()[1])
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,7 @@ def _parse_url(source: str) -> tuple[str, str | None]:
 def _offline(url: str, store: Store, error: UnreachableError) -> Recipe[Photos]:
     """The newest archive that was ever fetched from this URL; how old it is goes on record."""
     known = (store.find(Archive, path.name) for path in store.folders(Archive) if _of(path) == url)
-    archive = max(filter(None, known), key=lambda archive: archive.created, default=None)
+    archive = max(filter(None, known), key=lambda archive: archive.number, default=None)
     if not archive:
         raise error
     fetched = f"{archive.created:%Y-%m-%d}"

@@ -23,6 +23,7 @@ PLUMBING = frozenset(
         "catdog.sources.fetch",
         "catdog.store.digest",
         "catdog.store.files",
+        "catdog.store.holds",
         "catdog.store.store",
     }
 )

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,10 @@ from catdog.store.digest import digest_once, file_digest
 
 ENTRY = "entry.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MAKING = ".making-"
+"""Begins the name of a run's folder that is not yet whole."""
+REMOVED = ".removed-"
+"""Begins the name of what is being deleted, or was when its process was killed."""
 UNWRITABLE = (
     errno.EACCES,
     errno.EPERM,
@@ -56,7 +60,12 @@ def damage(path: Path) -> str | None:
         ]
     except (StoreError, KeyError, TypeError, AttributeError) as error:
         return f"{path / ENTRY} is not a whole record ({error})"
-    for file, bytes_, sha256 in recorded:
+    problems = (_damage(file, bytes_, sha256) for file, bytes_, sha256 in recorded)
+    return next(filter(None, problems), None)
+
+
+def _damage(file: Path, bytes_: int, sha256: str) -> str | None:
+    try:
         if not file.is_file():
             return f"{file} is missing"
         size = file.stat().st_size
@@ -64,6 +73,8 @@ def damage(path: Path) -> str | None:
             return f"{file} has {size:,} bytes instead of {bytes_}"
         if digest_once(file) != sha256:
             return f"{file} does not have its recorded SHA-256"
+    except FileNotFoundError:  # another process removes it at this moment
+        return f"{file} is missing"
     return None
 
 
@@ -84,12 +95,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a folder at once: it is moved out of the way before its files are deleted."""
-    if not path.exists():
+    """Remove a folder, or a file in its place: moved out of the way at once, deleted then."""
+    grave = path.with_name(f"{REMOVED}{uuid.uuid4().hex}")
+    try:
+        path.rename(grave)
+    except FileNotFoundError:
         return
-    grave = Path(tempfile.mkdtemp(prefix=".removed-", dir=path.parent))
-    path.rename(grave / path.name)
-    shutil.rmtree(grave, ignore_errors=True)
+    if grave.is_dir():
+        shutil.rmtree(grave, ignore_errors=True)
+    else:
+        grave.unlink(missing_ok=True)
 
 
 @contextmanager

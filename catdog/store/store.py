@@ -1,14 +1,14 @@
 """The artifact store: what was made once is kept, verified when read, and reused.
 
 Layout below `CATDOG_HOME`: `store/KIND/KEY/` holds an artifact's files and an `entry.json` with
-its record and the size and SHA-256 of each file; `locks/` one lock a key; `work/` what is being
-made or was interrupted.
+its record and the size and SHA-256 of each file; `locks/` one lock a key, and what is in use;
+`work/` what is being made or was interrupted.
 """
 
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from catdog.errors import StoreError
+from catdog.store import holds
 from catdog.store.digest import value_digest
 from catdog.store.files import (
     ENTRY,
@@ -26,6 +27,7 @@ from catdog.store.files import (
     discard,
     read_entry,
     write_json,
+    write_text,
     writing,
 )
 
@@ -69,8 +71,13 @@ class Artifact(BaseModel):
 
     @property
     def created(self) -> datetime:
-        """When it was made."""
+        """When it was made, by the clock of that moment."""
         return datetime.fromisoformat(read_entry(self.path)["created"])
+
+    @property
+    def number(self) -> int:
+        """Counts what its store has made, which no clock can turn back; 0 before it was counted."""
+        return _number(self.path)
 
 
 A = TypeVar("A", bound=Artifact)
@@ -115,7 +122,11 @@ class Store:
             return self.find(recipe.cls, recipe.key) or self._make(recipe)
 
     def find(self, cls: type[A], key: str) -> A | None:
-        """The artifact under this key, or None when there is none or it is damaged."""
+        """The artifact under this key, or None when there is none or it is damaged.
+
+        Found or not, it is held from now on.
+        """
+        self.hold(lock_name(cls.kind, key))
         path = self.folder(cls.kind, key)
         if not path.exists():
             return None
@@ -127,12 +138,27 @@ class Store:
             )
             return None
 
-    def forget(self, recipe: Recipe[Any], *, before: datetime) -> None:
-        """Remove the artifact of a recipe if it was made before some moment."""
+    def forget(self, recipe: Recipe[Any], *, up_to: int) -> None:
+        """Remove the artifact of a recipe unless its number is greater than this."""
         with self.lock(recipe.lock):
             found = self.find(recipe.cls, recipe.key)
-            if found and found.created < before:
+            if found and found.number <= up_to:
                 discard(found.path)
+
+    def count(self) -> int:
+        """The number of the artifact that was made last; 0 before the first."""
+        try:
+            return int(self._counter.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):  # a new home, or a disk that lost it
+            return max(map(_number, (self.home / "store").glob("*/[!.]*")), default=0)
+
+    def count_at(self, event: str) -> int:
+        """As `count`, but as it was when first asked about this event, such as a flow run's id."""
+        with self.lock("counter"):
+            noted = self.work("events") / event
+            if not noted.exists():
+                write_text(noted, str(self.count()))
+            return int(noted.read_text(encoding="ascii"))
 
     def drop(self, artifact: Artifact) -> None:
         """Remove an artifact that proved useless, unless it was made again since."""
@@ -168,9 +194,32 @@ class Store:
             lock = FileLock(folder / f"{name}.lock")
             lock.acquire()
         try:
+            self.hold(name)
             yield
         finally:
             lock.release()
+
+    def hold(self, name: str) -> None:
+        """Let pruning pass over what has this name until this process ends."""
+        holds.hold(self._held, name)
+
+    def seized(self, name: str) -> AbstractContextManager[bool]:
+        """Whether no other process holds this name; during the body, none can begin to."""
+        return holds.seized(self._held, name)
+
+    @property
+    def _counter(self) -> Path:
+        return self.home / "store" / "counter"
+
+    def _next_number(self) -> int:
+        with self.lock("counter"):
+            number = self.count() + 1
+            write_text(self._counter, str(number))
+        return number
+
+    @property
+    def _held(self) -> Path:
+        return self.home / "locks" / "held"
 
     def is_locked(self, name: str) -> bool:
         """Whether some process holds this lock now."""
@@ -200,6 +249,7 @@ class Store:
                     {
                         "kind": kind,
                         "key": key,
+                        "number": self._next_number(),
                         "created": datetime.now(UTC).isoformat(timespec="seconds"),
                         "record": _as_json(recipe.cls, record, key),
                         "files": files,
@@ -212,6 +262,13 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
         return recipe.cls.model_validate({"key": key, "path": final, **record})
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(read_entry(path).get("number", 0))
+    except StoreError:
+        return 0
 
 
 def _as_json(cls: type[Artifact], record: Mapping[str, Any], key: str) -> Any:

@@ -69,17 +69,17 @@ def print_artifacts(home: Path, console: Console) -> None:
     for heading in ("kind", "key", "made"):
         table.add_column(heading)
     table.add_column("size", justify="right")
-    for item in [*cache.stored_items(store), *cache.interrupted_items(store)]:
+    for item in _all_items(store):
         made = f"{item.created.astimezone():%Y-%m-%d %H:%M}"
         table.add_row(item.kind, item.key, made, decimal(item.bytes))
     console.print(table)
 
 
 def print_sizes(home: Path, console: Console) -> None:
-    """Print how much space each kind of artifact takes."""
+    """Print how much space each kind of artifact takes, and what ended runs left."""
     store = Store(home)
     sizes: defaultdict[str, list[int]] = defaultdict(list)
-    for item in [*cache.stored_items(store), *cache.interrupted_items(store)]:
+    for item in _all_items(store):
         sizes[item.kind].append(item.bytes)
     console.print(f"Space taken in {home}", soft_wrap=True)
     table = Table(show_footer=True)
@@ -92,11 +92,18 @@ def print_sizes(home: Path, console: Console) -> None:
 
 
 def prune(home: Path, console: Console, *, days: int, dry_run: bool) -> None:
-    """Remove old artifacts and say what was, or would be, freed."""
-    gone = list(cache.prune(Store(home), keep_days=days, dry_run=dry_run))
+    """Remove old artifacts and leftovers; say what was, or would be, freed, and what is in use."""
+    met = list(cache.prune(Store(home), keep_days=days, dry_run=dry_run))
+    gone = [item for item, free in met if free]
     verb = "Would remove" if dry_run else "Removed"
     freed = decimal(sum(item.bytes for item in gone))
     console.print(f"{verb} {len(gone)} entries of {home}: {freed}.", soft_wrap=True)
+    if used := len(met) - len(gone):
+        console.print(f"Left alone: {used}, which a run or another command uses.", soft_wrap=True)
+
+
+def _all_items(store: Store) -> list[cache.Item]:
+    return [*cache.stored_items(store), *cache.interrupted_items(store), *cache.leftovers(store)]
 
 
 def verify(home: Path, console: Console) -> int:

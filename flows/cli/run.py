@@ -10,7 +10,7 @@ from rich.table import Table
 
 from catdog.champion.registry import Registry
 from catdog.errors import CatdogError
-from catdog.progress import progress_folder, write_stage
+from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.runs import ModelsFailedError, Run
 from catdog.settings import Settings
 from catdog.sources.download import require_source
@@ -31,6 +31,7 @@ def run_flow(settings: Settings, console: Console) -> None:
     set_prefect_up()
     folder = progress_folder(settings.home)
     with writing(settings.home):
+        claim_progress(folder)
         write_stage(folder, "Starting the Prefect server")
     try:
         with ExitStack() as stack:

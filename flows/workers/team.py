@@ -183,6 +183,7 @@ class _Team:
                 with self.workers.runner(job) as runner:
                     model = self._run(runner, train, self._parameters(job))
                     parameters = {"model": model, "arrays": job.arrays}
+                    self.store.hold(evaluate_recipe(model, job.arrays).lock)
                     return model, self._run(runner, evaluate, parameters)
             except self.workers.crashes:
                 if self.stopping:

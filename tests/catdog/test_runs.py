@@ -1,5 +1,6 @@
 """The record of past runs: found again, the newest last, whole or not at all."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,8 +48,7 @@ def made(store: Store, *, hours: int = 0, source: str = "sample", failed: bool =
 
 
 def test_a_run_is_read_as_it_was_saved_with_its_report(store: Store, report: Report) -> None:
-    run = made(store)
-    save_run(run, report, store)
+    run = save_run(made(store), report, store)
     assert load_runs(store) == [run]
     assert (run.folder / "report.html").read_text() == "<html>"
     assert (run.folder / "pictures" / "a.png").read_bytes() == b"png"
@@ -81,13 +81,41 @@ def test_a_run_with_a_setting_that_is_gone_is_told_in_one_line(store: Store) -> 
     assert "\n" not in str(caught.value)
 
 
-def test_runs_are_in_the_order_of_time_whatever_their_source(store: Store) -> None:
-    saved = [made(store, hours=h, source=s) for h, s in ((2, "a"), (0, "z"), (1, "sample"))]
-    for run in saved:
-        save_run(run, None, store)
-    assert [run.settings["source"] for run in load_runs(store)] == ["z", "sample", "a"]
-    assert load_run("latest", store) == saved[0]
+def test_the_last_run_is_the_latest_whatever_the_clock_says(store: Store) -> None:
+    saved = [
+        save_run(made(store, hours=h, source=s), None, store)
+        for h, s in ((48, "a"), (0, "z"), (1, "sample"))
+    ]
+    assert load_runs(store) == saved
+    save_run(saved[0], None, store)  # its report is written again
+    assert load_run("latest", store) == saved[2]
     assert load_run(saved[1].id, store) == saved[1]
+
+
+def test_runs_of_an_earlier_version_are_ordered_by_their_clock_before_all_others(
+    store: Store,
+) -> None:
+    old = [save_run(made(store, hours=h), None, store) for h in (2, 1)]
+    for run in old:
+        facts = json.loads((run.folder / "run.json").read_text())
+        del facts["number"], facts["contents"]
+        (run.folder / "run.json").write_text(json.dumps(facts))
+    new = save_run(made(store), None, store)
+    assert [run.id for run in load_runs(store)] == [old[1].id, old[0].id, new.id]
+
+
+def test_what_was_made_anew_under_the_same_key_is_not_an_older_runs(
+    store: Store, report: Report
+) -> None:
+    again = Recipe(Report, report.key, lambda folder: {})
+    ours = {"artifacts": {"report": report.key}, "contents": {"report": report.content}}
+    run = made(store).model_copy(update=ours | {"ended": report.created})
+    uncounted = run.model_copy(update={"contents": {}})
+    assert run.stored(Report, store) == uncounted.stored(Report, store) == report
+    store.forget(again, up_to=store.count())
+    store.obtain(again)
+    with pytest.raises(StoreError, match="no longer stored, or was made anew since"):
+        run.stored(Report, store)
 
 
 def test_an_interrupted_save_leaves_nothing(
@@ -105,8 +133,8 @@ def test_an_interrupted_save_leaves_nothing(
 
 @pytest.mark.parametrize("text", ["", "{}", '{"id": "half', '{"id": 1, "unknown": 2}'])
 def test_a_damaged_record_hides_no_other_run(store: Store, text: str) -> None:
-    good, bad = made(store), made(store, hours=1)
-    save_run(good, None, store)
+    bad = made(store, hours=1)
+    good = save_run(made(store), None, store)
     save_run(bad, None, store)
     (bad.folder / "run.json").write_text(text)
     assert load_runs(store) == [good]
@@ -136,8 +164,7 @@ def test_no_run_at_all_is_an_error_that_tells_how_to_start_one(store: Store) -> 
         ("x" * 300, "x" * 32),
     ],
 )
-def test_a_runs_name_sorts_by_time_and_tells_its_source(source: str, words: str) -> None:
+def test_a_runs_name_tells_its_time_and_tells_its_source(source: str, words: str) -> None:
     name = run_id(source, BEGAN)
     assert name.startswith(f"20260504-123015-{words}-")
     assert "/" not in name
-    assert name < run_id("a", BEGAN + timedelta(seconds=1))

@@ -1,6 +1,6 @@
 """Which models `force` trains again."""
 
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -9,22 +9,33 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from catdog.settings import Training
+from catdog.store.artifacts import TrainedModel
+from catdog.store.store import Store
 from flows.retraining import forget_models
 from flows.workers.team import Job
 
-DUE = datetime(2026, 11, 23, 3, tzinfo=UTC)
-PLANNED = DUE - timedelta(weeks=3)
-"""Prefect's scheduler creates runs so long ahead."""
 
-
-def test_a_scheduled_run_forgets_what_was_trained_after_it_was_planned(
-    monkeypatch: pytest.MonkeyPatch,
+def test_each_run_trains_once_more_and_what_its_first_try_trained_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: TrainedModel
 ) -> None:
-    run = FlowRun(flow_id=uuid4(), created=PLANNED, expected_start_time=DUE)
-    context = SimpleNamespace(get=lambda: SimpleNamespace(flow_run=run))
-    monkeypatch.setattr("prefect.runtime.flow_run.FlowRunContext", context)
-    forgotten = []
-    store: Any = SimpleNamespace(forget=lambda recipe, before: forgotten.append(before))
+    store = Store(tmp_path)
     arrays: Any = SimpleNamespace(content="photos")
-    forget_models([Job("baseline", arrays, Training(), None)], store)
-    assert forgotten == [DUE]
+    job = Job("baseline", arrays, Training(), None)
+
+    def train() -> None:
+        recipe = job.recipe(store)
+        facts = trained.model_dump(exclude={"key", "path", "content"})
+        store.obtain(type(recipe)(TrainedModel, recipe.key, lambda folder: facts))
+
+    def forgotten(run: FlowRun) -> bool:
+        context = SimpleNamespace(get=lambda: SimpleNamespace(flow_run=run))
+        monkeypatch.setattr("prefect.runtime.flow_run.FlowRunContext", context)
+        forget_models([job], store)
+        return store.find(TrainedModel, job.recipe(store).key) is None
+
+    train()
+    first, second = (FlowRun(flow_id=uuid4()) for _ in range(2))
+    assert forgotten(first)
+    train()
+    assert not forgotten(first)
+    assert forgotten(second)

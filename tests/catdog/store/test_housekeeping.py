@@ -1,14 +1,20 @@
 """Housekeeping: what is stored is listed, checked and pruned, but never what is being made."""
 
 import os
+import shutil
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from catdog.store import housekeeping
 from catdog.store.artifacts import Archive, Report, TrainedModel
 from catdog.store.files import ENTRY, read_entry, write_json
-from catdog.store.housekeeping import interrupted_items, prune, stored_items, verify
+from catdog.store.housekeeping import Item, interrupted_items, leftovers, stored_items, verify
+from catdog.store.housekeeping import prune as prune_all
 from catdog.store.store import Recipe, Store
 
 
@@ -29,13 +35,19 @@ def put(store: Store, key: str, *, days_ago: float = 0) -> Report:
     return report
 
 
+def prune(store: Store, *, keep_days: float = 0, dry_run: bool = False) -> list[Item]:
+    """What could go."""
+    met = prune_all(store, keep_days=keep_days, dry_run=dry_run)
+    return [item for item, free in met if free]
+
+
 def keys(store: Store) -> list[str]:
     return [item.key for item in stored_items(store)]
 
 
 def test_an_empty_home_holds_nothing(store: Store) -> None:
     assert stored_items(store) == interrupted_items(store) == []
-    assert list(prune(store, keep_days=0, dry_run=False)) == []
+    assert prune(store) == []
     assert list(verify(store)) == []
 
 
@@ -50,7 +62,7 @@ def test_artifacts_are_listed_by_age_with_their_size(store: Store) -> None:
 def test_pruning_removes_everything_by_default(store: Store) -> None:
     put(store, "a")
     put(store, "b")
-    assert sorted(item.key for item in prune(store, keep_days=0, dry_run=False)) == ["a", "b"]
+    assert sorted(item.key for item in prune(store)) == ["a", "b"]
     assert keys(store) == []
     assert list((store.home / "store" / "report").iterdir()) == []
 
@@ -58,24 +70,88 @@ def test_pruning_removes_everything_by_default(store: Store) -> None:
 def test_pruning_keeps_what_is_young(store: Store) -> None:
     put(store, "old", days_ago=8)
     put(store, "new", days_ago=6)
-    assert [item.key for item in prune(store, keep_days=7, dry_run=False)] == ["old"]
+    assert [item.key for item in prune(store, keep_days=7)] == ["old"]
     assert keys(store) == ["new"]
 
 
 def test_a_dry_run_tells_and_removes_nothing(store: Store) -> None:
     put(store, "a")
-    assert [item.key for item in prune(store, keep_days=0, dry_run=True)] == ["a"]
+    assert [item.key for item in prune(store, dry_run=True)] == ["a"]
     assert keys(store) == ["a"]
 
 
-def test_what_is_being_made_is_left_alone(store: Store) -> None:
-    put(store, "locked")
+USE = """
+import sys
+from pathlib import Path
+from typing import Any
+from catdog.progress import claim_progress, write_stage
+from catdog.store.artifacts import Report
+from catdog.store.store import Store
+
+store = Store(Path(sys.argv[1]))
+store.find(Report, "used")
+with store.lock("model-0123"):
+    claim_progress(Path(sys.argv[2]))
+    store.hold("runs-writing")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_process_makes_or_uses_stays_as_long_as_it_lives(store: Store) -> None:
+    put(store, "used", days_ago=90)
     put(store, "free")
     store.unfinished(TrainedModel, "0123")
-    with store.lock("report-locked"), store.lock("model-0123"):
-        assert [item.key for item in prune(store, keep_days=0, dry_run=False)] == ["free"]
-        assert keys(store) == ["locked"]
-        assert [item.key for item in interrupted_items(store)] == ["model-0123"]
+    (store.home / "runs" / ".making-writing").mkdir(parents=True)
+    progress = store.home / "work" / "progress" / "host-1"
+    command = [sys.executable, "-c", USE, str(store.home), str(progress)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as user:  # type: ignore[call-overload]  # noqa: S603
+        assert user.stdout.readline() == b"ready\n"
+        assert [item.key for item in prune(store)] == ["free"]
+        assert keys(store) == ["used"]
+        user.kill()
+    gone = {"used", "model-0123", "host-1", ".making-writing"}
+    assert {item.key for item in prune(store)} == gone
+    assert keys(store) == []
+    assert interrupted_items(store) == leftovers(store) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "store/report/.removed-x",
+        "work/making/.removed-x",
+        "runs/.removed-x",
+        "runs/.making-x",
+        "champion/store/model/.removed-x",
+        "work/progress/host-1",
+        "results",
+        "work/training",
+        "work/fetch-x",
+    ],
+)
+def test_what_only_a_kill_or_an_older_version_left_is_counted_and_swept(
+    store: Store, place: str
+) -> None:
+    (store.home / place).mkdir(parents=True)
+    (store.home / place / "part").write_bytes(b"x" * 500)
+    assert [item.bytes for item in leftovers(store)] == [500]
+    assert [item.path for item in prune(store, keep_days=365)] == [store.home / place]
+    assert not (store.home / place).exists()
+
+
+def test_listing_does_not_stumble_over_what_vanishes_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = put(store, "kept"), put(store, "gone")
+
+    def vanish(path: Path) -> dict[str, Any]:
+        shutil.rmtree(gone.path, ignore_errors=True)
+        return read_entry(path)
+
+    monkeypatch.setattr(housekeeping, "read_entry", vanish)
+    assert [item.path for item in stored_items(store)] == [kept.path]
 
 
 def test_what_interrupted_runs_left_is_listed_and_pruned(store: Store) -> None:
@@ -84,7 +160,7 @@ def test_what_interrupted_runs_left_is_listed_and_pruned(store: Store) -> None:
     found = interrupted_items(store)
     assert sorted(item.key for item in found) == ["archive-4567", "model-0123"]
     assert {item.bytes for item in found} == {500}
-    assert len(list(prune(store, keep_days=0, dry_run=False))) == 2
+    assert len(prune(store)) == 2
     assert interrupted_items(store) == []
 
 
@@ -95,7 +171,7 @@ def test_what_a_kill_left_half_made_is_listed_and_pruned(store: Store) -> None:
     long_ago = half.stat().st_mtime - timedelta(days=2).total_seconds()
     os.utime(half, (long_ago, long_ago))
     assert [item.path for item in interrupted_items(store)] == [half]
-    assert len(list(prune(store, keep_days=1, dry_run=False))) == 1
+    assert len(prune(store, keep_days=1)) == 1
     assert not half.exists()
 
 

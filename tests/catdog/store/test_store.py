@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -185,7 +184,7 @@ def test_a_cached_record_does_not_stand_for_what_was_made_later(store: Store) ->
 
     first = Recipe(Note, KEY, partial(write, "first"))
     cached = store.obtain(first).model_dump_json()
-    store.forget(first, before=datetime.now(UTC) + timedelta(days=1))
+    store.forget(first, up_to=store.count())
     store.obtain(Recipe(Note, KEY, partial(write, "other")))
     with pytest.raises(ValidationError, match="made again"):
         Note.model_validate_json(cached)
@@ -350,15 +349,29 @@ def test_a_killed_process_frees_its_lock_and_leaves_nothing_to_see(
     assert after.communicate(timeout=SECONDS)[0] == "whole\n"
 
 
-def test_only_what_was_made_before_the_given_moment_is_forgotten(store: Store, make: Maker) -> None:
-    made_at = store.obtain(Recipe(Note, KEY, make)).created
-    store.forget(Recipe(Note, KEY, make), before=made_at)
+def test_only_what_was_made_up_to_a_count_is_forgotten(store: Store, make: Maker) -> None:
+    before = store.count()
+    store.obtain(Recipe(Note, KEY, make))
+    store.forget(Recipe(Note, KEY, make), up_to=before)
     assert store.find(Note, KEY)
-    store.forget(Recipe(Note, KEY, make), before=made_at + timedelta(seconds=1))
+    store.forget(Recipe(Note, KEY, make), up_to=store.count())
     assert store.find(Note, KEY) is None
-    store.forget(Recipe(Note, KEY, make), before=made_at + timedelta(seconds=1))
+    store.forget(Recipe(Note, KEY, make), up_to=store.count())
     store.obtain(Recipe(Note, KEY, make))
     assert make.calls == 2
+
+
+def test_a_count_goes_up_whatever_becomes_of_its_file(store: Store, make: Maker) -> None:
+    numbers = [store.obtain(Recipe(Note, key, make)).number for key in "ab"]
+    (store.home / "store" / "counter").write_text("")
+    numbers.append(store.obtain(Recipe(Note, "c", make)).number)
+    assert numbers == [1, 2, 3]
+
+
+def test_the_count_at_an_event_is_that_of_the_first_time(store: Store, make: Maker) -> None:
+    before = store.count_at("run")
+    store.obtain(Recipe(Note, KEY, make))
+    assert store.count_at("run") == before < store.count_at("another run")
 
 
 def test_a_work_folder_keeps_what_was_put_there(store: Store) -> None:

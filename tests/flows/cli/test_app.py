@@ -533,6 +533,10 @@ def used_home(
         settings={"source": "tiny", "epochs": 2},
         scores=scores,
         artifacts={"model baseline 1": trained.key, "predictions baseline 1": predictions.key},
+        contents={
+            "model baseline 1": trained.content,
+            "predictions baseline 1": predictions.content,
+        },
         folder=runs_folder(store) / "20260504-123000-tiny-1",
     )
     save_run(run, None, store)
