@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,18 +17,53 @@ from catdog.errors import CatdogError
 from catdog.machine import divert_native_stderr, import_tensorflow
 
 PARENT_CHECK_SECONDS = 0.5
+NOT_STARTED = 70
+"""The exit code of a training process that fails before it trains: EX_SOFTWARE of sysexits.h."""
 STARTED_BY_RUNNER = "PREFECT__FLOW_RUN_ID"
 """Prefect's workers and served deployments set this for the process of a flow run."""
 
 
 def start_training_process(parent: int, environment: Mapping[str, str], native_log: Path) -> None:
-    """What a process does first that will train a model: nothing has imported TensorFlow yet."""
+    """What a process does first that will train a model: nothing has imported TensorFlow yet.
+
+    native_log: gets what native code writes, and why the process could not start; the one of the
+    process before it stays beside it, as `NAME.log.1`.
+    """
     end_with_parent(parent)
+    if native_log.exists():
+        native_log.replace(earlier_log(native_log))
     divert_native_stderr(native_log)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    os.environ.update(environment)
-    import_tensorflow()
-    logging.getLogger("catdog").setLevel(logging.INFO)
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+        os.environ.update(environment)
+        import_tensorflow()
+        logging.getLogger("catdog").setLevel(logging.INFO)
+    except BaseException:  # noqa: BLE001  whatever it is: the parent sees the exit code alone
+        os.write(2, traceback.format_exc().encode())
+        os._exit(NOT_STARTED)
+
+
+def earlier_log(native_log: Path) -> Path:
+    """Where the log of the process before is."""
+    return native_log.with_name(f"{native_log.name}.1")
+
+
+def why_it_died(exit_code: int | None, native_log: Path) -> str:
+    """What is known of the end of a training process, as a sentence.
+
+    exit_code: as Python's `Process.exitcode`; negative for a signal.
+    """
+    if exit_code is None:
+        return f"Its process died; what it wrote is in {native_log}."
+    if exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        memory = ": killed by somebody, or out of memory" if name == "SIGKILL" else ""
+        return f"Its process was ended by {name}{memory}; what it wrote is in {native_log}."
+    wrote = native_log.read_text("utf-8", "replace").split("\n") if native_log.exists() else []
+    last = next((line for line in reversed(wrote) if line.strip()), "it wrote nothing").strip()
+    return (
+        f"Its process ended with code {exit_code} ({last}); all that it wrote is in {native_log}."
+    )
 
 
 def end_with_parent(parent: int) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
@@ -13,8 +14,11 @@ from prefect.task_runners import ProcessPoolTaskRunner
 
 from catdog.machine import tensorflow_environment, visible_gpus
 from catdog.store.store import Store
-from flows.processes import start_training_process
+from flows.processes import start_training_process, why_it_died
 from flows.workers.team import Job, Plan
+
+EXIT_SECONDS = 5
+"""For a process that is known to have died: its exit code comes at once."""
 
 
 class _PoolOfOne(ProcessPoolTaskRunner):
@@ -25,6 +29,7 @@ class _PoolOfOne(ProcessPoolTaskRunner):
     """
 
     environment: Mapping[str, str]
+    process: BaseProcess | None = None
     _one_at_a_time = Lock()
 
     def submit(self, *args: Any, **kwargs: Any) -> Any:
@@ -38,6 +43,13 @@ class _PoolOfOne(ProcessPoolTaskRunner):
                 for name in self.environment:
                     os.environ.pop(name)
                 os.environ.update(before)
+
+    def _resolve_futures_and_submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Note the process that the first task starts, in order to tell how it ended."""
+        future = super()._resolve_futures_and_submit(*args, **kwargs)
+        running = self._executor._processes if self._executor else None
+        self.process = next(iter((running or {}).values()), self.process)
+        return future
 
 
 class ProcessWorkers:
@@ -73,7 +85,10 @@ class ProcessWorkers:
             )
             pool.environment = environment
             with pool:
-                yield pool
+                try:
+                    yield pool
+                except BrokenProcessPool as error:
+                    raise BrokenProcessPool(why_it_died(_exit_code(pool.process), log)) from error
 
     @contextmanager
     def _environment(self) -> Iterator[dict[str, str]]:
@@ -87,3 +102,10 @@ class ProcessWorkers:
             yield environment | {"CUDA_VISIBLE_DEVICES": gpu}
         finally:
             self._gpus.put(gpu)
+
+
+def _exit_code(process: BaseProcess | None) -> int | None:
+    if process is None:
+        return None
+    process.join(EXIT_SECONDS)
+    return process.exitcode

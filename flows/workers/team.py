@@ -185,14 +185,15 @@ class _Team:
                     parameters = {"model": model, "arrays": job.arrays}
                     self.store.hold(evaluate_recipe(model, job.arrays).lock)
                     return model, self._run(runner, evaluate, parameters)
-            except self.workers.crashes:
+            except self.workers.crashes as error:
                 if self.stopping:
                     raise
-                log.error("%s: its process died (attempt %d of %d)", job.name, attempt, ATTEMPTS)
+                reason = str(error) or "The worker with its process was lost."
+                log.error("%s: attempt %d of %d: %s", job.name, attempt, ATTEMPTS, reason)
         raise TrainingError(
-            f"The process that trained '{job.name}' died {ATTEMPTS} times.",
-            "It was killed or out of memory: try a smaller --parallel. What it wrote is in "
-            f"{self.store.work('logs')}.",
+            f"The process that trained '{job.name}' died {ATTEMPTS} times. {reason}",
+            f"The logs are in {self.store.work('logs')}; if memory was short, try a smaller "
+            "--parallel.",
         )
 
     def _run(
@@ -218,7 +219,7 @@ class _Team:
 
 
 def _mark_crashed(future: PrefectFuture[Any]) -> None:
-    state: State[Any] = Crashed(message="The training process died: killed, or out of memory.")
+    state: State[Any] = Crashed(message="The training process died; the log of the run tells how.")
     # A process that dies at its start has no task run yet.
     with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
         client.set_task_run_state(future.task_run_id, state, force=True)

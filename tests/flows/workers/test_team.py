@@ -1,5 +1,7 @@
 """What becomes of trainings that fail or are stopped."""
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +16,8 @@ import pytest
 from catdog.errors import TrainingError
 from catdog.settings import Training
 from catdog.store.store import Store
-from flows.workers.team import ATTEMPTS, Job, describe, train_and_evaluate
+from flows.workers.process import ProcessWorkers
+from flows.workers.team import ATTEMPTS, Job, Plan, describe, train_and_evaluate
 
 LONG = 30
 """Seconds, far more than any of this takes: a hanging test fails instead."""
@@ -99,6 +102,32 @@ class DeadWorkers:
     def stop(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("raise ImportError('no such library')", "code 70 (ImportError: no such library)"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended by SIGSEGV;"),
+    ],
+)
+def test_a_process_that_cannot_start_is_told_as_what_it_is_and_both_its_logs_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, words: str
+) -> None:
+    # The first thing that a training process imports: in place of the real ones.
+    (tmp_path / "path" / "keras").mkdir(parents=True)
+    (tmp_path / "path" / "keras" / "__init__.py").write_text(fault)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'path'}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "path"), *sys.path])  # spawn passes it on
+    store = Store(tmp_path / "home")
+    arrays: Any = SimpleNamespace(content="photos")
+    jobs = [Job("baseline", arrays, Training(), None)]
+    workers = ProcessWorkers(Plan(1, 1), store)
+    (result,) = train_and_evaluate(jobs, workers, store=store, progress_folder=tmp_path)
+    assert words in str(result.error)
+    logs = store.home / "work" / "logs"
+    assert sorted(log.name for log in logs.iterdir()) == ["baseline-42.log", "baseline-42.log.1"]
 
 
 @pytest.mark.usefixtures("server")
