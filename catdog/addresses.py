@@ -1,20 +1,63 @@
 """Addresses as they may be shown and written down."""
 
 import re
+from pathlib import PurePosixPath
 
-_LOGIN = re.compile(r"(?<=://)[^/?#]*@")
-_SECRET = re.compile(
-    r"(?<=[?&])([^=&#]*(?:sig|signature|token|secret|password|credential|(?:api|access)[-_]?key)"
-    r"[^=&#]*)=[^&#]*",
-    re.IGNORECASE,
+HIDDEN = "HIDDEN"
+HARMLESS = frozenset(
+    ("dl", "download", "export", "format", "page", "raw", "ref", "rev", "v", "version")
 )
+"""Names of a query whose values say which file or form is meant, and let nobody in."""
+
+_PARTS = re.compile(
+    r"(?P<scheme>[a-z0-9+.-]*://)(?P<host>[^/?#]*)(?P<path>[^?#]*)"
+    r"(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+_SECRET = re.compile(r"sig|token|secret|pass|pwd|auth|cred|key|x-(amz|goog)-", re.IGNORECASE)
+_CHECKSUM = re.compile(r"sha256=[0-9a-f]*", re.IGNORECASE)
 
 
 def without_secrets(address: str) -> str:
-    """The address without what lets its owner in: user name, password, signatures and tokens.
+    """The address as people may see it: without its login, and with the query's values hidden.
 
-    The names of such parts of the query stay: `?token=HIDDEN`. Anything but a URL is unchanged.
+    Any name may be that of a key, so that only the values of well-known others stay, and a
+    checksum after `#`: `https://host/a.zip?v=2&token=HIDDEN`. What has no `://` is unchanged.
     """
-    if "://" not in address:
+    parts = _PARTS.fullmatch(address)
+    if not parts:
         return address
-    return _SECRET.sub(r"\1=HIDDEN", _LOGIN.sub("", address))
+    host = parts["host"].rpartition("@")[2]
+    if not _HOST.fullmatch(host):  # the rest of a login, whose password has a '/', '?' or '#'
+        _, at, rest = address.rpartition("@")
+        return without_secrets(f"{parts['scheme']}{rest}") if at else f"{parts['scheme']}{HIDDEN}"
+    shown = f"{parts['scheme']}{host}{parts['path']}"
+    if query := parts["query"]:
+        shown += f"?{'&'.join(map(_hidden, query.split('&')))}"
+    if fragment := parts["fragment"]:
+        shown += f"#{fragment if _CHECKSUM.fullmatch(fragment) else HIDDEN}"
+    return shown
+
+
+def telling_query(address: str) -> list[str]:
+    """What of an address's query may tell two files apart: for a digest, never to be shown.
+
+    What is known to let its owner in is left out, so that not even its digest is kept.
+    """
+    parts = _PARTS.fullmatch(address)
+    query = (parts["query"] if parts else "") or ""
+    return [part for part in query.split("&") if part and not _SECRET.search(part.split("=")[0])]
+
+
+def short_name(address: str) -> str:
+    """The last part of a path or address, without its suffix; empty when there is none."""
+    parts = _PARTS.fullmatch(address)
+    return PurePosixPath(parts["path"] if parts else address).stem
+
+
+def _hidden(part: str) -> str:
+    name, equals, value = part.partition("=")
+    if not equals:
+        return HIDDEN
+    return f"{name}={value if name.lower() in HARMLESS else HIDDEN}"

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
+from catdog.addresses import short_name, without_secrets
 from catdog.comparison.compare import Study
 from catdog.errors import SettingsError, StoreError, TrainingError
 from catdog.photos.changes import Changes, compare_manifests
@@ -81,8 +82,8 @@ class Run(Record):
 
     @property
     def source(self) -> str:
-        """Where its photos came from, as the user named it."""
-        return str(self.settings["source"])
+        """Where its photos came from, as the user named it, without what lets its owner in."""
+        return without_secrets(str(self.settings["source"]))
 
     def finished(self, model: str | None = None) -> list[Score]:
         """The models that have scores, or those of one name; the best on validation first.
@@ -267,7 +268,7 @@ def changes_since_last_run(manifest: Manifest, source: str, store: Store) -> Cha
 
 def run_id(source: str, began: datetime) -> str:
     """A name for a run that tells when it began and what it was made from."""
-    words = re.sub(r"[^\w]+", "-", Path(source.rstrip("/")).stem).strip("-").lower() or "photos"
+    words = re.sub(r"[^\w]+", "-", short_name(source)).strip("-").lower() or "photos"
     return f"{began:%Y%m%d-%H%M%S}-{words[:32]}-{os.getpid()}"
 
 

@@ -191,9 +191,15 @@ class Settings(Promotion, Running, Cut, Decoding, Training, Subject):
     def load(cls, **given: Any) -> Self:
         """Settings from keywords, the environment and the defaults; None means not given.
 
+        A source that is given as it is shown, without what lets its owner in, is completed from
+        `CATDOG_SOURCE`: so that a schedule can use an address that Prefect never sees whole.
+
         Raises SettingsError for an unknown or wrong name or value, in one line with the choices.
         """
-        values = _from_environment(os.environ) | {k: v for k, v in given.items() if v is not None}
+        environment = _from_environment(os.environ)
+        values = environment | {k: v for k, v in given.items() if v is not None}
+        if (whole := environment.get("source")) and without_secrets(whole) == values["source"]:
+            values["source"] = whole
         settings = cls.of(values)
         if given.get("dask_address") and settings.runner != "dask":
             raise SettingsError(

@@ -3,11 +3,11 @@
 import logging
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from prefect import flow
 from prefect.runtime import flow_run
 
+from catdog.addresses import short_name
 from catdog.comparison.compare import Study
 from catdog.models import model_spec
 from catdog.progress import claim_progress, progress_folder, write_stage
@@ -32,7 +32,7 @@ log = logging.getLogger("catdog.run")
 
 
 def _run_name() -> str:
-    return f"{Path(flow_run.parameters['source']).stem}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+    return f"{short_name(flow_run.parameters['source'])}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
 
 
 @flow(

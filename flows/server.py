@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from catdog.addresses import without_secrets
 from catdog.errors import CatdogError, SettingsError
 from catdog.store.files import no_space, writing
 from catdog.store.store import Store
@@ -272,14 +273,16 @@ def _silence(url: str) -> Callable[[], bool]:
 
 def _silent(url: str) -> ServerError:
     return ServerError(
-        f"The Prefect server at {url} has not answered for {PATIENCE_SECONDS} s.",
+        f"The Prefect server at {without_secrets(url)} has not answered for {PATIENCE_SECONDS} s.",
         "Start it again; the same command then goes on from what is finished.",
     )
 
 
 def _require_health(url: str) -> None:
     if not healthy(url):
-        raise ServerError(f"The Prefect server at {url} does not answer.", _remedy(url))
+        raise ServerError(
+            f"The Prefect server at {without_secrets(url)} does not answer.", _remedy(url)
+        )
     _require_admission(url)
 
 
@@ -299,14 +302,15 @@ def _require_admission(url: str) -> None:
         with get_client(sync_client=True) as client:
             client.api_version()
     except (httpx.HTTPError, ValueError) as error:
-        answer = getattr(error, "response", None)
+        shown, answer = without_secrets(url), getattr(error, "response", None)
         if answer is not None and answer.status_code == httpx.codes.UNAUTHORIZED:
             raise ServerError(
-                f"The Prefect server at {url} refuses this user.",
+                f"The Prefect server at {shown} refuses this user.",
                 f"Set {CLIENT_AUTH} to its USER:PASSWORD.",
             ) from error
         raise ServerError(
-            f"What answers at {url} is no Prefect server.", f"Set {CLIENT_URL} to one, or unset it."
+            f"What answers at {shown} is no Prefect server.",
+            f"Set {CLIENT_URL} to one, or unset it.",
         ) from error
 
 

@@ -55,6 +55,8 @@ class Site:
     moved_to: str | None = None
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     """Method and Range of each request."""
+    paths: list[str] = field(default_factory=list)
+    """With the query of each request."""
     agents: set[str] = field(default_factory=set)
     url: str = ""
     server: Server | None = None
@@ -85,6 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site = self.site
         site.asked.append((self.command, self.headers["Range"]))
+        site.paths.append(self.path)
         site.agents.add(self.headers["User-Agent"])
         if site.failures:
             self.reply(site.failures.pop(0), **{"Retry-After": site.retry_after})

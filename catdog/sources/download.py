@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 
-from catdog.addresses import without_secrets
+from catdog.addresses import telling_query, without_secrets
 from catdog.errors import SourceError, StoreError
 from catdog.sources.archives import DamagedArchiveError, extract
 from catdog.sources.fetch import OnBytes, UnreachableError, fetch, look
 from catdog.sources.inventory import Inventory, reading, take_inventory
 from catdog.store.artifacts import Archive, Photos, write_csv
-from catdog.store.digest import digest_once, make_key
+from catdog.store.digest import digest_once, make_key, value_digest
 from catdog.store.files import read_entry
 from catdog.store.store import Recipe, Store
 
@@ -52,7 +52,8 @@ def recipe(
 
     A folder counts by the names and bytes of its photos and by its place; an archive by its
     bytes; the sample by the code that draws it; a URL by its checksum when given, else by what
-    the server tells of the file. When the server cannot be reached, the newest archive of that
+    the server tells of the file. A server that tells nothing is asked for the file each time,
+    here, and its bytes count. When the server cannot be reached, the newest archive of that
     URL in the store counts. An archive that arrived damaged is not kept, so that it is fetched
     again; one with the right checksum is, since it would arrive so again.
 
@@ -99,15 +100,23 @@ def _local(source: str) -> Recipe[Photos]:
 
 def _local_path(source: str) -> Path:
     if _SCHEME.match(source):
-        raise SourceError(f"{source}: catdog fetches from http:// and https:// only.", _CHOICES)
+        raise SourceError(
+            f"{without_secrets(source)}: catdog fetches from http:// and https:// only.", _CHOICES
+        )
     with reading():
         try:
             path = Path(source).expanduser().resolve()
         except RuntimeError as error:
-            raise SourceError(f"{source} leads nowhere ({error}).", _CHOICES) from error
+            raise SourceError(f"{_shown(source)} leads nowhere.", _CHOICES) from error
         if not path.is_dir() and not path.is_file():
-            raise SourceError(f"{source} is not a file or folder here.", _CHOICES)
+            raise SourceError(f"{_shown(source)} is not a file or folder here.", _CHOICES)
     return path
+
+
+def _shown(path: str) -> str:
+    """A path that is none may be an address without its `https://`, with all its secrets."""
+    address = re.search(r":.*@|\?.*=", path)
+    return without_secrets(f"://{path}").removeprefix("://") if address else path
 
 
 def _of_folder(source: str, path: Path) -> Recipe[Photos]:
@@ -124,12 +133,16 @@ def _of_folder(source: str, path: Path) -> Recipe[Photos]:
 def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
     url, sha256 = _parse_url(source)
     shown = without_secrets(url)
+    query = value_digest(asked) if (asked := telling_query(url)) else ""
     known: dict[str, Any] = {"sha256": sha256}
+    told = True
     if not sha256:
         try:
-            known = {"url": shown, **look(url)._asdict()}
+            version = look(url)._asdict()
         except UnreachableError as error:
-            return _offline(shown, store, error)
+            return _offline(shown, query, store, error)
+        told = any(value is not None for value in version.values())
+        known = {"url": shown, **version} | ({"query": query} if query else {})
     # No code: the bytes are those that were served, whatever fetched them.
     key = make_key(code=(), **known)
 
@@ -141,10 +154,12 @@ def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
         bytes_ = part.replace(folder / "archive").stat().st_size
         shutil.rmtree(work, ignore_errors=True)
         log.info("Fetched %s: %d bytes, SHA-256 %s", shown, bytes_, seen)
-        return {"url": shown, "sha256": seen, "bytes": bytes_}
+        return {"url": shown, "query": query, "sha256": seen, "bytes": bytes_}
 
     origin = f"{shown}#sha256={sha256}" if sha256 else shown
     archive = Recipe(Archive, key, make)
+    if not told:
+        return _untold(archive, shown, store)
 
     def unpack(folder: Path) -> str:
         if sha256:
@@ -154,26 +169,41 @@ def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
     return _unpacked(sha256 or key, unpack, shown, origin=origin)
 
 
+def _untold(recipe: Recipe[Archive], url: str, store: Store) -> Recipe[Photos]:
+    """The archive as it is now, of a server that does not tell whether it has changed."""
+    note = (
+        f"The server of {url} does not tell whether the archive has changed, so that each run "
+        "fetches it again; URL#sha256=HEX fetches it once."
+    )
+    log.warning("%s", note)
+    archive = store.renew(recipe)
+    return _unpacked(
+        archive.sha256, lambda folder: _unpack_or_drop(archive, folder, url, store), url, note=note
+    )
+
+
 def _parse_url(source: str) -> tuple[str, str | None]:
     """The address and the checksum of `URL#sha256=HEX`."""
     url, _, fragment = source.partition("#")
     try:
         httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise SourceError(f"{source} is not an address ({error}).", "Check it.") from error
+        raise SourceError(f"{without_secrets(source)} is not an address.", "Check it.") from error
     if not fragment:
         return url, None
     checksum = _CHECKSUM.fullmatch(fragment)
     if not checksum:
         raise SourceError(
-            f"{source}: '#{fragment}' is not a checksum.", "Write URL#sha256= and 64 hex digits."
+            f"{without_secrets(source)} does not end in a checksum.",
+            "Write URL#sha256= and 64 hex digits.",
         )
     return url, checksum[1].lower()
 
 
-def _offline(url: str, store: Store, error: UnreachableError) -> Recipe[Photos]:
+def _offline(url: str, query: str, store: Store, error: UnreachableError) -> Recipe[Photos]:
     """The newest archive that was ever fetched from this URL; how old it is goes on record."""
-    known = (store.find(Archive, path.name) for path in store.folders(Archive) if _of(path) == url)
+    stored = (path for path in store.folders(Archive) if _of(path) == (url, query))
+    known = (store.find(Archive, path.name) for path in stored)
     archive = max(filter(None, known), key=lambda archive: archive.number, default=None)
     if not archive:
         raise error
@@ -185,10 +215,11 @@ def _offline(url: str, store: Store, error: UnreachableError) -> Recipe[Photos]:
     )
 
 
-def _of(archive: Path) -> str | None:
-    """The URL of a stored archive; None where its entry cannot be read."""
+def _of(archive: Path) -> tuple[str, str] | None:
+    """URL and query of a stored archive; None where its entry cannot be read."""
     try:
-        return str(read_entry(archive)["record"]["url"])
+        record = read_entry(archive)["record"]
+        return record["url"], record.get("query", "")
     except StoreError:
         return None
 

@@ -32,6 +32,9 @@ class Archive(Artifact):
     kind: ClassVar[str] = "archive"
 
     url: str
+    """As it may be shown."""
+    query: str = ""
+    """Digest of what its query asks for; empty without one."""
     sha256: str
     bytes: int
 

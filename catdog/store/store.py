@@ -121,6 +121,11 @@ class Store:
         with self.lock(recipe.lock):
             return self.find(recipe.cls, recipe.key) or self._make(recipe)
 
+    def renew(self, recipe: Recipe[A]) -> A:
+        """The artifact of a recipe, made in any case; an older one stays until the new is whole."""
+        with self.lock(recipe.lock):
+            return self._make(recipe)
+
     def find(self, cls: type[A], key: str) -> A | None:
         """The artifact under this key, or None when there is none or it is damaged.
 

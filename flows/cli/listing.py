@@ -41,12 +41,8 @@ def print_runs(home: Path, console: Console) -> None:
     table.add_column("test accuracy")
     for run in runs:
         scores = (f"{score.name} {_accuracy(score)}" for score in _first_scores(run).values())
-        table.add_row(
-            run.id,
-            str(run.settings["source"]),
-            str(run.settings.get("epochs", "")),
-            "\n".join(scores),
-        )
+        epochs = str(run.settings.get("epochs", ""))
+        table.add_row(run.id, run.source, epochs, "\n".join(scores))
     console.print(table)
 
 

@@ -1,5 +1,6 @@
 """Start the flow from the command line, with a server to report to and a view to watch."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from catdog.addresses import without_secrets
 from catdog.champion.registry import Registry
 from catdog.errors import CatdogError
 from catdog.progress import claim_progress, progress_folder, write_stage
@@ -52,8 +54,11 @@ def run_flow(settings: Settings, console: Console) -> None:
 def _call(settings: Settings) -> Run:
     from flows.catdog import catdog
 
+    shown = without_secrets(settings.source)
+    if shown != settings.source:  # Prefect keeps the parameters; this process completes them
+        os.environ["CATDOG_SOURCE"] = settings.source
     try:
-        run: Run = catdog(**settings.model_dump(exclude={"home"}))
+        run: Run = catdog(**settings.model_dump(exclude={"home", "source"}), source=shown)
     except Exception as error:
         raise _behind(error, settings.home) from error
     return run

@@ -11,6 +11,7 @@ from typing import Any
 import cloudpickle
 from distributed import Worker, WorkerPlugin
 
+from catdog.addresses import without_secrets
 from catdog.machine import tensorflow_environment
 from catdog.store.digest import make_key
 from flows.processes import start_training_process
@@ -107,7 +108,7 @@ def obstacle(code: str, folder: Path, server: str) -> tuple[str, str] | None:
         )
     if not healthy(server):
         return (
-            f"does not reach the Prefect server at {server}",
+            f"does not reach the Prefect server at {without_secrets(server)}",
             "Set PREFECT_API_URL to a server that every machine reaches.",
         )
     return None

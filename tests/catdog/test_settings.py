@@ -189,3 +189,13 @@ def test_secrets_in_an_address_are_not_written_down(source: str, written: str) -
     settings = Settings.load(source=source)
     assert settings.asked()["source"] == written
     assert "secret" not in settings.command()
+
+
+def test_a_source_without_its_secrets_is_completed_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = "https://me:secret@host/a.zip?token=secret"
+    monkeypatch.setenv("CATDOG_SOURCE", whole)
+    assert Settings.load(source="https://host/a.zip?token=HIDDEN").source == whole
+    assert Settings.load(source="https://other/a.zip?token=HIDDEN").source != whole
+    assert Settings.load().source == whole
