@@ -15,7 +15,7 @@ from catdog.models import model_spec
 from catdog.photos import prefetch as _prefetch
 from catdog.photos import split as _split
 from catdog.progress import Progress
-from catdog.settings import Cut, Decoding, Settings, Training
+from catdog.settings import Comparing, Cut, Decoding, Settings, Training
 from catdog.sources import download as _download
 from catdog.store.artifacts import (
     Arrays,
@@ -93,13 +93,18 @@ def compare(
     arrays: Arrays,
     models: Sequence[TrainedModel],
     predictions: Sequence[Predictions],
+    **given: Any,
 ) -> Comparison:
-    """Compare models by their predictions of the same photos, both in the same order."""
+    """Compare models by their predictions of the same photos, both in the same order.
+
+    given: the settings of `catdog.settings.Comparing`.
+    """
     results = [
         ModelResult(name=model.name, seed=model.seed, model=model, predictions=predicted)
         for model, predicted in zip(models, predictions, strict=True)
     ]
-    return _compare.compare(Study(photos, manifest, arrays, results))
+    comparing = Settings.load(**given).group(Comparing)
+    return _compare.compare(Study(photos, manifest, arrays, results, comparing=comparing))
 
 
 def _prepare_tensorflow() -> None:

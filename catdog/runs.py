@@ -16,7 +16,7 @@ from catdog.addresses import short_name, without_secrets
 from catdog.comparison.compare import Study
 from catdog.errors import SettingsError, StoreError, TrainingError
 from catdog.photos.changes import Changes, compare_manifests
-from catdog.settings import Settings
+from catdog.settings import Comparing, Settings
 from catdog.store.artifacts import (
     Arrays,
     Manifest,
@@ -232,6 +232,7 @@ def study_of(run: Run, store: Store) -> Study:
         [_result(score, run, store) for score in run.scores],
         settings=settings.described(),
         changes=Changes.model_validate(changes) if changes else None,
+        comparing=settings.group(Comparing),
     )
 
 

@@ -138,6 +138,19 @@ class Cut(Seeded):
     """A test photo that was trained on would flatter the score."""
 
 
+class Comparing(Group):
+    """How the models are compared."""
+
+    equivalence_margin: float = Field(
+        0.02,
+        gt=0,
+        lt=1,
+        description="Models are equivalent when their accuracies differ by less than this share.",
+    )
+    """Two points: less than the same code gave its author on a second day (up to 4.5 points in the
+    published results), and no model could be shown to be within one point on 192 photos."""
+
+
 class Running(Group):
     """How a run works, and how fast; no result depends on it."""
 
@@ -174,12 +187,12 @@ class Promotion(Group):
     """Four of 96 test photos; a difference of fewer than six is never significant."""
 
 
-ASKED = (Subject, Training, Decoding, Cut)
+ASKED = (Subject, Training, Decoding, Cut, Comparing)
 """The groups that decide the results."""
 
 
 # pydantic gives the fields of the last base first.
-class Settings(Promotion, Running, Cut, Decoding, Training, Subject):
+class Settings(Promotion, Running, Comparing, Cut, Decoding, Training, Subject):
     """What one run does, and where."""
 
     home: Annotated[Path, AfterValidator(_absolute)] = Field(

@@ -12,7 +12,7 @@ from catdog.comparison.compare import Study
 from catdog.models import model_spec
 from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.runs import ModelsFailedError, Run, artifacts_of, describe, make_record, save_run
-from catdog.settings import Cut, Decoding, Promotion, Settings, Training
+from catdog.settings import Comparing, Cut, Decoding, Promotion, Settings, Training
 from catdog.store.artifacts import Arrays, Report
 from catdog.store.store import Store
 from flows.parameters import run_form
@@ -72,7 +72,8 @@ def catdog(settings: Settings) -> Run:
         results = train_and_evaluate(jobs, workers, store=store, progress_folder=progress)
     stage("Writing the report")
     news = changes if changes and changes.any else None
-    study = Study(photos, manifest, arrays, results, settings.described(), news)
+    comparing = settings.group(Comparing)
+    study = Study(photos, manifest, arrays, results, settings.described(), news, comparing)
     written = _report(study)
     record = make_record(study, settings, store, began=began, found=found, changes=changes)
     run = save_run(record, written, store)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from catdog.comparison.mistakes import (
     ConfidentError,
     JudgedPhoto,
@@ -12,20 +14,16 @@ from catdog.comparison.mistakes import (
     highest_loss_errors,
     least_confident,
 )
+from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy, sensitivity
 from catdog.comparison.published import Published, missing_official, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, score
-from catdog.comparison.significance import (
-    AttainableDifference,
-    PairTest,
-    attainable_difference,
-    compare_pairs,
-)
-from catdog.comparison.verdict import Verdict, decide
+from catdog.comparison.significance import Correct
+from catdog.comparison.verdict import Standing, Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
-from catdog.settings import SEED_REMARK, Seeded
+from catdog.settings import SEED_REMARK, Comparing, Seeded
 from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
 from catdog.store.store import Record
 from catdog.wording import listing
@@ -46,6 +44,7 @@ class Study:
     """How the run was asked for; `command` is the line that repeats it."""
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
+    comparing: Comparing = field(default_factory=lambda: Comparing.model_validate({}))
 
     @property
     def scored(self) -> list[tuple[TrainedModel, Predictions]]:
@@ -62,7 +61,11 @@ class Study:
 
 
 class Comparison(Record):
-    """All that the report says. Metrics are those of the first seed of each model."""
+    """All that the report says.
+
+    Metrics are those of the first seed of each model; the verdict, the pairs and the repeats are
+    of all seeds, where there are enough.
+    """
 
     origin: str
     note: str
@@ -75,7 +78,8 @@ class Comparison(Record):
     failed: tuple[FailedModel, ...]
     pairs: tuple[PairTest, ...]
     """On test, one a pair of models; those of the winner first."""
-    attainable: AttainableDifference
+    sensitivity: str
+    """What could have been significant, and what would have been found; empty without pairs."""
     repeats: Repeats | None
     highest_loss: tuple[JudgedPhoto, ...]
     """The winner's errors on test with the highest loss."""
@@ -117,7 +121,7 @@ class Comparison(Record):
 
 
 def compare(study: Study) -> Comparison:
-    """Compare all results; where a model has several seeds, its first stands for it in the tests.
+    """Compare all results.
 
     Raises TrainingError when no model gave predictions, and PhotosError when the predictions are
     not of the same photos.
@@ -126,16 +130,26 @@ def compare(study: Study) -> Comparison:
     if not study.scored:
         reasons = "; ".join(f"{result.name}: {result.error}" for result in results)
         raise TrainingError(f"No model gave predictions ({reasons}).", "See the log of the run.")
-    tables = {name: predictions.table() for name, (_, predictions) in study.first.items()}
-    _check_same_photos(tables)
+    every = {(m.name, m.seed): predictions.table() for m, predictions in study.scored}
+    _check_same_photos(every)
+    tables = {name: every[name, model.seed] for name, (model, _) in study.first.items()}
     models = tuple(score(*of) for of in study.first.values())
-    test = {name: table[table["split"] == "test"] for name, table in tables.items()}
-    pairs = compare_pairs(
-        {name: (t["predicted"] == t["label"]).to_numpy(dtype=bool) for name, t in test.items()}
-    )
+    correct, on_validation = (_correct(every, split) for split in ("test", "validation"))
+    stacked = {name: np.stack(list(found.values())) for name, found in correct.items()}
+    pairs = compare_pairs(stacked, margin=study.comparing.equivalence_margin)
+    failed = [(r.name, r.seed) for r in results if not (r.model and r.predictions)]
+    repeats = summarise_repeats(correct, failed)
     largest = max(scores.n for scores in models[0].test.classes)
     majority = largest / models[0].test.n
-    verdict = decide(models, pairs, majority=majority)
+    verdict = decide(
+        models,
+        {m.name: _standing(m, stacked[m.name], on_validation[m.name], repeats) for m in models},
+        pairs,
+        majority=majority,
+        caveat=caveat([len(found) for found in stacked.values()]),
+    )
+    winner = tables[verdict.winner]
+    winner = winner[winner["split"] == "test"]
     rows = study.photos.rows()
     published = published_results(rows)
     accurate = accurate_models({model.name: model.validation.accuracy for model in models})
@@ -154,10 +168,10 @@ def compare(study: Study) -> Comparison:
         pairs=tuple(
             sorted(pairs, key=lambda pair: verdict.winner not in (pair.first, pair.second))
         ),
-        attainable=attainable_difference(models[0].test.n, len(pairs)),
-        repeats=summarise_repeats([(m.name, m.seed, p.accuracy("test")) for m, p in study.scored]),
-        highest_loss=highest_loss_errors(test[verdict.winner]),
-        least_confident=least_confident(test[verdict.winner]),
+        sensitivity=sensitivity(pairs, models[0].test.n) if pairs else "",
+        repeats=repeats,
+        highest_loss=highest_loss_errors(winner),
+        least_confident=least_confident(winner),
         accurate=accurate,
         confident_errors=confident_errors([tables[name] for name in accurate]),
         quality=data_quality(study.manifest),
@@ -169,14 +183,42 @@ def compare(study: Study) -> Comparison:
     )
 
 
-def _check_same_photos(tables: "Mapping[str, pd.DataFrame]") -> None:
+def _correct(
+    tables: "Mapping[tuple[str, int], pd.DataFrame]", split: str
+) -> dict[str, dict[int, Correct]]:
+    """Which photos of a split each model classifies correctly, by seed."""
+    found: dict[str, dict[int, Correct]] = {}
+    for (name, seed), table in tables.items():
+        photos = table[table["split"] == split]
+        correct = (photos["predicted"] == photos["label"]).to_numpy(dtype=bool)
+        found.setdefault(name, {})[seed] = correct
+    return found
+
+
+def _standing(
+    model: ScoredModel,
+    test: Correct,
+    validation: Mapping[int, Correct],
+    repeats: Repeats | None,
+) -> Standing:
+    over_seeds = repeats and next(m.interval for m in repeats.models if m.name == model.name)
+    return Standing(
+        name=model.name,
+        seeds=len(test) if over_seeds else 1,
+        validation=mean_accuracy(np.stack(list(validation.values()))),
+        test=mean_accuracy(test),
+        interval=over_seeds or model.test.accuracy_interval,
+    )
+
+
+def _check_same_photos(tables: "Mapping[tuple[str, int], pd.DataFrame]") -> None:
     names = list(tables)
     columns = ["split", "path", "label"]
     expected = tables[names[0]][columns].to_numpy().tolist()
     for name in names[1:]:
         if tables[name][columns].to_numpy().tolist() != expected:
             raise PhotosError(
-                f"{name} and {names[0]} were not evaluated on the same photos.",
+                f"{name[0]} and {names[0][0]} were not evaluated on the same photos.",
                 "Run both again with the same source and seed.",
             )
 

@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import Correct, PairTest, compare_pairs
+from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy
+from catdog.comparison.seeds import FEWEST, accuracy_interval
+from catdog.comparison.significance import Correct
 from catdog.errors import PhotosError
 from catdog.store.artifacts import read_table
 from catdog.store.store import Record
@@ -14,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class RunScore(Record):
-    """One model of one run on the shared test photos."""
+    """One model of one run on the shared test photos: the mean of three seeds or more."""
 
     run: str
     model: str
+    seeds: int
     accuracy: float
     interval: Interval
 
@@ -29,28 +34,32 @@ class RunComparison(Record):
     scores: tuple[RunScore, ...]
     pairs: tuple[PairTest, ...]
     """A model against its namesake in the other run; where no name is shared, all against all."""
+    caveat: str
+    """What the claims are about: these trained models, or the ways of training."""
     only_first: tuple[str, ...]
     """Models that only the first run has, and so were not compared."""
     only_second: tuple[str, ...]
     """Those that only the second has."""
 
 
-def compare_runs(first: Path, second: Path, *, names: tuple[str, str]) -> RunComparison:
+def compare_runs(
+    first: Path, second: Path, *, names: tuple[str, str], margin: float
+) -> RunComparison:
     """Compare two `predictions.csv` files, pairing the test photos by path and label.
 
-    names: how to call the two runs. Of several seeds, each model's first counts.
+    names: how to call the two runs. margin: of equivalence, 0..1.
     Raises PhotosError when the test photos differ, as then nothing can be paired.
     """
     tables = [_by_model(read_table(path)) for path in (first, second)]
-    _check_same_photos([next(iter(table.values())) for table in tables], names)
+    _check_same_photos([next(iter(models.values()))[0] for models in tables], names)
     one, two = tables
     shared = [name for name in one if name in two]
-    photos = next(iter(one.values())).index
+    photos = next(iter(one.values()))[0].index
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
     correct = [
-        (run, model, (table["predicted"] == table["label"]).loc[photos].to_numpy(dtype=bool))
+        (run, model, np.stack([_correct(table.loc[photos]) for table in seeds]))
         for run, models in zip(names, tables, strict=True)
-        for model, table in models.items()
+        for model, seeds in models.items()
     ]
     return RunComparison(
         photos=len(photos),
@@ -58,19 +67,25 @@ def compare_runs(first: Path, second: Path, *, names: tuple[str, str]) -> RunCom
         pairs=compare_pairs(
             {f"{run}: {model}": found for run, model, found in correct},
             [(f"{names[0]}: {a}", f"{names[1]}: {b}") for a, b in wanted],
+            margin=margin,
         ),
+        caveat=caveat([len(found) for _, _, found in correct]),
         only_first=tuple(name for name in one if shared and name not in two),
         only_second=tuple(name for name in two if shared and name not in one),
     )
 
 
-def _by_model(table: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
-    """The test predictions of each model's first seed, by path."""
-    found = {}
-    for name, rows in table[table["split"] == "test"].groupby("model", sort=False):
-        first_seed = rows[rows["seed"] == rows["seed"].iloc[0]]
-        found[str(name)] = first_seed.set_index("path")
-    return found
+def _by_model(table: "pd.DataFrame") -> "dict[str, list[pd.DataFrame]]":
+    """The test predictions of each model's seeds, by path."""
+    return {
+        str(name): [seed.set_index("path") for _, seed in rows.groupby("seed", sort=False)]
+        for name, rows in table[table["split"] == "test"].groupby("model", sort=False)
+    }
+
+
+def _correct(table: "pd.DataFrame") -> Correct:
+    correct: Correct = (table["predicted"] == table["label"]).to_numpy(dtype=bool)
+    return correct
 
 
 def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> None:
@@ -93,6 +108,9 @@ def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> 
 
 
 def _score(run: str, model: str, correct: Correct) -> RunScore:
-    hits, n = int(correct.sum()), len(correct)
-    interval = wilson_interval(hits, n)
-    return RunScore(run=run, model=model, accuracy=hits / n, interval=interval)
+    if len(correct) < FEWEST:
+        seeds, interval = 1, wilson_interval(int(correct[0].sum()), correct.shape[1])
+    else:
+        seeds, interval = len(correct), accuracy_interval(correct)
+    accuracy = mean_accuracy(correct)
+    return RunScore(run=run, model=model, seeds=seeds, accuracy=accuracy, interval=interval)

@@ -1,10 +1,15 @@
 """Seed variability: the same models trained with several seeds."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 
+from catdog.comparison.metrics import Interval, wilson_interval
+from catdog.comparison.seeds import FEWEST, accuracy_interval
+from catdog.comparison.significance import Correct
 from catdog.store.store import Record
+from catdog.wording import ci, counted
 
 
 class Repeated(Record):
@@ -12,8 +17,12 @@ class Repeated(Record):
 
     name: str
     seeds: tuple[int, ...]
+    failed: tuple[int, ...]
+    """Seeds whose training failed: they have no accuracy, and count in no mean."""
     accuracies: tuple[float, ...]
     mean: float
+    interval: Interval | None
+    """95 % CI of the mean over seeds and photos; None for fewer than three seeds."""
     sd: float | None
     """Standard deviation between seeds (n - 1); None for one seed."""
     low: float
@@ -28,49 +37,104 @@ class Repeats(Record):
     """No two models change places between seeds that both have (a tie is no change)."""
     changed: tuple[tuple[str, str], ...]
     """The pairs that do."""
+    rounds: int
+    """Seeds that all models have: each gives a ranking of one training each."""
+    best: str
+    """The model with the highest mean test accuracy."""
+    wins: int
+    """In so many rounds no model is better than it."""
+    wins_interval: Interval | None
+    """95 % CI (Wilson) of that share; None without a round."""
     sentence: str
 
 
-def summarise_repeats(runs: Sequence[tuple[str, int, float]]) -> Repeats | None:
-    """Summarise (name, seed, test accuracy); None where no model has a second seed."""
-    by_name: dict[str, dict[int, float]] = {}
-    for name, seed, accuracy in runs:
-        by_name.setdefault(name, {})[seed] = accuracy
-    if max(map(len, by_name.values())) < 2:
-        return None
-    changed = tuple(
-        pair for pair in combinations(by_name, 2) if _change_places(*(by_name[n] for n in pair))
+def summarise_repeats(
+    correct: Mapping[str, Mapping[int, Correct]], failed: Sequence[tuple[str, int]] = ()
+) -> Repeats | None:
+    """Summarise what each model classifies correctly on test, by seed; all of the same photos.
+
+    failed: the names and seeds of trainings that failed. None where no model has a second seed,
+    finished or not.
+    """
+    accuracies = {
+        name: {seed: float(found.mean()) for seed, found in seeds.items()}
+        for name, seeds in correct.items()
+    }
+    trained = Counter(name for name, _ in failed) + Counter(
+        {name: len(seeds) for name, seeds in correct.items()}
     )
+    if max(trained.values()) < 2:
+        return None
+    models = tuple(
+        _repeated(name, accuracies[name], list(correct[name].values()), failed) for name in correct
+    )
+    best = max(models, key=lambda model: model.mean).name
+    rounds = set.intersection(*(set(found) for found in accuracies.values()))
+    wins = sum(
+        all(accuracies[best][seed] >= found[seed] for found in accuracies.values())
+        for seed in rounds
+    )
+    changed = tuple(
+        pair
+        for pair in combinations(accuracies, 2)
+        if _change_places(*(accuracies[name] for name in pair))
+    )
+    reach = wilson_interval(wins, len(rounds)) if rounds else None
     return Repeats(
-        models=tuple(_repeated(name, found) for name, found in by_name.items()),
+        models=models,
         stable=not changed,
         changed=changed,
-        sentence=_sentence(changed, max(map(len, by_name.values())), len(by_name)),
+        rounds=len(rounds),
+        best=best,
+        wins=wins,
+        wins_interval=reach,
+        sentence=_sentence(best, wins, len(rounds), reach, changed)
+        if len(models) > 1
+        else f"One model, trained with {counted(len(models[0].seeds), 'seed')}.",
     )
 
 
-def _repeated(name: str, accuracies: dict[int, float]) -> Repeated:
+def _repeated(
+    name: str,
+    accuracies: Mapping[int, float],
+    correct: Sequence[Correct],
+    failed: Sequence[tuple[str, int]],
+) -> Repeated:
+    import numpy as np
+
     values = tuple(accuracies.values())
     return Repeated(
         name=name,
         seeds=tuple(accuracies),
+        failed=tuple(seed for model, seed in failed if model == name),
         accuracies=values,
         mean=fmean(values),
+        interval=accuracy_interval(np.stack(correct)) if len(values) >= FEWEST else None,
         sd=stdev(values) if len(values) > 1 else None,
         low=min(values),
         high=max(values),
     )
 
 
-def _change_places(first: dict[int, float], second: dict[int, float]) -> bool:
+def _change_places(first: Mapping[int, float], second: Mapping[int, float]) -> bool:
     differences = [first[seed] - second[seed] for seed in first.keys() & second.keys()]
     return any(d > 0 for d in differences) and any(d < 0 for d in differences)
 
 
-def _sentence(changed: tuple[tuple[str, str], ...], seeds: int, models: int) -> str:
-    if models == 1:
-        return f"One model, trained with {seeds} seeds."
+def _sentence(
+    best: str,
+    wins: int,
+    rounds: int,
+    reach: Interval | None,
+    changed: tuple[tuple[str, str], ...],
+) -> str:
+    if reach is None:
+        return "No seed was finished by all models, so that nothing is known of their ranking."
+    told = (
+        f"{best} has the highest test accuracy with {wins} of {counted(rounds, 'seed')} "
+        f"({ci(reach.low, reach.high)} of all seeds)."
+    )
     if not changed:
-        return f"The ranking is stable: no two models change places over {seeds} seeds."
+        return f"{told} No two models change places."
     pairs = "; ".join(f"{a} and {b}" for a, b in changed)
-    return f"The ranking depends on the seed: over {seeds} seeds, these change places: {pairs}."
+    return f"{told} These change places: {pairs}."

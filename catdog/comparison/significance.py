@@ -1,20 +1,28 @@
-"""Is one model better than another? Paired tests on the same photos."""
+"""Is one trained model better than another? Exact tests on the same photos, and their intervals.
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+A difference gives one-sided p values against any bound, from which all follows: the p value (bound
+0), the interval (the bounds that are not rejected) and the test of equivalence (the bounds -margin
+and +margin).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.metrics import Interval, wilson_interval
+from catdog.comparison.metrics import Interval
 from catdog.store.store import Record
-from catdog.wording import counted, difference, p_text
 
 ALPHA = 0.05
+POWER = 0.8
+"""The usual chance to find a difference that is there (Cohen 1988)."""
+NODES = 2_000
+"""Steps of the integral over the share of discordant photos: p to three decimals."""
 
 Correct = npt.NDArray[np.bool_]
-"""For each photo: did the model classify it correctly?"""
+"""For each photo: did the model classify it correctly? Of several seeds, a row a seed."""
 
 
 class Table(Record):
@@ -35,81 +43,10 @@ class Table(Record):
         """Accuracy of the first less that of the second."""
         return (self.only_first - self.only_second) / self.n
 
-
-class PairTest(Record):
-    """Two models on the same photos; `first` is the one that classifies more of them correctly."""
-
-    first: str
-    second: str
-    table: Table
-    difference: float
-    """Accuracy of the first less that of the second, 0..1."""
-    interval: Interval
-    p_value: float
-    """Exact McNemar test, two-sided."""
-    p_adjusted: float
-    """The same after Holm's adjustment for the number of pairs."""
-    significant: bool
-    sentence: str
-
-
-class AttainableDifference(Record):
-    """The smallest difference that can be significant with this number of photos.
-
-    photos: the fewest that one model must classify correctly and the other wrongly, with none the
-    other way round, for an exact p below 0.05 in the strictest of Holm's steps (0.05 / pairs).
-    Every photo that goes the other way asks for more.
-    """
-
-    n: int
-    pairs: int
-    photos: int
-    difference: float | None
-    """As a difference of accuracy, 0..1; None where even all n photos would not be enough."""
-
-
-def compare_pairs(
-    correct: Mapping[str, Correct], pairs: Iterable[tuple[str, str]] | None = None
-) -> tuple[PairTest, ...]:
-    """Test these pairs of models, or all; the arrays are of the same photos in the same order."""
-    ordered = [
-        (first, second) if correct[first].sum() >= correct[second].sum() else (second, first)
-        for first, second in (combinations(correct, 2) if pairs is None else pairs)
-    ]
-    return judge(ordered, [cross(correct[first], correct[second]) for first, second in ordered])
-
-
-def judge(pairs: Sequence[tuple[str, str]], tables: Sequence[Table]) -> tuple[PairTest, ...]:
-    """Test each pair of names with its table, Holm-adjusted for the number of pairs."""
-    raw = [mcnemar(table) for table in tables]
-    adjusted = holm(raw)
-    return tuple(map(_judged, pairs, tables, raw, adjusted))
-
-
-def _judged(names: tuple[str, str], table: Table, p: float, adjusted: float) -> PairTest:
-    (first, second), interval = names, paired_interval(table)
-    numbers = difference(table.difference, interval.low, interval.high)
-    holm_p = f"Holm-adjusted {p_text(adjusted)}"
-    if adjusted < ALPHA:
-        sentence = f"{first} is significantly better than {second}: {numbers} ({holm_p})."
-    else:
-        photos = counted(table.n, "test photo")
-        unadjusted = f", unadjusted {p_text(p)}" if p < ALPHA else ""
-        sentence = (
-            f"No significant difference between {first} and {second} on {photos}: {numbers} "
-            f"({holm_p}{unadjusted})."
-        )
-    return PairTest(
-        first=first,
-        second=second,
-        table=table,
-        difference=table.difference,
-        interval=interval,
-        p_value=p,
-        p_adjusted=adjusted,
-        significant=adjusted < ALPHA,
-        sentence=sentence,
-    )
+    @property
+    def discordant(self) -> int:
+        """Photos that exactly one of the two classified correctly."""
+        return self.only_first + self.only_second
 
 
 def cross(first: Correct, second: Correct) -> Table:
@@ -122,15 +59,160 @@ def cross(first: Correct, second: Correct) -> Table:
     )
 
 
-def mcnemar(table: Table) -> float:
-    """Exact two-sided p of McNemar's test (Psychometrika 12, 1947, 153-157).
+class Difference(Protocol):
+    """An estimated difference of accuracies, 0..1, and its uncertainty."""
 
-    A sign test on the photos that exactly one of the two classifies correctly; 1 without any.
+    @property
+    def value(self) -> float:
+        """The first less the second."""
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p value of "the difference is at most this bound"."""
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p value of "the difference is at least this bound"."""
+
+    def interval(self) -> Interval:
+        """95 % CI: the bounds that neither one-sided test rejects at half of `ALPHA`."""
+
+    def attainable(self, alpha: float) -> float | None:
+        """The smallest observed difference with p below alpha; None where there is none."""
+
+    def detectable(self, alpha: float) -> float | None:
+        """The true difference that has p below alpha with a chance of `POWER`."""
+
+
+def p_different(difference: Difference) -> float:
+    """Two-sided p value of no difference: twice the smaller one-sided one."""
+    return min(1.0, 2 * min(difference.p_above(0), difference.p_below(0)))
+
+
+def p_equivalent(difference: Difference, margin: float) -> float:
+    """P value of "the difference is the margin or more, either way".
+
+    Two one-sided tests (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987, 657-680): below ALPHA
+    exactly when the 90 % interval lies within the margin.
     """
-    from scipy.stats import binomtest
+    return max(difference.p_above(-margin), difference.p_below(margin))
 
-    discordant = table.only_first + table.only_second
-    return float(binomtest(table.only_first, discordant).pvalue) if discordant else 1.0
+
+class Paired:
+    """Two trained models on the same photos: exact McNemar test with the interval that agrees.
+
+    A sign test on the discordant photos (McNemar, Psychometrika 12, 1947, 153-157), and for other
+    bounds than 0 its melding with the exact limits of the share of discordant photos (Fay and
+    Lumbard, Statistics in Medicine 40, 2021, 1147-1159).
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    @property
+    def value(self) -> float:
+        """The first less the second."""
+        return self.table.difference
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p value of "the difference is at most this bound"."""
+        return self._exceeds(self.table.only_first, bound)
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p value of "the difference is at least this bound"."""
+        return self._exceeds(self.table.only_second, -bound)
+
+    def interval(self) -> Interval:
+        """95 % CI: it excludes 0 exactly when the test's p is below 0.05."""
+        return Interval(
+            low=_lower_limit(self.p_above), high=-_lower_limit(lambda bound: self.p_below(-bound))
+        )
+
+    def attainable(self, alpha: float) -> float | None:
+        """The fewest photos, all won by one model, with an exact p below alpha.
+
+        None where even all photos would be too few. Each photo that goes the other way asks for
+        more.
+        """
+        photos = 1
+        while 2 * 0.5**photos >= alpha:
+            photos += 1
+        return photos / self.table.n if photos <= self.table.n else None
+
+    def detectable(self, alpha: float) -> float | None:
+        """As `Difference`, where as many photos are discordant as here, or the difference needs."""
+        from scipy.optimize import brentq
+
+        n, share = self.table.n, self.table.discordant / self.table.n
+
+        def lacking(difference: float) -> float:
+            return POWER - mcnemar_power(n, difference, max(share, difference), alpha)
+
+        return float(brentq(lacking, 1e-9, 1, xtol=1e-5)) if lacking(1) < 0 else None
+
+    def _exceeds(self, wins: int, bound: float) -> float:
+        """P value of "at most this bound" for the model that alone is right so many times."""
+        from scipy.special import betainc
+
+        losses = self.table.discordant - wins
+        if bound == 0:
+            return float(betainc(wins, losses + 1, 0.5))
+        shares = self._low_shares if bound > 0 else self._high_shares
+        with np.errstate(divide="ignore"):
+            needed = np.clip(0.5 + bound / (2 * shares), 0, 1)
+        return float(betainc(wins, losses + 1, needed).mean())
+
+    @cached_property
+    def _low_shares(self) -> npt.NDArray[np.float64]:
+        """What the share of discordant photos may be, as its lower limit tells."""
+        return _quantiles(self.table.discordant, self.table.n - self.table.discordant + 1)
+
+    @cached_property
+    def _high_shares(self) -> npt.NDArray[np.float64]:
+        """The same, as its upper limit tells."""
+        return _quantiles(self.table.discordant + 1, self.table.n - self.table.discordant)
+
+
+def _quantiles(a: int, b: int) -> npt.NDArray[np.float64]:
+    """Of the Beta distribution at the middles of equal steps; at its edges it is a constant."""
+    from scipy.special import betaincinv
+
+    if a == 0 or b == 0:
+        return np.array([0.0 if a == 0 else 1.0])
+    found: npt.NDArray[np.float64] = betaincinv(a, b, (np.arange(NODES) + 0.5) / NODES)
+    return found
+
+
+def _lower_limit(p_above: Callable[[float], float]) -> float:
+    """The bound at which this p value, which rises with it, reaches half of `ALPHA`."""
+    from scipy.optimize import brentq
+
+    if p_above(-1) >= ALPHA / 2:
+        return -1.0
+    return float(brentq(lambda bound: p_above(bound) - ALPHA / 2, -1, 1, xtol=1e-6))
+
+
+def mcnemar_power(n: int, difference: float, discordant: float, alpha: float) -> float:
+    """The chance that the exact McNemar test on n photos has p below alpha.
+
+    discordant: the share of photos that exactly one model classifies correctly; the share that
+    the better one wins of them follows from the difference.
+    """
+    from scipy.stats import binom
+
+    m = np.arange(n + 1)
+    wins = (1 + difference / discordant) / 2
+    fewest = binom.isf(alpha / 2, m, 0.5) + 1
+    found = binom.sf(fewest - 1, m, wins) + binom.cdf(m - fewest, m, wins)
+    return float(binom.pmf(m, n, discordant) @ found)
+
+
+def mcnemar(table: Table) -> float:
+    """Exact two-sided p of McNemar's test; 1 without discordant photos."""
+    return p_different(Paired(table))
+
+
+def paired_interval(table: Table) -> Interval:
+    """95 % CI of the difference of accuracies; excludes 0 exactly when `mcnemar` is below 0.05."""
+    return Paired(table).interval()
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -141,47 +223,3 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return tuple(adjusted.tolist())
-
-
-def paired_interval(table: Table) -> Interval:
-    """95 % CI of the difference of two paired proportions.
-
-    Newcombe's method 10 (Statistics in Medicine 17, 1998, 2635-2650): the Wilson limits of each
-    proportion, joined by their correlation.
-    """
-    n = table.n
-    first, second = table.both + table.only_first, table.both + table.only_second
-    p1, p2 = first / n, second / n
-    one, two = wilson_interval(first, n), wilson_interval(second, n)
-    phi = _correlation(table)
-
-    def reach(a: float, b: float) -> float:
-        return math.sqrt(max(a * a - 2 * phi * a * b + b * b, 0.0))
-
-    between = p1 - p2
-    return Interval(
-        low=max(-1.0, between - reach(p1 - one.low, two.high - p2)),
-        high=min(1.0, between + reach(one.high - p1, p2 - two.low)),
-    )
-
-
-def _correlation(table: Table) -> float:
-    """Phi of the table, with Newcombe's continuity correction where it is positive."""
-    a, b, c, d = table.both, table.only_first, table.only_second, table.neither
-    product = (a + b) * (c + d) * (a + c) * (b + d)
-    if product == 0:
-        return 0.0
-    cross_product = a * d - b * c
-    if cross_product > 0:
-        return max(cross_product - table.n / 2, 0.0) / math.sqrt(product)
-    return cross_product / math.sqrt(product)
-
-
-def attainable_difference(n: int, pairs: int) -> AttainableDifference:
-    """The smallest difference that can be significant on n photos, whichever pair it is of."""
-    photos = 1
-    while 2 * 0.5**photos >= ALPHA / max(pairs, 1):
-        photos += 1
-    return AttainableDifference(
-        n=n, pairs=pairs, photos=photos, difference=photos / n if photos <= n else None
-    )

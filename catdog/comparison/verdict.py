@@ -4,18 +4,34 @@ The winner is chosen on validation; the test set only says how good it is and wh
 significantly better. Choosing on test would be biased in favour of the winner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from catdog.comparison.metrics import Interval
+from catdog.comparison.pairs import PairTest
 from catdog.comparison.scores import ScoredModel
-from catdog.comparison.significance import PairTest
 from catdog.store.store import Record
 from catdog.wording import ci, counted, duration, listing, percent, plural, size
+
+
+class Standing(Record):
+    """What a model is ranked by."""
+
+    name: str
+    seeds: int
+    """The trainings that the means are of; 1 where they are too few for a mean."""
+    validation: float
+    """Mean accuracy over the seeds."""
+    test: float
+    interval: Interval
+    """95 % CI on test: over photos, and over seeds where there are enough."""
 
 
 class Verdict(Record):
     """The winner, and how far that can be trusted."""
 
     winner: str
+    standing: Standing
+    """The winner's."""
     rival: str | None
     """The best of the others on test."""
     significant: bool
@@ -32,27 +48,39 @@ class Verdict(Record):
     """The winner and its rival."""
     headline: str
     evidence: str
+    caveat: str
+    """What the claims are about: these trained models, or the ways of training."""
     cost: str
 
 
-def decide(models: Sequence[ScoredModel], pairs: Sequence[PairTest], *, majority: float) -> Verdict:
+def decide(
+    models: Sequence[ScoredModel],
+    standings: Mapping[str, Standing],
+    pairs: Sequence[PairTest],
+    *,
+    majority: float,
+    caveat: str,
+) -> Verdict:
     """Choose the winner on validation and judge it on test.
 
-    Ties on validation go to the lower log loss, then to the fewer parameters.
-    majority: accuracy on test of the majority-class baseline.
+    Ties on validation go to the lower log loss of the first seed, then to the fewer parameters.
+    standings: of each model by name. majority: accuracy on test of the majority-class baseline.
     """
     winner = min(
-        models, key=lambda m: (-m.validation.accuracy, m.validation.log_loss, m.parameters)
+        models,
+        key=lambda m: (-standings[m.name].validation, m.validation.log_loss, m.parameters),
     )
+    standing = standings[winner.name]
     others = [model for model in models if model.name != winner.name]
-    rival = max(others, key=lambda model: model.test.accuracy) if others else None
+    rival = max(others, key=lambda model: standings[model.name].test) if others else None
     involved = [pair for pair in pairs if winner.name in (pair.first, pair.second)]
     undecided = tuple(_other(p, winner.name) for p in involved if not p.significant)
     better = tuple(p.first for p in involved if p.significant and p.second == winner.name)
     pair = next((p for p in involved if rival and _other(p, winner.name) == rival.name), None)
-    beats_majority = winner.test.accuracy_interval.low > majority
+    beats_majority = standing.interval.low > majority
     return Verdict(
         winner=winner.name,
+        standing=standing,
         rival=rival.name if rival else None,
         significant=bool(others) and not undecided and not better,
         p=max((pair.p_adjusted for pair in involved), default=None),
@@ -60,8 +88,9 @@ def decide(models: Sequence[ScoredModel], pairs: Sequence[PairTest], *, majority
         undecided=undecided,
         better=better,
         pair=pair,
-        headline=_headline(winner, involved, undecided, better, beats_majority=beats_majority),
-        evidence=_evidence(winner, pair),
+        headline=_headline(standing, involved, undecided, better, beats_majority=beats_majority),
+        evidence=_evidence(winner, standing, pair),
+        caveat=caveat,
         cost=_cost(winner, others),
     )
 
@@ -71,7 +100,7 @@ def _other(pair: PairTest, name: str) -> str:
 
 
 def _headline(
-    winner: ScoredModel,
+    winner: Standing,
     involved: Sequence[PairTest],
     undecided: tuple[str, ...],
     better: tuple[str, ...],
@@ -83,7 +112,7 @@ def _headline(
         first = f"{name} ranks first, but" if involved else name
         return f"{first} is not shown to be better than always predicting the most frequent class"
     if not involved:
-        return f"{name} classifies {percent(winner.test.accuracy)} of the test photos correctly"
+        return f"{name} classifies {percent(winner.test)} of the test photos correctly"
     if better:
         verb = plural(len(better), "is", "are")
         return (
@@ -94,15 +123,24 @@ def _headline(
         others = listing(undecided)
         return f"{name} ranks first, but is not significantly better than {others} on the test set"
     others = "every other model" if len(involved) > 1 else _other(involved[0], name)
-    return f"{name} is the best model: significantly better than {others} on the test set"
+    trained = any(pair.seeds is None for pair in involved)
+    best = "the best of these trained models" if trained else "the best model"
+    return f"{name} is {best}: significantly better than {others} on the test set"
 
 
-def _evidence(winner: ScoredModel, pair: PairTest | None) -> str:
-    test, interval = winner.test, winner.test.accuracy_interval
-    accuracy = (
-        f"{winner.name} classifies {test.correct:,} of {counted(test.n, 'test photo')} correctly: "
-        f"accuracy {percent(test.accuracy)} ({ci(interval.low, interval.high)})."
-    )
+def _evidence(winner: ScoredModel, standing: Standing, pair: PairTest | None) -> str:
+    test, reach = winner.test, ci(standing.interval.low, standing.interval.high)
+    photos = counted(test.n, "test photo")
+    if standing.seeds > 1:
+        accuracy = (
+            f"The mean accuracy of {winner.name} over {standing.seeds} seeds on {photos} is "
+            f"{percent(standing.test)} ({reach}, over seeds and photos)."
+        )
+    else:
+        accuracy = (
+            f"{winner.name} classifies {test.correct:,} of {photos} correctly: accuracy "
+            f"{percent(test.accuracy)} ({reach})."
+        )
     if pair is None:
         return f"{accuracy} There is no other model to compare it with."
     return f"{accuracy} Against the best of the others: {pair.sentence}"

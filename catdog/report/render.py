@@ -149,6 +149,7 @@ def _template(name: str) -> "Template":
         duration=wording.duration,
         size=wording.size,
         p_text=wording.p_text,
+        p_number=lambda p: wording.p_text(p).removeprefix("p ").removeprefix("= "),
         listing=wording.listing,
         plural=wording.plural,
         direction=lambda excess: "over-confident" if excess > 0 else "under-confident",

@@ -53,6 +53,7 @@ def recipe(study: Study) -> Recipe[Report]:
             for r in study.results
         ],
         settings=dict(study.settings),
+        comparing=study.comparing.model_dump(),
         changes=changes.model_dump(mode="json") if changes else None,
     )
     return Recipe(Report, key, lambda folder: _write(folder, study))

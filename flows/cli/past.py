@@ -11,6 +11,7 @@ from catdog.comparison.pairing import RunComparison, compare_runs
 from catdog.errors import CatdogError, StoreError
 from catdog.report.write import write_report
 from catdog.runs import load_run, save_run, study_of
+from catdog.settings import Settings
 from catdog.store.store import Store
 from catdog.wording import counted, percent, span
 
@@ -43,7 +44,9 @@ def print_comparison(first: str, second: str, home: Path, console: Console) -> N
     for run, table in zip(runs, tables, strict=True):
         if not table.is_file():
             raise StoreError(f"Run {run.id} has no predictions: every model failed.", "")
-    compared = compare_runs(tables[0], tables[1], names=(runs[0].id, runs[1].id))
+    margin = Settings.load().equivalence_margin
+    names = (runs[0].id, runs[1].id)
+    compared = compare_runs(tables[0], tables[1], names=names, margin=margin)
     _print(compared, console)
 
 
@@ -52,13 +55,15 @@ def _print(compared: RunComparison, console: Console) -> None:
     table = Table()
     for heading in ("run", "model"):
         table.add_column(heading, overflow="fold")
-    for heading in ("test accuracy", "95 % CI"):
+    for heading in ("seeds", "test accuracy", "95 % CI"):
         table.add_column(heading, justify="right")
     for score in compared.scores:
         low, high = score.interval.low, score.interval.high
-        table.add_row(score.run, score.model, percent(score.accuracy), span(low, high))
+        row = (str(score.seeds), percent(score.accuracy), span(low, high))
+        table.add_row(score.run, score.model, *row)
     console.print(table)
     for pair in compared.pairs:
         console.print(pair.sentence, soft_wrap=True)
+    console.print(compared.caveat, soft_wrap=True)
     for missing in (*compared.only_first, *compared.only_second):
         console.print(f"{missing} is in one run only and was not compared.")

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from catdog.comparison import published
 from catdog.comparison.compare import Comparison, compare
 from catdog.errors import PhotosError, TrainingError
 from catdog.report.render import comparison_table
+from catdog.settings import Comparing
 from catdog.store.artifacts import ModelResult
 
 FakeRun = Callable[..., Any]
@@ -35,7 +37,8 @@ def test_a_clear_winner_is_significantly_better(fake_run: FakeRun) -> None:
     verdict = compared(fake_run()).verdict
     assert (verdict.winner, verdict.rival, verdict.significant) == ("transfer", "baseline", True)
     assert verdict.headline == (
-        "transfer is the best model: significantly better than baseline on the test set"
+        "transfer is the best of these trained models: significantly better than baseline on the "
+        "test set"
     )
     assert verdict.pair is not None
     assert verdict.pair.difference == pytest.approx(0.37, abs=0.005)
@@ -50,7 +53,8 @@ def test_a_winner_among_three_is_compared_with_each_other(fake_run: FakeRun) -> 
     verdict = compared(fake_run(accuracies={"one": 0.9, "two": 0.7, "three": 0.65})).verdict
     assert verdict.significant
     assert verdict.headline == (
-        "one is the best model: significantly better than every other model on the test set"
+        "one is the best of these trained models: significantly better than every other model on "
+        "the test set"
     )
 
 
@@ -116,14 +120,55 @@ def test_predictions_of_other_photos_are_refused(fake_run: FakeRun) -> None:
         compared(one)
 
 
-def test_repeats_count_the_first_seed_in_tests_and_all_in_the_spread(fake_run: FakeRun) -> None:
+def test_three_seeds_make_claims_about_the_ways_of_training(fake_run: FakeRun) -> None:
     found = compared(fake_run(repeats=3, accuracies={"a": 0.9, "b": 0.7}))
     assert found.repeats is not None
     assert found.repeats.stable
     assert [m.seeds for m in found.repeats.models] == [(1, 2, 3)] * 2
     assert [m.seed for m in found.models] == [1, 1]
-    assert len(found.pairs) == 1
+    assert [p.seeds for p in found.pairs] == [(3, 3)]
+    verdict = found.verdict
+    assert verdict.headline == "a is the best model: significantly better than b on the test set"
+    assert verdict.standing.interval == found.repeats.models[0].interval
+    assert "The mean accuracy of a over 3 seeds on 192 test photos is 90.1 %" in verdict.evidence
+    assert "5 seeds of each model are better" in verdict.caveat
     assert compared(fake_run()).repeats is None
+
+
+def test_the_winner_has_the_best_mean_on_validation_not_the_luckiest_first_seed(
+    fake_run: FakeRun,
+) -> None:
+    run = fake_run(repeats=3, accuracies={"lucky": 0.8, "steady": 0.75})
+    collapsed = [r for r in run.results if r.name == "lucky" and r.seed > 1]
+    for result in collapsed:
+        file = result.predictions.file("predictions.csv")
+        rows = pd.read_csv(file)
+        rows["predicted"] = "cats"
+        rows.to_csv(file, index=False)
+    found = compared(run)
+    assert found.verdict.winner == "steady"
+    assert not found.verdict.significant
+    run.results[:] = [r for r in run.results if r.seed == 1]
+    assert compared(run).verdict.winner == "lucky"
+
+
+def test_failed_seeds_are_counted_and_too_few_are_left_for_a_claim_about_training(
+    fake_run: FakeRun,
+) -> None:
+    run = fake_run(repeats=3)
+    run.results[-1] = ModelResult(name="transfer", seed=3, error="killed")
+    found = compared(run)
+    assert found.repeats is not None
+    assert [m.failed for m in found.repeats.models] == [(), (3,)]
+    assert found.pairs[0].seeds is None
+    assert "another seed may give another result" in found.verdict.caveat
+
+
+def test_the_margin_of_equivalence_is_a_setting(fake_run: FakeRun) -> None:
+    run = fake_run(accuracies={"a": 0.9, "b": 0.9})
+    wide = Comparing(equivalence_margin=0.2)
+    assert compare(replace(run.study(), comparing=wide)).pairs[0].equivalent
+    assert not compare(run.study()).pairs[0].equivalent
 
 
 def test_published_results_stand_only_beside_the_official_photos(fake_run: FakeRun) -> None:

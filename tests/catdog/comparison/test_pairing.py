@@ -24,7 +24,7 @@ def test_namesakes_are_paired_photo_by_photo_in_whatever_order(
     first = stacked(fake_run(repeats=2), tmp_path / "a.csv")
     second = stacked(fake_run(accuracies={"transfer": 0.6, "new": 0.5}), tmp_path / "b.csv")
     pd.read_csv(second).sample(frac=1, random_state=1).to_csv(second, index=False)
-    found = compare_runs(first, second, names=NAMES)
+    found = compare_runs(first, second, names=NAMES, margin=0.02)
     (pair,) = found.pairs
     assert (pair.first, pair.second) == ("monday: transfer", "tuesday: transfer")
     assert pair.significant
@@ -37,9 +37,9 @@ def test_namesakes_are_paired_photo_by_photo_in_whatever_order(
 
 def test_a_run_and_itself_do_not_differ(fake_run: FakeRun, tmp_path: Path) -> None:
     same = stacked(fake_run(), tmp_path / "a.csv")
-    found = compare_runs(same, same, names=NAMES)
+    found = compare_runs(same, same, names=NAMES, margin=0.02)
     assert [(p.difference, p.p_value, p.significant) for p in found.pairs] == [(0, 1, False)] * 2
-    again = compare_runs(same, same, names=("monday", "monday"))
+    again = compare_runs(same, same, names=("monday", "monday"), margin=0.02)
     assert len(again.scores) == 4
     assert len(again.pairs) == 2
 
@@ -47,7 +47,7 @@ def test_a_run_and_itself_do_not_differ(fake_run: FakeRun, tmp_path: Path) -> No
 def test_without_a_shared_name_all_are_compared(fake_run: FakeRun, tmp_path: Path) -> None:
     first = stacked(fake_run(accuracies={"a": 0.6, "b": 0.7}), tmp_path / "a.csv")
     second = stacked(fake_run(accuracies={"c": 0.9}), tmp_path / "b.csv")
-    found = compare_runs(first, second, names=NAMES)
+    found = compare_runs(first, second, names=NAMES, margin=0.02)
     assert [(p.first, p.second) for p in found.pairs] == [
         ("tuesday: c", "monday: a"),
         ("tuesday: c", "monday: b"),
@@ -71,4 +71,16 @@ def test_other_photos_cannot_be_paired(
     first = stacked(fake_run(), tmp_path / "a.csv")
     second = stacked(fake_run(**options), tmp_path / "b.csv")
     with pytest.raises(PhotosError, match=reason):
-        compare_runs(first, second, names=NAMES)
+        compare_runs(first, second, names=NAMES, margin=0.02)
+
+
+def test_three_seeds_of_both_runs_are_all_compared(fake_run: FakeRun, tmp_path: Path) -> None:
+    first = stacked(fake_run(repeats=3), tmp_path / "a.csv")
+    second = stacked(fake_run(repeats=4, accuracies={"transfer": 0.6}), tmp_path / "b.csv")
+    found = compare_runs(first, second, names=NAMES, margin=0.02)
+    assert found.pairs[0].seeds == (3, 4)
+    assert [(s.run, s.seeds) for s in found.scores if s.model == "transfer"] == [
+        ("monday", 3),
+        ("tuesday", 4),
+    ]
+    assert "5 seeds of each model are better" in found.caveat

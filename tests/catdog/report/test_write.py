@@ -190,7 +190,7 @@ def test_the_first_screen_answers(whole: tuple[Any, Report]) -> None:
     text = page_of(made).text.replace("\N{NO-BREAK SPACE}", " ")
     start = text[: text.index("Scores")]
     for answer in (
-        "transfer is the best model: significantly better than baseline on the test set",
+        "transfer is the best of these trained models: significantly better than baseline",
         "96.9 %",
         "Difference from baseline",
         "Significantly better? Yes Holm-adjusted p < 0.001",
@@ -296,7 +296,7 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
         ),
         ({"classes": ("cats", "dogs", "犬 & <b>")}, ["犬 & <b>", "averaged"], "Published"),
         ({"failed": {"augmented": "killed"}}, ["augmented (seed", "killed"], "seeds"),
-        ({"repeats": 5}, ["The ranking is stable", "over 5 seeds"], "Failed models"),
+        ({"repeats": 5}, ["No two models change places", "over 5 seeds"], "Failed models"),
         ({"accuracies": {"perfect": 1.0, "b": 1.0}}, ["It made none on 192 test photos"], "Yes"),
         ({"accuracies": {"a": 0.5, "b": 0.52}}, ["ranks first, but is not shown"], "Yes"),
         ({"accuracies": {"solo": 0.5}}, ["solo is not shown to be better"], "ranks first"),
@@ -304,7 +304,7 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
         ({"counts": OFFICIAL}, ["What others reported on the same photos"], "Failed models"),
         (
             {"counts": {"train": 2, "validation": 2, "test": 2}},
-            ["4 test photos are too few for any significant difference."],
+            ["With 4 test photos and 1 pair, no difference can be significant."],
             "Published",
         ),
     ],
