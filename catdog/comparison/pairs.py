@@ -161,6 +161,8 @@ def sensitivity(pairs: Sequence[PairTest], photos: int) -> str:
     attainable = [pair.attainable for pair in pairs if pair.attainable is not None]
     detectable = [pair.detectable for pair in pairs if pair.detectable is not None]
     given = f"With {counted(photos, 'test photo')} and {counted(len(pairs), 'pair')}"
+    if any(pair.seeds for pair in pairs):
+        given += ", as much as these seeds vary"
     if not attainable:
         return f"{given}, no difference can be significant."
     found = (

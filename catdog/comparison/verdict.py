@@ -143,7 +143,8 @@ def _evidence(winner: ScoredModel, standing: Standing, pair: PairTest | None) ->
         )
     if pair is None:
         return f"{accuracy} There is no other model to compare it with."
-    return f"{accuracy} Against the best of the others: {pair.sentence}"
+    against = pair.sentence[0].lower() + pair.sentence[1:]
+    return f"{accuracy} Against the best of the others: {against}"
 
 
 def _cost(winner: ScoredModel, others: Sequence[ScoredModel]) -> str:

@@ -58,7 +58,8 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracies",
             "scores",
-            "Dots are accuracies, lines their 95 % CI (Wilson). The epoch was selected on "
+            ("Each model's first seed. " if c.repeats else "")
+            + "Dots are accuracies, lines their 95 % CI (Wilson). The epoch was selected on "
             "validation; the test set was used once, at the end."
             + (" Published accuracies are those of the last epoch." if c.published else ""),
             f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",

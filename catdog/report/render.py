@@ -111,6 +111,7 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
             "ROC AUC": "" if model.test.auc is None else f"{model.test.auc:.3f}",
             "selected epoch": f"{model.selected.epoch} of {model.epochs}",
         }
+        | _over_seeds(comparison, model)
         | {heading: cost.of(model) for heading, cost in BRIEF_COSTS.items()}
         for model in comparison.models
     ]
@@ -120,6 +121,15 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
         for failed in comparison.failed
     ]
     return rows
+
+
+def _over_seeds(comparison: Comparison, model: ScoredModel) -> dict[str, str]:
+    """The mean test accuracy of all seeds, where there are several."""
+    if not comparison.repeats:
+        return {}
+    found = next(each for each in comparison.repeats.models if each.name == model.name)
+    reach = f" ({wording.ci(found.interval.low, found.interval.high)})" if found.interval else ""
+    return {"mean over seeds": f"{wording.percent(found.mean)}{reach}, n = {len(found.seeds)}"}
 
 
 def templates() -> dict[str, str]:
@@ -149,6 +159,7 @@ def _template(name: str) -> "Template":
         duration=wording.duration,
         size=wording.size,
         p_text=wording.p_text,
+        size_of=lambda share: "none" if share is None else f"{100 * share:.1f}",
         p_number=lambda p: wording.p_text(p).removeprefix("p ").removeprefix("= "),
         listing=wording.listing,
         plural=wording.plural,

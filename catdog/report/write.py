@@ -70,9 +70,10 @@ def write_report(study: Study, store: Store) -> Report:
     return made
 
 
-def load_comparison(report: Report) -> Comparison:
-    """The comparison of a stored report."""
-    text = report.file("comparison.json").read_text(encoding="utf-8")
+def load_comparison(report: Report | Path) -> Comparison:
+    """The comparison of a stored report, or of a run's folder."""
+    folder = report if isinstance(report, Path) else report.path
+    text = (folder / "comparison.json").read_text(encoding="utf-8")
     return Comparison.model_validate_json(text)
 
 

@@ -13,6 +13,7 @@ from catdog.addresses import without_secrets
 from catdog.champion.registry import Registry
 from catdog.errors import CatdogError
 from catdog.progress import claim_progress, progress_folder, write_stage
+from catdog.report.write import load_comparison
 from catdog.runs import ModelsFailedError, Run
 from catdog.settings import Settings
 from catdog.sources.download import require_source
@@ -86,10 +87,15 @@ def print_run(run: Run, console: Console) -> None:
     """Print a run's comparison table, what was reused, and where its report is."""
     console.print(f"Comparison on {run.source}", soft_wrap=True)
     console.print(_scores(run))
+    if (run.folder / "comparison.json").is_file():  # not when every model failed
+        compared = load_comparison(run.folder)
+        for line in (f"{compared.verdict.headline}.", *(pair.sentence for pair in compared.pairs)):
+            console.print(line, soft_wrap=True)
+        console.print(compared.verdict.caveat, soft_wrap=True)
     for line in _remarks(run):
         console.print(line)
     page = run.folder / "report.html"
-    if page.is_file():  # not when every model failed
+    if page.is_file():
         console.print(f"Report: {page}", soft_wrap=True)
 
 

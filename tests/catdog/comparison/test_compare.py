@@ -132,6 +132,7 @@ def test_three_seeds_make_claims_about_the_ways_of_training(fake_run: FakeRun) -
     assert verdict.standing.interval == found.repeats.models[0].interval
     assert "The mean accuracy of a over 3 seeds on 192 test photos is 90.1 %" in verdict.evidence
     assert "5 seeds of each model are better" in verdict.caveat
+    assert comparison_table(found)[0]["mean over seeds"].startswith("90.1 % (95 % CI ")
     assert compared(fake_run()).repeats is None
 
 

@@ -3,6 +3,7 @@
 import io
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -44,6 +45,20 @@ def test_a_report_is_named_only_where_there_is_one(tmp_path: Path) -> None:
     assert "report.html" not in printed(tmp_path, failed)
     (tmp_path / "report.html").touch()
     assert str(tmp_path / "report.html") in printed(tmp_path, failed).replace("\n", "")
+
+
+def test_the_pairs_and_what_the_claims_are_about_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = SimpleNamespace(
+        verdict=SimpleNamespace(headline="a is the best model", caveat="Seeds are a sample."),
+        pairs=(SimpleNamespace(sentence="Over 3 seeds each, a is significantly better than b."),),
+    )
+    monkeypatch.setattr(launch, "load_comparison", {tmp_path: compared}.__getitem__)
+    (tmp_path / "comparison.json").touch()
+    text = printed(tmp_path, Score(name="a", seed=7, test_accuracy=0.9))
+    for told in ("a is the best model.", "Over 3 seeds each, a is", "Seeds are a sample."):
+        assert told in text
 
 
 @pytest.mark.parametrize("source", ["offical", "ftp://example.org/pets.zip"])
