@@ -26,7 +26,8 @@ class OverSeeds:
     Statistics in Medicine 33, 2014, 330-360): seed 42 of one model has nothing in common with seed
     42 of another. Models vary by seed to very different degrees, so that each has a variance of
     its own, as in Welch's test; the degrees of freedom are Satterthwaite's. The covariances over
-    photos have a closed form for accuracy.
+    photos have a closed form for accuracy. As no variance over seeds is below zero, the whole is
+    never below that over photos with these very seeds: three seeds may agree by chance.
     """
 
     def __init__(self, first: Correct, second: Correct) -> None:
@@ -36,7 +37,8 @@ class OverSeeds:
         common = _covariance_of_seeds(first) + _covariance_of_seeds(second)
         photos = max(common - 2 * float(np.cov(one, two)[0, 1]), 0.0) / n
         parts = [_part_of_seeds(first), _part_of_seeds(second), (photos, n - 1)]
-        variance, self.degrees = _satterthwaite(parts)
+        these_seeds = float((one - two).var(ddof=1)) / n
+        variance, self.degrees = max(_satterthwaite(parts), (these_seeds, float(n - 1)))
         self.error = math.sqrt(variance) or 1 / n
         """Standard error; that of one photo where nothing told the trainings apart."""
 
@@ -82,7 +84,10 @@ def accuracy_interval(correct: Correct) -> Interval:
     """
     n, p = correct.shape[1], float(correct.mean())
     photos = max(_covariance_of_seeds(correct), 0.0) / n
-    variance, degrees = _satterthwaite([_part_of_seeds(correct), (photos, n - 1)])
+    these_seeds = float(correct.mean(axis=0).var(ddof=1)) / n
+    variance, degrees = max(
+        _satterthwaite([_part_of_seeds(correct), (photos, n - 1)]), (these_seeds, float(n - 1))
+    )
     t = _critical(degrees, ALPHA)
     effective = p * (1 - p) / variance if variance else n
     centre = (p + t**2 / (2 * effective)) / (1 + t**2 / effective)

@@ -39,6 +39,17 @@ def test_seeds_that_all_agree_leave_the_uncertainty_of_a_photo() -> None:
     assert found.interval().high == pytest.approx(1.97 / 200, abs=1e-4)
 
 
+def test_seeds_that_agree_by_chance_do_not_hide_the_photos() -> None:
+    """Three seeds with the same accuracy on other photos each: no variance over seeds is seen."""
+    rng = np.random.default_rng(1)
+    first = np.array([rng.permutation(40) < 20 for _ in range(3)])
+    second = np.array([rng.permutation(40) < 36 for _ in range(3)])
+    found = OverSeeds(first, second)
+    over_photos = (first.mean(axis=0) - second.mean(axis=0)).var(ddof=1) / 40
+    assert found.error == pytest.approx(over_photos**0.5)
+    assert found.interval().high - found.interval().low > 0.15
+
+
 def test_the_models_may_have_different_numbers_of_seeds() -> None:
     found = OverSeeds(seeds(0.8, 0.9, 0.85, 0.88), seeds(0.6, 0.7, 0.65))
     assert found.value == pytest.approx(0.8575 - 0.65)
