@@ -108,23 +108,26 @@ def _headline(
     beats_majority: bool,
 ) -> str:
     name = winner.name
+    of_these = " of these trained models" if any(pair.seeds is None for pair in involved) else ""
     if not beats_majority:
-        first = f"{name} ranks first, but" if involved else name
+        first = f"{name} ranks first{of_these}, but" if involved else name
         return f"{first} is not shown to be better than always predicting the most frequent class"
     if not involved:
         return f"{name} classifies {percent(winner.test)} of the test photos correctly"
     if better:
         verb = plural(len(better), "is", "are")
         return (
-            f"{name} was best on validation, but {listing(better)} {verb} significantly better on "
-            "the test set"
+            f"{name} was best{of_these} on validation, but {listing(better)} {verb} significantly "
+            "better on the test set"
         )
     if undecided:
         others = listing(undecided)
-        return f"{name} ranks first, but is not significantly better than {others} on the test set"
+        return (
+            f"{name} ranks first{of_these}, but is not significantly better than {others} on the "
+            "test set"
+        )
     others = "every other model" if len(involved) > 1 else _other(involved[0], name)
-    trained = any(pair.seeds is None for pair in involved)
-    best = "the best of these trained models" if trained else "the best model"
+    best = f"the best{of_these or ' model'}"
     return f"{name} is {best}: significantly better than {others} on the test set"
 
 

@@ -65,7 +65,8 @@ def test_models_without_a_significant_difference_are_not_ranked_for_sure(
     assert not verdict.significant
     assert verdict.undecided == ("two", "three")
     assert verdict.headline == (
-        "one ranks first, but is not significantly better than two and three on the test set"
+        "one ranks first of these trained models, but is not significantly better than two "
+        "and three on the test set"
     )
 
 
@@ -84,7 +85,8 @@ def test_the_winner_is_chosen_on_validation_even_when_test_disagrees(fake_run: F
     assert verdict.winner == "steady"
     assert verdict.better == ("lucky",)
     assert verdict.headline == (
-        "steady was best on validation, but lucky is significantly better on the test set"
+        "steady was best of these trained models on validation, but lucky is significantly "
+        "better on the test set"
     )
 
 
