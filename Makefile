@@ -56,8 +56,6 @@ clean: ## Remove the environment and caches; stored artifacts (.catdog) stay
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-run full serve bench: export CATDOG_HOME ?= $(CURDIR)/.catdog
-
 # Without resolving again: the lock is complete, which 'pip check' confirms, and older pips
 # stumble over its extras.
 $(READY): requirements-dev.txt pyproject.toml

@@ -1,16 +1,18 @@
 """Every setting of catdog, its default and its reason, in one typed home.
 
 A value comes from a keyword (a command-line flag or a flow parameter), else from the environment
-as `CATDOG_NAME` unless that is empty, else from the default here. Settings that belong together are
-a group, which is passed whole to what it decides, and into its key.
+as `CATDOG_NAME` unless that is empty, else from the configuration file, else from the default here.
+Settings that belong together are a group, which is passed whole to what it decides, and into its
+key.
 """
 
 import difflib
 import os
 import shlex
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -20,6 +22,9 @@ from catdog.errors import SettingsError
 from catdog.models import MODELS
 
 PREFIX = "CATDOG_"
+CONFIG = f"{PREFIX}CONFIG"
+"""The variable that names the configuration file; else it is looked for."""
+FILE = "catdog.toml"
 
 
 def _known(name: str) -> str:
@@ -202,18 +207,20 @@ class Settings(Promotion, Running, Comparing, Cut, Decoding, Training, Subject):
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """Settings from keywords, the environment and the defaults; None means not given.
+        """Settings from keywords, environment, file and defaults; None means not given.
 
         A source that is given as it is shown, without what lets its owner in, is completed from
         `CATDOG_SOURCE`: so that a schedule can use an address that Prefect never sees whole.
 
         Raises SettingsError for an unknown or wrong name or value, in one line with the choices.
         """
-        environment = _from_environment(os.environ)
-        values = environment | {k: v for k, v in given.items() if v is not None}
-        if (whole := environment.get("source")) and without_secrets(whole) == values["source"]:
-            values["source"] = whole
-        settings = cls.of(values)
+        found, standing = given_values(given), given_values({}).get("source")
+        if standing and without_secrets(str(standing.value)) == found["source"].value:
+            found["source"] = standing
+        settings = cls.of(
+            {name: value for name, (value, _) in found.items()},
+            {name: origin for name, (_, origin) in found.items()},
+        )
         if given.get("dask_address") and settings.runner != "dask":
             raise SettingsError(
                 f"dask_address: not used by the runner '{settings.runner}' "
@@ -223,12 +230,17 @@ class Settings(Promotion, Running, Comparing, Cut, Decoding, Training, Subject):
         return settings
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from these values and the defaults alone. Raises SettingsError as `load`."""
+    def of(cls, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Self:
+        """Settings from these values and the defaults alone. Raises SettingsError as `load`.
+
+        origins: what set a value, where that is not the caller.
+        """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError(_explain(error), "See 'catdog run --help'.") from error
+            raise SettingsError(
+                _explain(error, origins or {}), "See 'catdog run --help'."
+            ) from error
 
     def group(self, kind: type[G]) -> G:
         """The settings of one group."""
@@ -263,26 +275,99 @@ def _flag(value: Any) -> str:
     return separator + shlex.quote(text)
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+class Given(NamedTuple):
+    """A value that somebody has set."""
+
+    value: Any
+    origin: str
+    """The variable, or the path of the file, that sets it; empty for a keyword."""
+
+
+def given_values(given: Mapping[str, Any]) -> dict[str, Given]:
+    """What is set, by the name of its setting: keywords over the environment over the file.
+
+    Raises SettingsError for an unknown name, and for a file that is missing or no TOML.
+    """
+    keywords = {name: Given(value, "") for name, value in given.items() if value is not None}
+    return _from_file() | _from_environment() | keywords
+
+
+def config_file() -> Path | None:
+    """The configuration file: the one that CATDOG_CONFIG names, else the nearest one upwards.
+
+    A folder's `catdog.toml` counts before a table `tool.catdog` of its `pyproject.toml`.
+    """
+    if named := os.environ.get(CONFIG):
+        return _absolute(Path(named))
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (own := folder / FILE).is_file():
+            return own
+        shared = folder / "pyproject.toml"
+        if shared.is_file() and "catdog" in _read_toml(shared).get("tool", {}):
+            return shared
+    return None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a configuration file, for editors."""
+    made = Settings.model_json_schema()
+    made["properties"]["home"].pop("default", None)  # it differs from user to user
+    return made | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE}
+
+
+def _from_environment() -> dict[str, Given]:
     found = {
-        name.removeprefix(PREFIX).lower(): environ[name]
-        for name in environ  # not all values: another thread may be taking one away
-        if name.startswith(PREFIX) and environ[name]
+        name.upper(): os.environ[name]
+        for name in os.environ  # not all values: another thread may be taking one away
+        if name.startswith(PREFIX) and os.environ[name]
     }
-    for name in found.keys() - Settings.model_fields.keys():
-        known = [PREFIX + field.upper() for field in Settings.model_fields]
-        near = difflib.get_close_matches(PREFIX + name.upper(), known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(known)}."
-        raise SettingsError(f"Unknown environment variable {PREFIX}{name.upper()}.", hint)
-    return found
+    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    _require_known(found, [*known, CONFIG], "environment variable {}")
+    found.pop(CONFIG, None)
+    return {name.removeprefix(PREFIX).lower(): Given(text, name) for name, text in found.items()}
 
 
-def _explain(error: ValidationError) -> str:
-    problems = (
-        f"{'.'.join(str(part) for part in item['loc'][:1]) or 'settings'}: "
-        f"{_plain(item['msg'])} (got {item['input']!r})"
-        for item in error.errors()
-    )
+def _from_file() -> dict[str, Given]:
+    path = config_file()
+    if path is None:
+        return {}
+    values = _read_toml(path)
+    if path.name == "pyproject.toml":
+        values = values.get("tool", {}).get("catdog", {})
+    _require_known(values, list(Settings.model_fields), f"setting '{{}}' in {path}")
+    if isinstance(home := values.get("home"), str):
+        values["home"] = path.parent / Path(home).expanduser()
+    return {name: Given(value, str(path)) for name, value in values.items()}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(
+            f"{path} cannot be read as settings ({reason}).",
+            "Mend it, or name another file with --config.",
+        ) from error
+
+
+def _require_known(names: Iterable[str], known: list[str], called: str) -> None:
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(known)}."
+            raise SettingsError(f"Unknown {called.format(name)}.", hint)
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
+    problems = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"][:1])
+        origin = f", from {origins[name]}" if origins.get(name) else ""
+        problems.append(
+            f"{name or 'settings'}: {_plain(item['msg'])} (got {item['input']!r}{origin})"
+        )
     return "; ".join(problems) + "."
 
 

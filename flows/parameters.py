@@ -60,7 +60,7 @@ def flag(name: str) -> cyclopts.Parameter:
     field = Settings.model_fields[name]
     notes = {
         "choices": ", ".join(_choices(field)),
-        "default": _as_typed(field.get_default(call_default_factory=True)),
+        "default": as_typed(field.get_default(call_default_factory=True)),
     }
     shown = "".join(f" [{what}: {text}]" for what, text in notes.items() if text)
     return cyclopts.Parameter(help=f"{field.description}{shown}", show_default=False)
@@ -94,11 +94,12 @@ def _choices(field: FieldInfo) -> list[str]:
     return found
 
 
-def _as_typed(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ",".join(default)
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if isinstance(default, float):
-        return f"{default:.3g}"
-    return "" if default is None else str(default)
+def as_typed(value: Any) -> str:
+    """A setting's value as one would type it after its flag; empty for None."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "" if value is None else str(value)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -11,13 +12,15 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from catdog.errors import CatdogError
-from catdog.settings import Settings
+from catdog.settings import CONFIG, Settings
 from flows.cli.terminal import Home, Switch, err, one_line, out, share, use
 from flows.parameters import flags
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
 
-Every setting can also be given in the environment, as CATDOG_NAME.
+Every setting can also be given in the environment, as CATDOG_NAME, and in a file catdog.toml, or
+the table [tool.catdog] of pyproject.toml, here or in a folder above; --config FILE names another.
+'catdog config show' tells what is set, and by what.
 
 With --debug, an error shows its whole traceback and Prefect's own log is printed.
 """
@@ -44,6 +47,11 @@ app.command(
     "deployments.serving:serve",
     name="serve",
     help="Start a Prefect server with its UI, and run the deployments when due.",
+)
+app.command(
+    "flows.cli.config:config_app",
+    name="config",
+    help="Show the settings and where they come from.",
 )
 app.command(
     "flows.cli.champion:champion_app",
@@ -191,15 +199,24 @@ def cache_verify(*, home: Home = None) -> int:
     return verify(use(home), out)
 
 
+def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]:
+    """Take out the flags that every command has: whether to debug, and the words that remain."""
+    parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true")
+    parser.add_argument("--config", type=Path, metavar="FILE")
+    given, words = parser.parse_known_args(arguments)
+    if given.config:
+        os.environ[CONFIG] = str(given.config.absolute())  # for the processes that it starts, too
+    return given.debug, words
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; any problem is one line on standard error."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    if debug:
-        words.remove("--debug")
-    else:
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    debug = False
     try:
+        debug, words = _for_all_commands(arguments)
+        if not debug:
+            os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         sys.exit(app(words, exit_on_error=True))
     except CatdogError as error:
         if debug:

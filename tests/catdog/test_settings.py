@@ -1,3 +1,4 @@
+import json
 import os
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from catdog.errors import SettingsError
 from catdog.models import MODELS
-from catdog.settings import PREFIX, Settings
+from catdog.settings import PREFIX, Settings, given_values, schema
 from flows.cli.app import app
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -35,8 +36,9 @@ many = hypothesis_settings(deadline=None, max_examples=50)
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment in which no setting is made."""
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment and a current folder in which no setting is made."""
+    monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
     return monkeypatch
@@ -60,6 +62,71 @@ def test_a_keyword_wins_over_the_environment_and_that_over_the_default(
     assert Settings.load(epochs=None).epochs == 7, "None means not given"
     assert Settings.load().models == ("transfer", "baseline")
     assert Settings.load().seed == Settings.model_fields["seed"].default
+
+
+def test_a_file_counts_below_the_environment(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "catdog.toml").write_text('epochs = 7\nseed = 5\nmodels = ["transfer"]\n')
+    environment.setenv("CATDOG_SEED", "6")
+    settings = Settings.load(epochs=None)
+    assert (settings.epochs, settings.seed, settings.models) == (7, 6, ("transfer",))
+    assert Settings.load(epochs=3).epochs == 3
+    origins = {name: given.origin for name, given in given_values({"epochs": 3}).items()}
+    assert origins == {"models": str(tmp_path / "catdog.toml"), "seed": "CATDOG_SEED", "epochs": ""}
+
+
+def test_the_nearest_file_upwards_counts_alone(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    below = tmp_path / "project" / "notebooks"
+    below.mkdir(parents=True)
+    (tmp_path / "catdog.toml").write_text("epochs = 7\nseed = 5\n")
+    project = below.parent / "pyproject.toml"
+    project.write_text('[tool.catdog]\nepochs = 8\nhome = "kept"\n')
+    (below / "pyproject.toml").write_text("[tool.other]\nepochs = 9\n")
+    environment.chdir(below)
+    settings = Settings.load()
+    assert (settings.epochs, settings.seed) == (8, Settings.model_fields["seed"].default)
+    assert settings.home == below.parent / "kept", "relative to the file, not to where one is"
+    environment.setenv("CATDOG_CONFIG", "../../catdog.toml")
+    assert Settings.load().seed == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("epoch = 3", ["'epoch'", "Did you mean epochs?"]),
+        ("purr = 3", ["'purr'", "Choose from source, models"]),
+        ("epochs = 0", ["epochs: ", "got 0"]),
+        ("home = 3", ["home: ", "got 3"]),
+        ("epochs", ["cannot be read as settings"]),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_names_it(
+    tmp_path: Path, text: str, parts: list[str]
+) -> None:
+    (tmp_path / "catdog.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in [*parts, str(tmp_path / "catdog.toml")]:
+        assert part in message
+
+
+def test_a_file_that_is_named_must_be_there(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CATDOG_CONFIG", "nowhere.toml")
+    with pytest.raises(SettingsError, match=r"nowhere\.toml .*--config"):
+        Settings.load()
+
+
+def test_an_editor_learns_names_types_and_limits_from_the_schema() -> None:
+    made = schema()
+    assert made["properties"].keys() == Settings.model_fields.keys()
+    assert made["properties"]["epochs"]["maximum"] == 10_000
+    assert made["additionalProperties"] is False
+    assert str(Path.home()) not in json.dumps(made)
 
 
 def test_an_empty_variable_is_as_good_as_none(environment: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,8 @@ from flows.cli import run as launch
 from flows.cli.app import main
 from flows.server import ServerError, free_port, prefect_server, require_free
 
+ROOT = Path(__file__).parents[3]
+
 
 class Answer(NamedTuple):
     code: int
@@ -344,6 +346,33 @@ def test_an_unknown_variable_is_one_line_that_names_the_right_one(
 ) -> None:
     monkeypatch.setenv("CATDOG_EPOCH", "3")
     assert_one_clear_line(command("run"), "CATDOG_EPOCH", "CATDOG_EPOCHS")
+
+
+def test_config_show_tells_what_sets_each_value(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('epochs = 7\nsource = "https://me:secret@host/a.zip"\n')
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("CATDOG_SEED", "6")
+    for words in (("--config", file, "config", "show"), ("config", "show", f"--config={file}")):
+        shown = command(*words).out
+        rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in shown.splitlines()]
+        assert ["epochs", "7", str(file)] in rows
+        assert ["seed", "6", "CATDOG_SEED"] in rows
+        assert ["repeats", "1", "default"] in rows
+        assert "secret" not in shown
+
+
+def test_what_the_deployments_ask_for_in_the_environment_stops_no_command(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (ROOT / "deployments").iterdir():
+        if path.is_file():
+            for name in re.findall(r"\bCATDOG_[A-Z_]+", path.read_text()):
+                if name not in os.environ:
+                    monkeypatch.setenv(name, "1")
+    assert command("runs").code == 0
 
 
 def test_an_unknown_command_is_one_line_however_narrow_the_terminal(

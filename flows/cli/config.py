@@ -1,0 +1,34 @@
+"""The commands `catdog config`: what is set, by what, and what a file may say."""
+
+import json
+
+from cyclopts import App
+from rich.table import Table
+
+from catdog.addresses import without_secrets
+from catdog.settings import Settings, config_file, given_values, schema
+from flows.cli.terminal import out, say
+from flows.parameters import as_typed
+
+config_app = App(name="config", help="Show the settings and where they come from.")
+
+
+@config_app.command
+def show() -> None:
+    """Show each setting, its value, and what sets it: a variable, the file, or the default."""
+    settings, given = Settings.load(), given_values({})
+    table = Table()
+    for heading in ("setting", "value", "from"):
+        table.add_column(heading, overflow="fold")
+    for name in Settings.model_fields:
+        value = as_typed(getattr(settings, name))
+        origin = given[name].origin if name in given else "default"
+        table.add_row(name, without_secrets(value), origin)
+    say(f"Configuration file: {config_file() or 'none'}")
+    out.print(table)
+
+
+@config_app.command(name="schema")
+def print_schema() -> None:
+    """Print the JSON schema of catdog.toml, by which editors check it and complete names."""
+    print(json.dumps(schema(), indent=2))  # noqa: T201
