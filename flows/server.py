@@ -40,8 +40,10 @@ PREFECT_ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "catdog",
+    "PYTHONSAFEPATH": "1",
 }
-"""No call home, and our own log in the UI."""
+"""No call home, our own log in the UI, and no folder `flows` of the user's in place of ours in the
+processes that start with `python -m`."""
 
 LEAST_FREE = 1_000_000
 """Bytes. A server that ends on a disk with less has run out of space."""
@@ -71,8 +73,7 @@ def prefect_server(home: Path) -> Iterator[str]:
     this process however that ends. Raises ServerError.
     """
     if url := configured_url():
-        log_in(home, url)
-        _require_health(url)
+        _reach(home, url)
         with watching(_silence(url), _silent(url), every=ASK_SECONDS):
             yield url
         return
@@ -193,6 +194,22 @@ def configured_url() -> str | None:
     return str(url) if url else None
 
 
+def standing_server(home: Path) -> str:
+    """The API URL of the configured server, which answers. Raises ServerError when there is none.
+
+    For what is of no use on a server that ends with this process.
+    """
+    set_prefect_up()
+    url = configured_url()
+    if url is None:
+        raise ServerError(
+            "No Prefect server is configured.",
+            f"Start one ('catdog serve'), and export {CLIENT_URL} as it says.",
+        )
+    _reach(home, url)
+    return url
+
+
 def _prefect_settings() -> Any:
     """Prefect's own settings. Raises SettingsError when they are wrong.
 
@@ -278,7 +295,8 @@ def _silent(url: str) -> ServerError:
     )
 
 
-def _require_health(url: str) -> None:
+def _reach(home: Path, url: str) -> None:
+    log_in(home, url)
     if not healthy(url):
         raise ServerError(
             f"The Prefect server at {without_secrets(url)} does not answer.", _remedy(url)

@@ -49,6 +49,16 @@ app.command(
     help="Start a Prefect server with its UI, and run the deployments when due.",
 )
 app.command(
+    "deployments.operating:deploy",
+    name="deploy",
+    help="Register the deployments 'full' and 'smoke' for the workers of a work pool.",
+)
+app.command(
+    "deployments.operating:automations",
+    name="automations",
+    help="Create anew what the server watches: failed runs, a new champion, silence, zombie runs.",
+)
+app.command(
     "flows.cli.config:config_app",
     name="config",
     help="Show the settings and where they come from.",

@@ -695,3 +695,41 @@ def test_a_path_that_does_not_exist_is_one_line(
 ) -> None:
     answer: Any = command("predict", tmp_path / "nowhere.jpg")
     assert_one_clear_line(answer, "nowhere.jpg", "Check the path")
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A project that has a package `flows` of its own."""
+    folder = tmp_path / "project"
+    (folder / "flows").mkdir(parents=True)
+    (folder / "flows" / "__init__.py").write_text("raise SystemExit('foreign code was run')\n")
+    return folder
+
+
+def called(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  our own code
+        [sys.executable, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+def test_a_package_that_hides_ours_is_named(foreign: Path) -> None:
+    done = called(foreign, "-m", "catdog", "models")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert str(foreign / "flows") in line
+
+
+@pytest.mark.slow
+def test_a_run_in_a_project_with_a_package_flows_of_its_own_uses_ours(
+    foreign: Path, home: Path
+) -> None:
+    command = ("-P", "-c", "from catdog.__main__ import main; main()")
+    words = "run --source sample --epochs 1 --models baseline --image-size 64"
+    done = called(foreign, *command, *words.split())
+    assert done.returncode == 0, done.stderr
