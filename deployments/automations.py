@@ -1,15 +1,12 @@
 """What the server watches by itself: failed runs, a new champion, a long silence, zombie runs.
 
-Each automation writes a line to the server's log when it fires, and Prefect keeps the event. To be
-told by mail, chat or webhook too, give the name of a Prefect notification block:
-
-    python -m deployments.automations --notify slack-webhook/catdog
+Each automation writes a line to the server's log when it fires, and Prefect keeps the event.
 """
 
-import argparse
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
+from uuid import UUID
 
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
@@ -17,14 +14,10 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
 
+from catdog.errors import SettingsError
 from deployments.alert_log import alert_log
-
-SILENCE_DAYS = 8
-"""The schedule is weekly: after one more day without a success something is wrong."""
-ZOMBIE_MINUTES = 10
-"""Prefect's runs send a heartbeat every 3 minutes: three missed ones are no delay any more.
-Keep it above PREFECT_FLOWS_HEARTBEAT_FREQUENCY, or runs that live are marked as crashed."""
 
 TOLD = (
     "{{ automation.description }} {{ event.payload.sentence or event.event }} "
@@ -44,8 +37,8 @@ ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cance
 
 def create_automations(
     *,
-    silence_days: float = SILENCE_DAYS,
-    zombie_minutes: float = ZOMBIE_MINUTES,
+    silence_days: float,
+    zombie_minutes: float,
     notify: str | None = None,
     replace: bool = False,
 ) -> None:
@@ -53,7 +46,7 @@ def create_automations(
 
     notify: a notification block as TYPE/NAME, such as "slack-webhook/catdog".
     replace: create those that are there anew.
-    Raises prefect.exceptions.ObjectNotFound when there is no such block.
+    Raises SettingsError when there is no such block.
     """
     found = automations(
         silence=timedelta(days=silence_days),
@@ -72,12 +65,12 @@ def create_automations(
 def automations(
     *, silence: timedelta, zombie: timedelta, tell: Sequence[ActionTypes]
 ) -> list[Automation]:
-    """The automations; tell: how each makes itself known."""
+    """The automations; tell: how they make themselves known."""
     return [
         _failed(tell),
         _champion_changed(tell),
         _silent(silence, tell),
-        _zombie(zombie, tell),
+        _zombie(zombie),
     ]
 
 
@@ -130,7 +123,12 @@ def _silent(within: timedelta, tell: Sequence[ActionTypes]) -> Automation:
     )
 
 
-def _zombie(within: timedelta, tell: Sequence[ActionTypes]) -> Automation:
+def _zombie(within: timedelta) -> Automation:
+    """It tells nobody, since a crash is told as any other.
+
+    A heartbeat that comes after the end of a run is taken for the last one of a zombie; no state
+    is forced, so that this changes nothing, and nobody is alarmed.
+    """
     crash = ChangeFlowRunState(
         name=None,
         state=StateType.CRASHED,
@@ -150,16 +148,14 @@ def _zombie(within: timedelta, tell: Sequence[ActionTypes]) -> Automation:
             threshold=1,
             within=within,
         ),
-        actions=[crash, *tell],
+        actions=[crash],
     )
 
 
 def _tell(notify: str | None) -> list[ActionTypes]:
     blocks = [alert_log()]
     if notify:
-        type_, _, name = notify.partition("/")
-        with get_client(sync_client=True) as client:
-            blocks.append(client.read_block_document_by_name(name, block_type_slug=type_).id)
+        blocks.append(_block(notify))
     return [
         SendNotification(
             block_document_id=block,
@@ -170,22 +166,21 @@ def _tell(notify: str | None) -> list[ActionTypes]:
     ]
 
 
+def _block(notify: str) -> UUID:
+    kind, _, name = notify.partition("/")
+    try:
+        with get_client(sync_client=True) as client:
+            found = client.read_block_document_by_name(name, block_type_slug=kind)
+    except ObjectNotFound as error:
+        raise SettingsError(
+            f"The server has no notification block '{notify}'.",
+            "Make it in the UI, and give it as TYPE/NAME, such as slack-webhook/catdog.",
+        ) from error
+    return found.id
+
+
 def _existing(name: str) -> Automation | None:
     try:
         return cast("Automation", Automation.read(name=name))
     except ValueError:
         return None
-
-
-def main() -> None:
-    """Create the automations anew on the server that PREFECT_API_URL names."""
-    parser = argparse.ArgumentParser(description="Create catdog's automations.")
-    parser.add_argument("--silence-days", type=float, default=SILENCE_DAYS)
-    parser.add_argument("--zombie-minutes", type=float, default=ZOMBIE_MINUTES)
-    parser.add_argument("--notify", help="a notification block as TYPE/NAME")
-    given = parser.parse_args()
-    create_automations(**vars(given), replace=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""The deployments of `prefect.yaml`, for a process that serves them itself."""
+"""The deployments of `prefect.yaml`: served by this process, or registered for a work pool."""
 
 import asyncio
 import signal
@@ -8,13 +8,16 @@ from importlib.resources import files
 from typing import Any
 
 import yaml
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from flows.catdog import catdog
+from flows.server import ServerError
 
 
 def definitions() -> list[dict[str, Any]]:
@@ -27,6 +30,25 @@ def definitions() -> list[dict[str, Any]]:
 def served_deployments() -> list[RunnerDeployment]:
     """The same without their work pool, each run being a process of whoever serves them."""
     return [_deployment(definition) for definition in definitions()]
+
+
+def register(pool: str) -> list[str]:
+    """Register the deployments for a work pool of the configured server, and give their names.
+
+    Raises ServerError when there is no such pool.
+    """
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_work_pool(pool)
+    except ObjectNotFound as error:
+        raise ServerError(
+            f"The server has no work pool '{pool}'.",
+            f"Create it: prefect work-pool create {pool} --type process",
+        ) from error
+    made = [_deployment(definition, pool) for definition in definitions()]
+    for deployment in made:
+        deployment.apply()
+    return [f"{deployment.flow_name}/{deployment.name}" for deployment in made]
 
 
 def schedules(definition: dict[str, Any]) -> list[Schedule]:
@@ -71,7 +93,7 @@ async def next_run() -> tuple[str, datetime] | None:
     return min(coming, key=lambda pair: pair[1], default=None)
 
 
-def _deployment(definition: dict[str, Any]) -> RunnerDeployment:
+def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDeployment:
     limit = ConcurrencyLimitConfig.model_validate(definition["concurrency_limit"])
     return RunnerDeployment.from_flow(
         catdog,
@@ -81,5 +103,7 @@ def _deployment(definition: dict[str, Any]) -> RunnerDeployment:
         parameters=definition["parameters"],
         schedules=schedules(definition),
         concurrency_limit=limit,
+        work_pool_name=pool,
+        job_variables=definition["work_pool"]["job_variables"] if pool else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )

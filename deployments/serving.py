@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from catdog.errors import SettingsError
 from catdog.store.store import Store
+from deployments.operating import SILENCE_DAYS, ZOMBIE_MINUTES
 from flows.cli.terminal import Home, Switch, out, use
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
 from flows.server import CLIENT_CONFIG, HOST
@@ -99,7 +100,7 @@ def _prepare() -> None:
 
     if lost := crash_orphans():
         out.print(f"Marked as crashed: {', '.join(lost)}", highlight=False, soft_wrap=True)
-    create_automations()
+    create_automations(silence_days=SILENCE_DAYS, zombie_minutes=ZOMBIE_MINUTES)
 
 
 def _say_where(url: str, home: Path, client_config: Path | None) -> None:
@@ -114,8 +115,10 @@ def _say_where(url: str, home: Path, client_config: Path | None) -> None:
     if coming := asyncio.run(next_run()):
         name, when = coming
         lines.append(f"Next run:  catdog/{name} on {when:%A, %Y-%m-%d at %H:%M %Z}")
+    start = f"{_reaching(url, client_config)}prefect deployment run catdog"
     lines += [
-        f"Start one: {_reaching(url, client_config)}prefect deployment run catdog/smoke --watch",
+        f"Start one: {start}/full --watch",
+        f"A try:     {start}/smoke --watch",
         f"Log:       {log_file(home)}",
     ]
     out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)

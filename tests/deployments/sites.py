@@ -114,7 +114,7 @@ class Site:
 
         answer = wait_for(answered, f"{path} answers")
         assert answer
-        return answer.raise_for_status().json()
+        return answer.raise_for_status().json() if answer.content else None
 
     def _fetch_token(self) -> None:
         """What Prefect wants to see before it writes; it lasts for an hour."""
@@ -232,11 +232,8 @@ def open_site(**settings: str) -> Iterator[Site]:
         try:
             wait_for(lambda: _healthy(site), "the server is ready")
             site.operate("work-pool", "create", "catdog-pool", "--type", "process")
-            site.operate("deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
-            site.operate(
-                *("-m", "deployments.automations", "--zombie-minutes", str(ZOMBIE_MINUTES)),
-                command=(sys.executable,),
-            )
+            site.operate("deploy", "--all")
+            site.catdog("automations", "--zombie-minutes", str(ZOMBIE_MINUTES))
             site.start_worker()
             yield site
         finally:

@@ -1,12 +1,14 @@
 """Each automation fires for its reason: an event, and a line in the server's log."""
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sites import PATIENCE, TINY, ZOMBIE_MINUTES, Site, wait_for
+
+from deployments.automations import HEARTBEAT
 
 pytestmark = pytest.mark.slow
 
@@ -49,19 +51,41 @@ def test_a_new_champion_is_told_with_the_decision(
     told("catdog: champion changed")
 
 
-def test_a_run_that_never_began_is_marked_as_crashed(site: Site) -> None:
+def test_a_run_that_never_began_is_marked_as_crashed_and_told(
+    site: Site, told: Callable[[str], None]
+) -> None:
     """As a worker leaves it that is killed while it starts the run's process."""
     flow = site.ask("GET", "/flows/name/catdog")
     state = {"type": "PENDING", "name": "Submitting"}
     run = site.ask("POST", "/flow_runs/", {"flow_id": flow["id"], "state": state})["id"]
     assert site.wait(run, seconds=60 * ZOMBIE_MINUTES + PATIENCE) == "Crashed"
+    told("catdog: a run failed")
+
+
+def test_a_finished_run_stays_so_though_a_heartbeat_comes_late(site: Site) -> None:
+    """As from a process that takes long to end: the automation fires, and must change nothing."""
+    flow = site.ask("GET", "/flows/name/catdog")
+    state = {"type": "RUNNING", "name": "Running"}
+    run = site.ask("POST", "/flow_runs/", {"flow_id": flow["id"], "state": state})["id"]
+    site.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "COMPLETED"}})
+    resource = {"prefect.resource.id": f"prefect.flow-run.{run}"}
+    related = {
+        "prefect.resource.id": f"prefect.flow.{flow['id']}",
+        "prefect.resource.role": "flow",
+        "prefect.resource.name": "catdog",
+    }
+    late = {"event": HEARTBEAT, "resource": resource, "related": [related], "id": str(uuid4())}
+    site.ask("POST", "/events", [late | {"occurred": datetime.now(UTC).isoformat()}])
+
+    def refused() -> bool:
+        return any(run in str(event) for event in site.events("prefect.automation.action.failed"))
+
+    wait_for(refused, "the automation is refused", 60 * ZOMBIE_MINUTES + PATIENCE)
+    assert site.state(run) == "Completed"
 
 
 def watch(site: Site, *options: str) -> None:
-    site.operate(
-        *("-m", "deployments.automations", "--zombie-minutes", str(ZOMBIE_MINUTES), *options),
-        command=(sys.executable,),
-    )
+    site.catdog("automations", "--zombie-minutes", str(ZOMBIE_MINUTES), *options)
 
 
 def test_silence_is_told(site: Site, told: Callable[[str], None]) -> None:

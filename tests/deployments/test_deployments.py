@@ -20,8 +20,9 @@ from catdog.errors import SettingsError
 from catdog.models import MODELS
 from catdog.settings import Settings
 from catdog.store.store import Store
-from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, ZOMBIE_MINUTES, automations
+from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, automations
 from deployments.definitions import definitions, next_run, served_deployments
+from deployments.operating import ZOMBIE_MINUTES
 from deployments.serving import check_exposure, serve
 from flows.catdog import catdog
 from flows.login import login_file, saved_login
@@ -133,6 +134,24 @@ def test_the_automations_cover_failure_change_silence_and_zombies() -> None:
     assert triggers["catdog: no successful run"].within.days == 8
     zombie = triggers["catdog: zombie run"]
     assert (zombie.after, zombie.expect) == ({SUBMITTING, HEARTBEAT}, {HEARTBEAT, *ENDED})
+
+
+@pytest.mark.parametrize("words", [["deploy", "--pool", "catdog-pool"], ["automations"]])
+def test_what_needs_a_server_that_stands_says_what_to_start(
+    words: list[str], tmp_path: Path
+) -> None:
+    done = subprocess.run(  # noqa: S603  our own command
+        [sys.executable, "-m", "flows.cli.app", *words],
+        env=environment_of(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=MINUTE,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: No Prefect server is configured. Start one ('catdog serve')")
 
 
 def test_a_run_that_lives_is_not_taken_for_a_zombie() -> None:

@@ -43,7 +43,7 @@ def test_a_run_starts_and_ends_by_the_schedule_alone(site: Site, edited: Path) -
         assert planned - started <= EARLY
         assert site.flow_run(run)["auto_scheduled"]
     finally:
-        site.operate("deploy", "--prefect-file", "deployments/prefect.yaml", "--name", "full")
+        site.operate("deploy", "--name", "full")
 
 
 def _scheduled(site: Site, began: datetime) -> str | None:

@@ -80,6 +80,31 @@ def test_a_run_on_unchanged_photos_makes_nothing_unless_forced(
     assert set(record["reused"]) == {"photos", "manifest", "arrays"}
 
 
+def test_those_who_have_no_clone_register_the_same_deployments(site: Site, source: str) -> None:
+    names = ("full", "smoke")
+    kept = ("parameters", "schedules", "tags", "job_variables", "concurrency_limit")
+    own = {"id", "created", "updated", "deployment_id"}
+
+    def found() -> list[Any]:
+        read = (site.ask("GET", f"/deployments/name/catdog/{name}") for name in names)
+        chosen = [{key: deployment[key] for key in kept} for deployment in read]
+        for deployment in chosen:
+            for schedule in deployment["schedules"]:
+                for key in own:
+                    schedule.pop(key, None)
+        return chosen
+
+    before = found()
+    with pytest.raises(AssertionError, match="no work pool 'nowhere'"):
+        site.catdog("deploy", "--pool", "nowhere")
+    site.catdog("deploy", "--pool", "catdog-pool")
+    try:
+        assert found() == before
+        assert site.wait(site.run("smoke", source=source, **TINY)) == "Completed"
+    finally:
+        site.operate("deploy", "--all")
+
+
 def test_a_second_run_waits_for_the_first(site: Site, first: dict[str, Any], source: str) -> None:
     one = site.run(source=source, **TINY | {"epochs": FOR_EVER})
     assert site.worker
