@@ -16,10 +16,10 @@ EPOCHS ?= 2
 SOURCE ?= official
 DATA ?= sample
 
-.PHONY: help run full serve test test-slow lint types lock bench clean
+.PHONY: help run full serve test test-slow test-newest lint types lock bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Try it: draw sample photos, train all models for a few epochs, compare them
 	$(BIN)/catdog run --source sample --epochs $(EPOCHS)
@@ -35,6 +35,11 @@ test: $(READY) ## Run the fast tests and show the coverage
 
 test-slow: $(READY) ## Run the slow tests; those on real photos need REAL_PHOTOS=ARCHIVE
 	$(BIN)/pytest -m "slow or hypothesis" -rs --hypothesis-profile=searching
+
+test-newest: $(READY) ## Run the fast tests on the newest versions that pyproject.toml allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/newest
+	$(BIN)/uv pip install --quiet --python build/newest --upgrade --editable '.[dask]' --group dev
+	build/newest/bin/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## Check style, formatting and the import rules of the layers
 	$(BIN)/ruff check

@@ -4,12 +4,15 @@ The functions that a notebook needs are here; each is imported when it is first 
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from catdog.errors import CatdogError
     from catdog.library import compare, download, evaluate, prefetch, split, train
     from catdog.report import figures
+
+    __version__: str
 
 _FUNCTIONS = ("compare", "download", "evaluate", "prefetch", "split", "train")
 
@@ -32,4 +35,6 @@ def __getattr__(name: str) -> Any:
         return import_module("catdog.errors").CatdogError
     if name == "figures":
         return import_module("catdog.report.figures")
+    if name == "__version__":
+        return version(import_module("catdog.machine").DISTRIBUTION)
     raise AttributeError(f"module 'catdog' has no attribute '{name}'")

@@ -11,14 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
+DISTRIBUTION = "catdog-pipeline"
+"""The name under which this package is installed: `catdog` is another project's."""
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver on Linux lists the GPUs."""
 
 
 def versions() -> dict[str, str]:
     """The versions that decide a training's numbers."""
-    names = ("tensorflow", "keras", "numpy", "catdog")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    libraries = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"python": platform.python_version(), **libraries, "catdog": version(DISTRIBUTION)}
 
 
 def machine() -> dict[str, Any]:

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ from catdog.store.digest import code_digest
 from catdog.training.weights import find_weights
 
 print(catdog.__file__)
+print(catdog.__version__)
 print(find_weights("embedded", home=Path("home")).file)
 print(code_digest("catdog.training.train"))
 assert "tensorflow" not in sys.modules
@@ -55,7 +58,7 @@ def python(*arguments: str | Path, cwd: Path, path: Path | None = None) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     python("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, cwd=ROOT)
-    (wheel,) = folder.glob("catdog-*.whl")
+    (wheel,) = folder.glob("catdog_pipeline-*.whl")
     return wheel
 
 
@@ -87,6 +90,19 @@ def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
     } <= inside
 
 
+def test_the_source_distribution_holds_what_its_tests_read(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("sdist")
+    python("-m", "build", "--sdist", "--no-isolation", "--outdir", folder, cwd=ROOT)
+    (archive,) = folder.glob("catdog_pipeline-*.tar.gz")
+    with tarfile.open(archive) as file:
+        names = {name.split("/", 1)[1] for name in file.getnames() if "/" in name}
+    read = {"README.md", "docs/report.png", "benchmarks/README.md", "deployments/compose.yaml"}
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")} <= names
+    assert read <= names
+
+
 def test_the_licence_and_the_notice_of_the_weights_travel_with_it(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     notices = [name for name in names if ".dist-info/licenses/" in name]
@@ -104,8 +120,11 @@ def test_the_installed_wheel_works_from_elsewhere(installed: Path, tmp_path: Pat
 def test_the_library_is_light_to_import_and_finds_its_own_files(
     installed: Path, tmp_path: Path
 ) -> None:
-    place, weights, digest = python("-c", LIBRARY_USE, cwd=tmp_path, path=installed).splitlines()
+    place, version, weights, digest = python(
+        "-c", LIBRARY_USE, cwd=tmp_path, path=installed
+    ).splitlines()
     assert Path(place).is_relative_to(installed)
+    assert version == metadata.version("catdog-pipeline")
     assert Path(weights).is_relative_to(installed)
     assert len(digest) == 64
 

@@ -27,6 +27,7 @@ from tenacity import (
 
 from catdog.addresses import without_secrets
 from catdog.errors import SettingsError, SourceError
+from catdog.machine import DISTRIBUTION
 from catdog.store.digest import file_digest
 
 log = logging.getLogger(__name__)
@@ -258,7 +259,7 @@ def _persist(
         reraise=True,
     )
     headers = {
-        "User-Agent": f"catdog/{version('catdog')}",
+        "User-Agent": f"catdog/{version(DISTRIBUTION)}",
         "Accept-Encoding": "identity",  # The size and the checksum are those of the bytes sent.
     }
     require_proxies()

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from catdog.errors import CatdogError
+from catdog.machine import DISTRIBUTION
 from catdog.settings import CONFIG, Settings
 from flows.cli.terminal import Home, Switch, err, one_line, out, share, use
 from flows.parameters import flags
@@ -36,7 +37,7 @@ app = App(
     name="catdog",
     help=HELP,
     help_format="plaintext",  # Markdown would add 0.1 s to --help
-    version=lambda: f"catdog {version('catdog')}",
+    version=lambda: f"catdog {version(DISTRIBUTION)}",
     error_console=err,
     error_formatter=one_line,
     suppress_keyboard_interrupt=False,
