@@ -4,26 +4,20 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from catdog.errors import SettingsError
 from catdog.store.store import Store
 from deployments.operating import SILENCE_DAYS, ZOMBIE_MINUTES
-from flows.cli.terminal import Home, Switch, out, use
+from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, out, use
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
 from flows.server import CLIENT_CONFIG, HOST
 
 LOOPBACK = (HOST, "localhost")
-DEFAULT_PORT = 4200
-"""Prefect's own, so that its command line finds the server where it looks first."""
 
 
 def serve(
     *,
-    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))] = DEFAULT_PORT,
+    port: Port = DEFAULT_PORT,
     host: str = HOST,
     auth: Switch = False,
     insecure: Switch = False,

@@ -19,11 +19,11 @@ from flows.parameters import flags
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
 
-Every setting can also be given in the environment, as CATDOG_NAME, and in a file catdog.toml, or
-the table [tool.catdog] of pyproject.toml, here or in a folder above; --config FILE names another.
-'catdog config show' tells what is set, and by what.
+Every setting is a flag, else an environment variable CATDOG_NAME, else a line
+of the nearest catdog.toml (or [tool.catdog] of pyproject.toml) here or above,
+or of the file that --config FILE names. 'catdog config show' tells them all.
 
-With --debug, an error shows its whole traceback and Prefect's own log is printed.
+With --debug, an error shows its whole traceback, and Prefect its own log.
 """
 LONGEST_DAYS = 36_500
 """A hundred years: beyond, a date overflows."""
@@ -219,6 +219,29 @@ def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]
     if given.config:
         os.environ[CONFIG] = str(given.config.absolute())  # for the processes that it starts, too
     return given.debug, words
+
+
+@app.command
+def doctor(
+    *,
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))] = 4200,
+    home: Home = None,
+) -> int:
+    """Examine what a run needs of this machine, with a remedy where something is amiss.
+
+    Parameters
+    ----------
+    port
+        The one that 'catdog serve' would use.
+    """
+    from flows.cli.doctor import examine
+
+    return examine(use(home), port, out)
+
+
+app.register_install_completion_command(
+    help="Let the shell complete commands and flags: bash, zsh or fish."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from catdog.settings import Settings
@@ -14,6 +15,9 @@ out = Console(markup=False, highlight=False)  # names of files and classes are n
 err = Console(stderr=True, soft_wrap=True)
 
 Home = Annotated[Path | None, flag("home")]
+Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
+DEFAULT_PORT = 4200
+"""Prefect's own, so that its command line finds the server where it looks first."""
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -733,3 +734,20 @@ def test_a_run_in_a_project_with_a_package_flows_of_its_own_uses_ours(
     words = "run --source sample --epochs 1 --models baseline --image-size 64"
     done = called(foreign, *command, *words.split())
     assert done.returncode == 0, done.stderr
+
+
+def test_the_doctor_names_what_is_amiss_and_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        words = ("doctor", "--home", str(tmp_path / "file" / "home"), "--port", port)
+        done = called(tmp_path, "-m", "catdog", *words)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    lines = {line.split()[1]: line for line in done.stdout.splitlines()}
+    assert {name for name, line in lines.items() if line.startswith("!!")} == {"home", "port"}
+    assert "--home" in lines["home"]
+    assert "--port" in lines["port"]
+    assert metadata.version("tensorflow") in lines["TensorFlow"]
