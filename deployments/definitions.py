@@ -95,7 +95,7 @@ async def next_run() -> tuple[str, datetime] | None:
 
 def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDeployment:
     limit = ConcurrencyLimitConfig.model_validate(definition["concurrency_limit"])
-    return RunnerDeployment.from_flow(
+    deployment = RunnerDeployment.from_flow(
         catdog,
         definition["name"],
         description=definition["description"],
@@ -107,3 +107,5 @@ def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDe
         job_variables=definition["work_pool"]["job_variables"] if pool else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    deployment.entrypoint = definition["entrypoint"].replace(":", ".")  # as such a path has it
+    return deployment
