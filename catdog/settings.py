@@ -295,10 +295,14 @@ def given_values(given: Mapping[str, Any]) -> dict[str, Given]:
 def config_file() -> Path | None:
     """The configuration file: the one that CATDOG_CONFIG names, else the nearest one upwards.
 
-    A folder's `catdog.toml` counts before a table `tool.catdog` of its `pyproject.toml`.
+    A folder's `catdog.toml` counts before a table `tool.catdog` of its `pyproject.toml`. Raises
+    SettingsError when a file is no TOML, or its name begins with an unknown user.
     """
     if named := os.environ.get(CONFIG):
-        return _absolute(Path(named))
+        try:
+            return _absolute(Path(named))
+        except ValueError as error:
+            raise SettingsError(f"{named} {error}.", "Name another file with --config.") from error
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (own := folder / FILE).is_file():

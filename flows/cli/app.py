@@ -13,8 +13,8 @@ from cyclopts.validators import Number
 
 from catdog.errors import CatdogError
 from catdog.machine import DISTRIBUTION
-from catdog.settings import CONFIG, Settings
-from flows.cli.terminal import Home, Switch, err, one_line, out, share, use
+from catdog.settings import CONFIG, Settings, config_file
+from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, err, one_line, out, share, use
 from flows.parameters import flags
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
@@ -214,19 +214,16 @@ def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]
     """Take out the flags that every command has: whether to debug, and the words that remain."""
     parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true")
-    parser.add_argument("--config", type=Path, metavar="FILE")
+    parser.add_argument("--config", metavar="FILE")
     given, words = parser.parse_known_args(arguments)
-    if given.config:
-        os.environ[CONFIG] = str(given.config.absolute())  # for the processes that it starts, too
+    if given.config:  # for the processes that it starts, too
+        os.environ[CONFIG] = given.config
+        os.environ[CONFIG] = str(config_file())
     return given.debug, words
 
 
 @app.command
-def doctor(
-    *,
-    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))] = 4200,
-    home: Home = None,
-) -> int:
+def doctor(*, port: Port = DEFAULT_PORT, home: Home = None) -> int:
     """Examine what a run needs of this machine, with a remedy where something is amiss.
 
     Parameters

@@ -96,3 +96,9 @@ def test_silence_is_told(site: Site, told: Callable[[str], None]) -> None:
         told("catdog: no successful run")
     finally:
         watch(site)
+
+
+@pytest.mark.parametrize("block", ["slack-webhook/nobody", "slack-webhook"])
+def test_a_block_that_is_not_there_is_named(site: Site, block: str) -> None:
+    with pytest.raises(AssertionError, match=f"no notification block '{block}'"):
+        site.catdog("automations", "--notify", block)

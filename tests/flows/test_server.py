@@ -8,10 +8,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from prefect.events import emit_event
+from prefect.events.clients import AssertingEventsClient
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from website import serving
 
-from flows.server import ServerError, healthy, prefect_server, reach_directly
+from flows.server import ServerError, deliver, healthy, prefect_server, reach_directly
 
 START = """
 import sys
@@ -37,6 +40,20 @@ def test_two_runs_that_start_at_once_on_a_new_home_both_get_a_server(tmp_path: P
         printed, problem = process.communicate(timeout=600)
         assert process.returncode == 0, problem
         assert printed.startswith("http://127.0.0.1:")
+
+
+def test_the_last_events_are_delivered_by_what_this_prefect_has() -> None:
+    """`drain_all` is no public part of Prefect: a new version may do without it."""
+    EventsWorker.set_client_override(AssertingEventsClient)
+    try:
+        with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+            emit_event("catdog.test", resource={"prefect.resource.id": "catdog.test"})
+        deliver()
+        sent = [event.event for client in AssertingEventsClient.all for event in client.events]
+        assert "catdog.test" in sent
+    finally:
+        EventsWorker.set_client_override(None)
+        AssertingEventsClient.reset()
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -75,7 +92,7 @@ def test_a_server_that_refuses_this_user_is_one_clear_error(
         pytest.raises(ServerError, match=r"refuses this user\. Set PREFECT_API_AUTH_STRING"),
         prefect_server(tmp_path),
     ):
-        pass
+        deliver()
 
 
 def test_who_may_log_in_to_the_private_server_is_its_own_process(
