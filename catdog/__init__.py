@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from catdog.errors import CatdogError
+    from catdog.inference.load import load
     from catdog.library import compare, download, evaluate, prefetch, split, train
     from catdog.report import figures
 
@@ -22,6 +23,7 @@ __all__ = [
     "download",
     "evaluate",
     "figures",
+    "load",
     "prefetch",
     "split",
     "train",
@@ -33,6 +35,8 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module("catdog.library"), name)
     if name == "CatdogError":
         return import_module("catdog.errors").CatdogError
+    if name == "load":
+        return import_module("catdog.inference.load").load
     if name == "figures":
         return import_module("catdog.report.figures")
     if name == "__version__":

@@ -3,14 +3,12 @@
 Artifacts go to the same store as those of `catdog run`, so what one has made the other reuses.
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from catdog.comparison import compare as _compare
 from catdog.comparison.compare import Comparison, Study
-from catdog.machine import available_cores, native_stderr_in, tensorflow_environment
+from catdog.machine import prepare_tensorflow
 from catdog.models import model_spec
 from catdog.photos import prefetch as _prefetch
 from catdog.photos import split as _split
@@ -68,7 +66,7 @@ def train(
     on_progress: called about twice a second; by default an epoch prints one line.
     """
     settings = Settings.load(models=(name,), **given)
-    _prepare_tensorflow()
+    prepare_tensorflow()
     store = Store(settings.home)
     recipe = _train.recipe(
         name,
@@ -83,7 +81,7 @@ def train(
 
 def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
     """Predict all validation and test photos with a trained model."""
-    _prepare_tensorflow()
+    prepare_tensorflow()
     return Store(Settings.load().home).obtain(_evaluate.recipe(model, arrays))
 
 
@@ -105,14 +103,6 @@ def compare(
     ]
     comparing = Settings.load(**given).group(Comparing)
     return _compare.compare(Study(photos, manifest, arrays, results, comparing=comparing))
-
-
-def _prepare_tensorflow() -> None:
-    """Load TensorFlow with our settings, and without its lines that no setting silences."""
-    for name, value in tensorflow_environment(available_cores()).items():
-        os.environ.setdefault(name, value)
-    with Path(os.devnull).open("wb") as nothing, native_stderr_in(nothing):
-        import tensorflow as tf  # noqa: F401
 
 
 def _print_epoch(progress: Progress) -> None:

@@ -101,6 +101,14 @@ def import_tensorflow() -> None:
             gc.enable()
 
 
+def prepare_tensorflow() -> None:
+    """Load TensorFlow with our settings, and without its lines that no setting silences."""
+    for name, value in tensorflow_environment(available_cores()).items():
+        os.environ.setdefault(name, value)
+    with Path(os.devnull).open("wb") as nothing, native_stderr_in(nothing):
+        import tensorflow as tf  # noqa: F401
+
+
 @contextmanager
 def native_stderr_in(file: IO[bytes]) -> Iterator[None]:
     """Send what native code writes to standard error to a file meanwhile.

@@ -1,13 +1,35 @@
 """Score one model on the validation and test photos."""
 
+import logging
+
 from prefect import task
 
+from catdog.errors import TrainingError
+from catdog.inference import flatbuffer
 from catdog.store.artifacts import Arrays, Predictions, TrainedModel
+from catdog.store.store import Store
 from catdog.training.evaluate import recipe
 from tasks.caching import obtained
+
+log = logging.getLogger("catdog.train")
 
 
 @task(name="evaluate", task_run_name="evaluate-{model.name}", persist_result=False)
 def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
-    """Predict all validation and test photos with a trained model."""
-    return obtained(lambda store: store.obtain(recipe(model, arrays)))
+    """Predict all validation and test photos with a trained model, and ready it for new ones."""
+
+    def obtain(store: Store) -> Predictions:
+        predictions = store.obtain(recipe(model, arrays))
+        if predictions.path in store.made:
+            _convert(model, store)
+        return predictions
+
+    return obtained(obtain)
+
+
+def _convert(model: TrainedModel, store: Store) -> None:
+    """Its score counts also when it cannot be used later on; whoever tries then is told why."""
+    try:
+        store.obtain(flatbuffer.recipe(model))
+    except TrainingError as error:
+        log.warning("%s", error)

@@ -35,7 +35,7 @@ from hypothesis import settings
 
 from catdog.settings import Training
 from catdog.store import holds
-from catdog.store.artifacts import Arrays, Predictions, TrainedModel
+from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
 
 # The same examples in each run, so that a change is to blame for a failure, and no deadline, since
@@ -112,6 +112,14 @@ def trained(arrays: Arrays, training: Training, store_of_tests: Store) -> Traine
     from catdog.training.train import recipe
 
     return store_of_tests.obtain(recipe("baseline", arrays, training, None, store=store_of_tests))
+
+
+@pytest.fixture(scope="session")
+def flatbuffer(trained: TrainedModel, store_of_tests: Store) -> Flatbuffer:
+    """`trained` as LiteRT runs it."""
+    from catdog.inference.flatbuffer import recipe
+
+    return store_of_tests.obtain(recipe(trained))
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from catdog.champion.rules import (
 )
 from catdog.errors import StoreError
 from catdog.settings import Promotion
-from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
 from catdog.store.files import ENTRY, write_text, writing
 from catdog.store.store import Artifact, Recipe, Store
 
@@ -39,6 +39,8 @@ class Registry:
     """The champions of one home folder; safe under several processes at once."""
 
     def __init__(self, home: Path) -> None:
+        self.origin = Store(home)
+        """Where the artifacts of all runs are."""
         self.store = Store(home / "champion")
         self.folder = self.store.home / "decisions"
 
@@ -143,6 +145,9 @@ class Registry:
         if promoted:
             for artifact in (challenger.model, challenger.predictions, challenger.manifest):
                 self._keep(artifact)
+            # A model of an older version has none yet; whoever uses it first makes it.
+            if flatbuffer := self.origin.find(Flatbuffer, challenger.model.flatbuffer_key):
+                self._keep(flatbuffer)
         previous = past[-1].champion if past else None
         challengers = [d.challenger for d in past if d.challenger] + [new]
         return self._append(

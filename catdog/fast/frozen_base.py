@@ -1,24 +1,14 @@
 """A frozen base as inference alone: XNNPACK runs it twice as fast as Keras does.
 
-A base whose weights never change needs no training framework: its batch normalisations fold into
-its convolutions, and XNNPACK, which TensorFlow carries, runs what is left.
+A base whose weights never change needs no training framework: LiteRT folds its batch
+normalisations into its convolutions, and its XNNPACK runs what is left.
 """
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from catdog.machine import native_stderr_in
-
-log = logging.getLogger(__name__)
-
-Floats = npt.NDArray[np.float32]
+from catdog.litert import Floats, Network, convert
 
 CHUNK = 4
 """Images run at a time: so few fit the processor's caches, and a batch may have any size."""
@@ -36,18 +26,9 @@ class FrozenBase:
     """
 
     def __init__(self, base: Any, *, threads: int) -> None:
-        import tensorflow as tf
-
         self._shape = tuple(base.input_shape[1:])
-        with warnings.catch_warnings(), _stderr_in_log():
-            warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite", category=UserWarning)
-            self._interpreter = tf.lite.Interpreter(
-                model_content=_convert(base, (CHUNK, *self._shape)), num_threads=threads
-            )
-            self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        details = self._interpreter.get_output_details()[0]
-        self._output, self.output_shape = details["index"], tuple(details["shape"][1:])
+        self._network = Network(convert(base, (CHUNK, *self._shape)), threads=threads)
+        self.output_shape = self._network.output_shape[1:]
         self._check(base)
 
     def __call__(self, images: Any, training: bool = False) -> Any:
@@ -67,9 +48,7 @@ class FrozenBase:
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
             padded[: len(chunk)] = chunk
-            self._interpreter.set_tensor(self._input, padded)
-            self._interpreter.invoke()
-            result[start : start + CHUNK] = self._interpreter.get_tensor(self._output)[: len(chunk)]
+            result[start : start + CHUNK] = self._network(padded)[: len(chunk)]
         return result
 
     def _check(self, base: Any) -> None:
@@ -80,28 +59,3 @@ class FrozenBase:
         )
         if not difference <= TOLERANCE:
             raise ValueError(f"it differs from Keras by {difference:.1e}")
-
-
-def _convert(base: Any, shape: tuple[int, ...]) -> bytes:
-    import tensorflow as tf
-
-    function = tf.function(lambda images: base(images, training=False), autograph=False)
-    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], base)
-    # The way through a SavedModel takes five times as long and loses Keras 3's variables.
-    converter.experimental_lower_to_saved_model = False
-    converted: bytes = converter.convert()
-    return converted
-
-
-@contextmanager
-def _stderr_in_log() -> Iterator[None]:
-    """TensorFlow Lite writes to the process's standard error and cannot be told not to."""
-    with tempfile.TemporaryFile() as file:
-        try:
-            with native_stderr_in(file):
-                yield
-        finally:
-            file.seek(0)
-            for line in file.read().decode(errors="replace").splitlines():
-                log.debug("TensorFlow Lite: %s", line)

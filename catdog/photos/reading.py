@@ -74,16 +74,21 @@ def read_photo_and_mode(source: Path | bytes, name: str | None = None) -> tuple[
         raise UnreadablePhotoError(shown, (error.strerror or str(error)).lower()) from error
     image = _open(data, shown)
     mode = image.mode
+    return upright_rgb(image, shown), mode
+
+
+def upright_rgb(image: Image.Image, name: str = "photo") -> Image.Image:
+    """An opened picture as `read_photo` gives it. Raises UnreadablePhotoError as that does."""
     try:
         image.load()
         _turn_upright(image)
-        return _rgb(image, shown), mode
+        return _rgb(image, name)
     except UnreadablePhotoError:
         raise
     except Exception as error:  # decoders raise all kinds; the file is to blame
         truncated = "truncated" in str(error).lower()
-        reason = f"{'truncated' if truncated else 'damaged'} {image.format}"
-        raise UnreadablePhotoError(shown, reason) from error
+        reason = f"{'truncated' if truncated else 'damaged'} {image.format or 'picture'}"
+        raise UnreadablePhotoError(name, reason) from error
 
 
 def read_verified(path: Path, sha256: str) -> bytes:
@@ -112,8 +117,8 @@ def in_threads(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return list(pool.map(function, items))
 
 
-def resize(photo: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """The photo as uint8, size x size x 3, its sides stretched to fit.
+def resize(photo: Image.Image | npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """The photo (RGB, or height x width x 3) as uint8, size x size x 3, its sides stretched to fit.
 
     Bilinear with half-pixel centres and without antialiasing, then rounded: what Keras's
     `image_dataset_from_directory` does through `tf.image.resize`. Source of the formula:

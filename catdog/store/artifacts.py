@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from catdog.store.digest import KEY_LENGTH
 from catdog.store.files import write_text
 from catdog.store.store import Artifact, Record
 
@@ -181,6 +182,11 @@ class TrainedModel(Artifact, Cost):
     best_epoch: int
     """Counted from 1; chosen by validation accuracy, then by validation loss."""
 
+    @property
+    def flatbuffer_key(self) -> str:
+        """The key of its `Flatbuffer`: that of its weights alone."""
+        return self.content[:KEY_LENGTH]
+
     def history(self) -> "pd.DataFrame":
         """`history.csv`, one row an epoch."""
         return read_table(self.file("history.csv"))
@@ -198,6 +204,15 @@ class TrainedModel(Artifact, Cost):
         """Two photos, each an original and five augmented versions: 2 x 6 x size x size x 3."""
         file = self.file("augmented.npy")
         return np.load(file, mmap_mode="r") if file.is_file() else None
+
+
+class Flatbuffer(Artifact):
+    """A trained model as LiteRT runs it, without TensorFlow. File: `model.tflite`."""
+
+    kind: ClassVar[str] = "litert"
+
+    difference: float
+    """The largest between its probabilities and those of Keras, on pictures made for that."""
 
 
 class Predictions(Artifact):

@@ -10,17 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from catdog.champion.candidates import choose_model
 from catdog.errors import StoreError
-from catdog.machine import (
-    available_cores,
-    divert_native_stderr,
-    import_tensorflow,
-    tensorflow_environment,
-)
-from catdog.store.artifacts import TrainedModel
-from catdog.store.store import Store
-from catdog.training.predict import Prediction, find_photos, predict
+from catdog.inference.classifier import Classifier, Prediction
+from catdog.inference.load import load
+from catdog.inference.photos import find_photos
 from catdog.wording import percent
 
 
@@ -29,35 +22,21 @@ def predict_photos(
 ) -> int:
     """Print or write the predictions; the exit code is 1 when a photo could not be read."""
     files = find_photos(photos)
-    store = Store(home)
-    trained = choose_model(store, model)
-    os.environ.update(tensorflow_environment(available_cores()))
-    divert_native_stderr(_native_log(store))
-    import_tensorflow()
-    predictions = list(predict(trained, files))
+    classifier = load(model, home=home)
+    predictions = classifier.predict(files)
     if csv:
-        _write_csv(predictions, trained.classes, csv)
+        _write_csv(predictions, classifier.classes, csv)
     if as_json:
         print(json.dumps([p.model_dump(mode="json") for p in predictions], indent=2), flush=True)  # noqa: T201
     elif not csv:
-        _print_table(predictions, trained)
+        _print_table(predictions, classifier)
     unreadable = [prediction for prediction in predictions if prediction.error]
     for prediction in unreadable:
         print(f"{prediction.path}: {prediction.error}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
 
 
-def _native_log(store: Store) -> Path:
-    """Where native code writes: nowhere when the home is one that is only read."""
-    try:
-        path = store.work("logs") / "predict.log"
-        path.touch()
-    except (OSError, StoreError):
-        return Path(os.devnull)
-    return path
-
-
-def _print_table(predictions: Sequence[Prediction], model: TrainedModel) -> None:
+def _print_table(predictions: Sequence[Prediction], model: Classifier) -> None:
     console = Console(markup=False, highlight=False)
     console.print(f"Predicted by {model.name}")
     table = Table()

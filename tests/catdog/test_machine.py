@@ -51,3 +51,17 @@ print("for the user", file=sys.stderr)
     )
     assert done.stderr == "for the user\n"
     assert log.read_text() == "noise of native code"
+
+
+def test_tensorflow_starts_without_a_word_to_the_user() -> None:
+    script = """
+import sys
+from catdog.machine import prepare_tensorflow
+prepare_tensorflow()
+assert "tensorflow" in sys.modules
+print("mine", file=sys.stderr)
+"""
+    done = subprocess.run(  # noqa: S603  our own script
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("", "mine\n")

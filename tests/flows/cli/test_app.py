@@ -31,11 +31,10 @@ from catdog.photos import prefetch, split
 from catdog.runs import Run, Score, runs_folder, save_run
 from catdog.settings import Cut, Decoding, Settings
 from catdog.sources import download
-from catdog.store.artifacts import Predictions, TrainedModel
+from catdog.store.artifacts import Flatbuffer, Predictions, TrainedModel
 from catdog.store.housekeeping import interrupted_items, stored_items
 from catdog.store.store import Store
 from catdog.wording import percent
-from flows.cli import predict as predicting
 from flows.cli import run as launch
 from flows.cli.app import main
 from flows.server import ServerError, free_port, prefect_server, require_free
@@ -537,12 +536,12 @@ def test_without_runs_it_is_told_how_to_start_one(command: Command) -> None:
 
 @pytest.fixture
 def used_home(
-    home: Path, trained: TrainedModel, predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+    home: Path, trained: TrainedModel, flatbuffer: Flatbuffer, predictions: Predictions
 ) -> Path:
-    """A home with one run of `baseline`, and a terminal that stays as it is."""
+    """A home with one run of `baseline`."""
     import shutil
 
-    for artifact in (trained, predictions):
+    for artifact in (trained, flatbuffer, predictions):
         shutil.copytree(artifact.path, Store(home).folder(artifact.kind, artifact.key))
     began = datetime(2026, 5, 4, 12, 30, tzinfo=UTC)
     scores = (
@@ -570,7 +569,6 @@ def used_home(
         folder=runs_folder(store) / "20260504-123000-tiny-1",
     )
     save_run(run, None, store)
-    monkeypatch.setattr(predicting, "divert_native_stderr", lambda path: None)
     return home
 
 
@@ -587,11 +585,11 @@ def test_the_cache_is_listed_measured_verified_and_pruned(
     used_home: Path, command: Command, trained: TrainedModel
 ) -> None:
     assert trained.key in command("cache", "list").out
-    assert re.search(r"all\s+│\s+2 ", command("cache", "size").out)
-    assert command("cache", "verify") == (0, "2 artifacts checked, 0 damaged.\n", "")
-    assert "Would remove 2" in command("cache", "prune", "--dry-run").out
+    assert re.search(r"all\s+│\s+3 ", command("cache", "size").out)
+    assert command("cache", "verify") == (0, "3 artifacts checked, 0 damaged.\n", "")
+    assert "Would remove 3" in command("cache", "prune", "--dry-run").out
     assert "Removed 0" in command("cache", "prune", "--days", "1").out
-    assert "Removed 2" in command("cache", "prune").out
+    assert "Removed 3" in command("cache", "prune").out
     assert stored_items(Store(used_home)) == []
     assert "20260504-123000-tiny-1" in command("runs").out
 
@@ -604,7 +602,7 @@ def test_a_damaged_artifact_is_named_by_verify(
     answer = command("cache", "verify")
     assert answer.code == 1
     assert str(file) in answer.out
-    assert "2 artifacts checked, 1 damaged." in answer.out
+    assert "3 artifacts checked, 1 damaged." in answer.out
 
 
 # Predictions
@@ -684,10 +682,7 @@ def test_a_model_that_was_not_trained_is_one_line(
     assert_one_clear_line(answer, f"'{name}'", "catdog run")
 
 
-def test_without_a_model_it_is_told_how_to_train_one(
-    command: Command, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predicting, "divert_native_stderr", lambda path: None)
+def test_without_a_model_it_is_told_how_to_train_one(command: Command, mixed: list[Path]) -> None:
     assert_one_clear_line(command("predict", mixed[0]), "no trained model", "catdog run")
 
 

@@ -1,0 +1,192 @@
+"""A trained model at work: the class of photos that it has never seen.
+
+Everything that predicts comes here: the command, the Python functions, the server. It runs on
+LiteRT and imports neither TensorFlow nor pandas.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+
+from catdog.errors import PhotosError
+from catdog.litert import Network
+from catdog.machine import available_cores
+from catdog.photos.reading import UnreadablePhotoError, read_photo, resize, upright_rgb
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Pixels = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+Photo: TypeAlias = Path | str | bytes | Image.Image | Pixels
+"""A file's path, a file's bytes, a picture of Pillow, or height x width x 3 of uint8 in RGB."""
+
+AHEAD = 4
+"""Photos a thread that are read before the first answer is taken: enough that none ever waits."""
+
+
+class Prediction(BaseModel):
+    """What a model says of one photo; without a class where the photo cannot be read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path | None = None
+    """Of the photo; None for one that is no file."""
+    label: str | None = None
+    probability: float | None = None
+    """Of `label`, 0 to 1."""
+    probabilities: dict[str, float] = {}
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model that can predict."""
+
+    name: str
+    version: str
+    """Digest of the trained model, the same wherever it is used."""
+    classes: tuple[str, ...]
+    image_size: int
+
+
+class Classifier:
+    """A trained model that predicts; safe under several threads at once.
+
+    Photos are read and predicted in as many threads as there are cores, each with a network of its
+    own and photo by photo, so that no answer depends on the others.
+    """
+
+    def __init__(self, facts: Facts, flatbuffer: bytes) -> None:
+        """Raises ValueError when the flatbuffer is damaged, or fits neither photos nor classes."""
+        self.facts = facts
+        self._flatbuffer = flatbuffer
+        first = Network(flatbuffer)
+        shapes = (1, facts.image_size, facts.image_size, 3), (1, len(facts.classes))
+        if (first.input_shape, first.output_shape) != shapes:
+            raise ValueError(f"it turns {first.input_shape} into {first.output_shape}")
+        self._idle = deque([first])
+
+    def __repr__(self) -> str:
+        return f"<Classifier {self.name} {self.version[:12]}: {', '.join(self.classes)}>"
+
+    @property
+    def name(self) -> str:
+        """Of the model, such as "transfer"."""
+        return self.facts.name
+
+    @property
+    def version(self) -> str:
+        """Digest of the trained model, the same wherever it is used."""
+        return self.facts.version
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What it tells apart, in the order of `classify`."""
+        return self.facts.classes
+
+    @property
+    def image_size(self) -> int:
+        """The side of the square in pixels that photos are resized to."""
+        return self.facts.image_size
+
+    def predict(self, photos: Photo | Iterable[Photo]) -> list[Prediction]:
+        """The class of each photo, in order; an unreadable one carries its error.
+
+        One photo alone gives a list of one. Raises PhotosError for what can be no photo at all,
+        such as an array of floats.
+        """
+        return list(self.stream(_several(photos)))
+
+    def predict_frame(self, photos: Photo | Iterable[Photo]) -> "pd.DataFrame":
+        """As `predict`, as a table: path, label, probability, a column `p_CLASS` a class, error."""
+        import pandas as pd
+
+        rows = [
+            {"path": p.path, "label": p.label, "probability": p.probability}
+            | {f"p_{name}": p.probabilities.get(name) for name in self.classes}
+            | {"error": p.error}
+            for p in self.predict(photos)
+        ]
+        columns = ["path", "label", "probability", *(f"p_{name}" for name in self.classes), "error"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def stream(self, photos: Iterable[Photo]) -> Iterator[Prediction]:
+        """As `predict`, each as soon as it is known; memory does not grow with their number."""
+        threads = available_cores()
+        waiting: deque[Future[Prediction]] = deque()
+        with ThreadPoolExecutor(threads, "predict") as pool:
+            try:
+                for photo in photos:
+                    waiting.append(pool.submit(self._predict, photo))
+                    if len(waiting) > AHEAD * threads:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def classify(self, pixels: Pixels) -> Probabilities:
+        """The probability of each class, for one photo of image_size x image_size x 3."""
+        with self._network() as network:
+            batch = network(pixels[None].astype(np.float32))
+        probabilities: Probabilities = batch[0]
+        return probabilities
+
+    def _predict(self, photo: Photo) -> Prediction:
+        path = Path(photo) if isinstance(photo, (str, Path)) else None
+        try:
+            pixels = resize(_opened(photo), self.image_size)
+        except UnreadablePhotoError as error:
+            return Prediction(path=path, error=error.reason)
+        row = map(float, self.classify(pixels))
+        probabilities = dict(zip(self.classes, row, strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        best = probabilities[label]
+        return Prediction(path=path, label=label, probability=best, probabilities=probabilities)
+
+    @contextmanager
+    def _network(self) -> Iterator[Network]:
+        try:
+            network = self._idle.pop()
+        except IndexError:
+            network = Network(self._flatbuffer)
+        try:
+            yield network
+        finally:
+            self._idle.append(network)
+
+
+def _several(photos: Photo | Iterable[Photo]) -> Iterable[Photo]:
+    match photos:
+        case str() | bytes() | Path() | Image.Image() | np.ndarray(ndim=3):
+            return [photos]
+    return photos
+
+
+def _opened(photo: Photo) -> Image.Image | Pixels:
+    match photo:
+        case Image.Image():
+            return upright_rgb(photo.copy())  # it is turned in place
+        case np.ndarray(dtype=np.uint8, ndim=3) if photo.shape[2] == 3 and photo.size:
+            return photo
+        case bytes() | Path() | str():
+            return read_photo(photo if isinstance(photo, bytes) else Path(photo))
+    what = (
+        f"An array of {photo.dtype} and shape {photo.shape}"
+        if isinstance(photo, np.ndarray)
+        else f"A {type(photo).__name__}"
+    )
+    raise PhotosError(
+        f"{what} is no photo.",
+        "Give a path, a file's bytes, a picture of Pillow, or uint8 of height x width x 3 in RGB.",
+    )

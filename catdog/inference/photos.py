@@ -1,0 +1,31 @@
+"""Which photos a user means who names files and folders."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from catdog.errors import PhotosError
+from catdog.sources.inventory import PHOTO_SUFFIXES, reading, visible_files
+
+
+def find_photos(paths: Iterable[Path]) -> list[Path]:
+    """The photos that are named, and those in the folders that are named, each folder sorted.
+
+    Hidden files in a folder are left out, as they are from a source.
+
+    Raises PhotosError for a path that does not exist and for a folder without photos, and
+    SourceError for a folder that cannot be read.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            with reading():
+                files = sorted(visible_files(path))
+            inside = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+            if not inside:
+                raise PhotosError(f"{path} holds no photos.", "Name photos, or a folder of them.")
+            found.extend(inside)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise PhotosError(f"{path} is not a file or folder here.", "Check the path.")
+    return found
