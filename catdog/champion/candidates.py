@@ -1,5 +1,7 @@
 """Which model of which run: to be used, or to be champion."""
 
+from typing import NamedTuple
+
 from catdog.champion.registry import Registry
 from catdog.champion.rules import Entrant, entrant
 from catdog.errors import StoreError
@@ -8,18 +10,28 @@ from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.store import Store
 
 
-def choose_model(store: Store, name: str | None) -> TrainedModel:
+class Chosen(NamedTuple):
+    """A model to be used, and how it was tested."""
+
+    model: TrainedModel
+    predictions: Predictions | None
+    """None when they are no longer stored."""
+    run: str
+
+
+def choose_model(store: Store, name: str | None) -> Chosen:
     """The model of this name in the newest run that has it; without a name, the champion.
 
     Where there is no champion, the newest run's best on validation. Raises StoreError when there
     is none.
     """
-    if name is None and (champion := Registry(store.home).champion_model()):
-        return champion
+    registry = Registry(store.home)
+    if name is None and (champion := registry.champion()) and (model := registry.champion_model()):
+        return Chosen(model, registry.store.find(Predictions, champion.predictions), champion.run)
     for run in reversed(load_runs(store)):
         for score in run.finished(name):
             if model := run.find(TrainedModel, store, score):
-                return model
+                return Chosen(model, run.find(Predictions, store, score), run.id)
     what = f"'{name}'" if name else "model"
     raise StoreError(f"There is no trained {what} in {store.home}.", "Train one: 'catdog run'.")
 

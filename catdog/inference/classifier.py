@@ -21,6 +21,7 @@ from catdog.errors import PhotosError
 from catdog.litert import Network
 from catdog.machine import available_cores
 from catdog.photos.reading import UnreadablePhotoError, read_photo, resize, upright_rgb
+from catdog.temperature import soften
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,8 @@ class Prediction(BaseModel):
     probability: float | None = None
     """Of `label`, 0 to 1."""
     probabilities: dict[str, float] = {}
+    uncertain: bool = False
+    """Whether `probability` is below the threshold that was set."""
     error: str | None = None
 
 
@@ -57,6 +60,8 @@ class Facts:
     """Digest of the trained model, the same wherever it is used."""
     classes: tuple[str, ...]
     image_size: int
+    temperature: float | None
+    """What calibrates its probabilities (`catdog.temperature`); None where none was fitted."""
 
 
 class Classifier:
@@ -66,9 +71,17 @@ class Classifier:
     own and photo by photo, so that no answer depends on the others.
     """
 
-    def __init__(self, facts: Facts, flatbuffer: bytes) -> None:
-        """Raises ValueError when the flatbuffer is damaged, or fits neither photos nor classes."""
+    def __init__(
+        self, facts: Facts, flatbuffer: bytes, *, threshold: float, calibrated: bool = False
+    ) -> None:
+        """threshold: a prediction of a lower probability is `uncertain`.
+
+        calibrated: give probabilities at the model's temperature.
+        Raises ValueError when the flatbuffer is damaged, or fits neither photos nor classes.
+        """
         self.facts = facts
+        self.threshold = threshold
+        self.temperature = facts.temperature or 1.0 if calibrated else 1.0
         self._flatbuffer = flatbuffer
         first = Network(flatbuffer)
         shapes = (1, facts.image_size, facts.image_size, 3), (1, len(facts.classes))
@@ -108,16 +121,16 @@ class Classifier:
         return list(self.stream(_several(photos)))
 
     def predict_frame(self, photos: Photo | Iterable[Photo]) -> "pd.DataFrame":
-        """As `predict`, as a table: path, label, probability, a column `p_CLASS` a class, error."""
+        """As `predict`, as a table: the same fields, and `p_CLASS` for each class."""
         import pandas as pd
 
         rows = [
-            {"path": p.path, "label": p.label, "probability": p.probability}
+            p.model_dump(exclude={"probabilities"})
             | {f"p_{name}": p.probabilities.get(name) for name in self.classes}
-            | {"error": p.error}
             for p in self.predict(photos)
         ]
-        columns = ["path", "label", "probability", *(f"p_{name}" for name in self.classes), "error"]
+        shares = (f"p_{name}" for name in self.classes)
+        columns = ["path", "label", "probability", "uncertain", *shares, "error"]
         return pd.DataFrame(rows, columns=columns)
 
     def stream(self, photos: Iterable[Photo]) -> Iterator[Prediction]:
@@ -140,7 +153,9 @@ class Classifier:
         with self._network() as network:
             batch = network(pixels[None].astype(np.float32))
         probabilities: Probabilities = batch[0]
-        return probabilities
+        if self.temperature == 1:
+            return probabilities
+        return soften(probabilities, self.temperature)
 
     def _predict(self, photo: Photo) -> Prediction:
         path = Path(photo) if isinstance(photo, (str, Path)) else None
@@ -152,7 +167,13 @@ class Classifier:
         probabilities = dict(zip(self.classes, row, strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
         best = probabilities[label]
-        return Prediction(path=path, label=label, probability=best, probabilities=probabilities)
+        return Prediction(
+            path=path,
+            label=label,
+            probability=best,
+            probabilities=probabilities,
+            uncertain=best < self.threshold,
+        )
 
     @contextmanager
     def _network(self) -> Iterator[Network]:

@@ -14,6 +14,7 @@ from catdog.litert import Network, convert
 from catdog.machine import prepare_tensorflow
 from catdog.store.artifacts import Flatbuffer, TrainedModel
 from catdog.store.store import Recipe, Store
+from catdog.temperature import LEAST
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +22,6 @@ CHECKED = 16
 """Pictures on which it must give what Keras gives: a lost weight would show on the first."""
 TOLERANCE = 1e-3
 """Between Keras and LiteRT, as `_apart` measures. Rounding explains up to 1e-4."""
-LEAST = 1e-30
-"""Below, a float32 soon has fewer digits."""
 FILE = "model.tflite"
 
 

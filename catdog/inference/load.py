@@ -2,33 +2,66 @@
 
 from pathlib import Path
 
-from catdog.champion.candidates import choose_model
+from catdog.champion.candidates import Chosen, choose_model
 from catdog.errors import StoreError
 from catdog.inference.classifier import Classifier, Facts
+from catdog.inference.exported import read_export
 from catdog.inference.flatbuffer import FILE, flatbuffer_of
+from catdog.models import MODELS
 from catdog.settings import Settings
-from catdog.store.artifacts import TrainedModel
 from catdog.store.store import Store
 
 
-def load(name: str | Path | None = None, *, home: Path | None = None) -> Classifier:
+def load(
+    name: str | Path | None = None,
+    *,
+    calibrated: bool = False,
+    threshold: float | None = None,
+    home: Path | None = None,
+) -> Classifier:
     """A model that predicts, by its name or by the folder of an export; without, the champion.
 
     A name stands for the newest run that has the model. Where there is no champion yet, the newest
-    run's best model on validation is taken. home: CATDOG_HOME when None.
+    run's best model on validation is taken.
+    calibrated: give probabilities at the temperature that was fitted on validation.
+    threshold: a prediction of a lower probability is uncertain. It and home are as set when None.
     Raises StoreError when there is no such model, or it is damaged.
     """
-    store = Store(home or Settings.load().home)
-    return classifier_of(choose_model(store, None if name is None else str(name)), store)
+    settings = Settings.load(home=home, threshold=threshold)
+    if name is not None and str(name) not in MODELS and Path(name).is_dir():
+        facts, flatbuffer = read_export(Path(name))
+    else:
+        store = Store(settings.home)
+        chosen = choose_model(store, None if name is None else str(name))
+        facts, flatbuffer = facts_of(chosen), flatbuffer_of(chosen.model, store).file(FILE)
+    if calibrated and facts.temperature is None:
+        raise StoreError(
+            f"'{facts.name}' has no temperature: an older version of catdog evaluated it.",
+            "Leave out --calibrated, or evaluate it again: 'catdog run'.",
+        )
+    return open_classifier(facts, flatbuffer, settings.threshold, calibrated=calibrated)
 
 
-def classifier_of(model: TrainedModel, store: Store) -> Classifier:
-    """A trained model of this store, or a champion, ready to predict. Raises as `load`."""
-    file = flatbuffer_of(model, store).file(FILE)
-    facts = Facts(model.name, model.content, model.classes, model.image_size)
+def open_classifier(
+    facts: Facts, flatbuffer: Path, threshold: float, *, calibrated: bool = False
+) -> Classifier:
+    """A classifier from its file. Raises StoreError when that cannot be used."""
     try:
-        return Classifier(facts, file.read_bytes())
+        content = flatbuffer.read_bytes()
+        return Classifier(facts, content, threshold=threshold, calibrated=calibrated)
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"{file} cannot be used ({error}).", "Remove its folder: it is made again."
+            f"{flatbuffer} cannot be used ({error}).", "Restore it, or make it again."
         ) from error
+
+
+def facts_of(chosen: Chosen) -> Facts:
+    """What a classifier must know of a trained model."""
+    model, predictions = chosen.model, chosen.predictions
+    return Facts(
+        model.name,
+        model.content,
+        model.classes,
+        model.image_size,
+        predictions.temperature if predictions else None,
+    )

@@ -227,6 +227,8 @@ class Predictions(Artifact):
     seed: int
     classes: tuple[str, ...]
     model_key: str
+    temperature: float | None = None
+    """What calibrates its probabilities, fitted on validation; None from an older version."""
     seconds_per_1000: float
     """Inference time from decoded arrays, median of several passes, on the machine that trained."""
 

@@ -18,6 +18,7 @@ from catdog.machine import threads
 from catdog.store.artifacts import HELD_OUT, Arrays, Predictions, TrainedModel
 from catdog.store.digest import make_key
 from catdog.store.store import Recipe
+from catdog.temperature import fit_temperature
 from catdog.training.attention import grad_cam
 from catdog.training.pipeline import ordered_batches
 
@@ -71,6 +72,7 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
         "seed": model.seed,
         "classes": arrays.classes,
         "model_key": model.key,
+        "temperature": fit_temperature(arrays.labels("validation"), probabilities["validation"]),
         "seconds_per_1000": round(1000 * seconds / arrays.counts["test"], 3),
     }
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -14,7 +14,19 @@ from cyclopts.validators import Number
 from catdog.errors import CatdogError
 from catdog.machine import DISTRIBUTION
 from catdog.settings import CONFIG, Settings, config_file
-from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, err, one_line, out, share, use
+from flows.cli.terminal import (
+    DEFAULT_PORT,
+    Home,
+    Port,
+    Switch,
+    Threshold,
+    err,
+    one_line,
+    out,
+    say,
+    share,
+    use,
+)
 from flows.parameters import flags
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
@@ -25,6 +37,7 @@ or of the file that --config FILE names. 'catdog config show' tells them all.
 
 With --debug, an error shows its whole traceback, and Prefect its own log.
 """
+ExportFormat = Literal["litert", "saved-model", "onnx", "keras"]
 LONGEST_DAYS = 36_500
 """A hundred years: beyond, a date overflows."""
 INTERRUPTED = 130
@@ -90,6 +103,8 @@ def predict(
     /,
     *,
     model: str | None = None,
+    calibrated: Switch = False,
+    threshold: Threshold = None,
     json: Switch = False,
     csv: Path | None = None,
     home: Home = None,
@@ -99,18 +114,45 @@ def predict(
     Parameters
     ----------
     photos
-        Photos, or folders of photos.
+        Photos, or folders of photos; '-' reads one from standard input.
     model
-        A model of the newest run that has it. [default: the champion]
+        A model of the newest run that has it, or the folder of an export. [default: the champion]
+    calibrated
+        Give the confidence at the temperature that was fitted on validation.
     json
         Print JSON instead of a table.
     csv
         Write the table to this file.
     """
+    from catdog.inference.load import load
     from flows.cli.predict import predict_photos
 
-    home_folder = use(home)
-    return predict_photos(photos, model=model, as_json=json, csv=csv, home=home_folder)
+    classifier = load(model, calibrated=calibrated, threshold=threshold, home=use(home))
+    return predict_photos(photos, classifier, as_json=json, csv=csv)
+
+
+@app.command
+def export(
+    model: str | None = None,
+    /,
+    *,
+    format: Annotated[ExportFormat, Parameter(help="How the model is written.")] = "litert",  # noqa: A002
+    to: Path,
+    home: Home = None,
+) -> None:
+    """Write a model into a folder, for use without catdog, when it has passed a replay.
+
+    Parameters
+    ----------
+    model
+        A model of the newest run that has it. [default: the champion]
+    to
+        The folder: a new or an empty one.
+    """
+    from catdog.inference.export import export as write
+
+    replay = write(model, format, to, use(home))
+    say(f"{to} holds the model, its labels, preprocessing, card and example. {replay.sentence}")
 
 
 @app.command

@@ -4,26 +4,31 @@ import csv as csv_files
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from catdog.errors import StoreError
-from catdog.inference.classifier import Classifier, Prediction
-from catdog.inference.load import load
+from catdog.inference.classifier import Classifier, Photo, Prediction
 from catdog.inference.photos import find_photos
 from catdog.wording import percent
+from flows.cli.terminal import err
+
+STDIN = Path("-")
+MANY = 50
+"""Photos that take long enough for a progress bar."""
+SURE = 0.95
+"""From here on a confidence is shown in green."""
 
 
 def predict_photos(
-    photos: Sequence[Path], *, model: str | None, as_json: bool, csv: Path | None, home: Path
+    photos: Sequence[Path], classifier: Classifier, *, as_json: bool, csv: Path | None
 ) -> int:
     """Print or write the predictions; the exit code is 1 when a photo could not be read."""
-    files = find_photos(photos)
-    classifier = load(model, home=home)
-    predictions = classifier.predict(files)
+    predictions = _predict(photos, classifier)
     if csv:
         _write_csv(predictions, classifier.classes, csv)
     if as_json:
@@ -36,17 +41,55 @@ def predict_photos(
     return 1 if unreadable else 0
 
 
-def _print_table(predictions: Sequence[Prediction], model: Classifier) -> None:
+def _predict(photos: Sequence[Path], classifier: Classifier) -> list[Prediction]:
+    found: list[Path] = []
+    for photo in photos:
+        found += [STDIN] if photo == STDIN else find_photos([photo])
+    given: Iterator[Photo] = (sys.stdin.buffer.read() if path == STDIN else path for path in found)
+    with _progress(len(found)) as advance:
+        predictions = []
+        for prediction, path in zip(classifier.stream(given), found, strict=True):
+            predictions.append(prediction.model_copy(update={"path": path}))
+            advance()
+    return predictions
+
+
+@contextmanager
+def _progress(photos: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error while it lasts, where somebody waits for many photos."""
+    if photos < MANY or not err.is_terminal:
+        yield lambda: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("Predicting", total=photos)
+        yield lambda: bar.advance(task)
+
+
+def _print_table(predictions: Sequence[Prediction], classifier: Classifier) -> None:
     console = Console(markup=False, highlight=False)
-    console.print(f"Predicted by {model.name}")
+    scale = "" if classifier.temperature == 1 else f", temperature {classifier.temperature:.2f}"
+    console.print(f"Predicted by {classifier.name} {classifier.version[:12]}{scale}")
+    readable = [p for p in predictions if p.probability is not None]
+    if console.is_terminal:  # what reads a pipe may count on the order of the photos
+        readable.sort(key=lambda p: -(p.probability or 0))
     table = Table()
     table.add_column("photo", overflow="fold")
     table.add_column("class")
     table.add_column("confidence", justify="right")
-    for prediction in predictions:
-        if prediction.probability is not None:
-            table.add_row(str(prediction.path), prediction.label, percent(prediction.probability))
+    for p in readable:
+        mark = " ?" if p.uncertain else "  "
+        table.add_row(str(p.path), p.label, f"{percent(p.probability or 0)}{mark}", style=_style(p))
     console.print(table)
+    if uncertain := sum(p.uncertain for p in readable):
+        console.print(f"? {uncertain:,} below {percent(classifier.threshold)}: look yourself.")
+
+
+def _style(prediction: Prediction) -> str:
+    if prediction.uncertain:
+        return "yellow"
+    return "green" if (prediction.probability or 0) >= SURE else ""
 
 
 def _write_csv(predictions: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:

@@ -18,6 +18,7 @@ Home = Annotated[Path | None, flag("home")]
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 DEFAULT_PORT = 4200
 """Prefect's own, so that its command line finds the server where it looks first."""
+Threshold = Annotated[float | None, flag("threshold")]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 

@@ -1,0 +1,69 @@
+"""What the folder of an export says of itself, and how it is read back."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from catdog.errors import StoreError
+from catdog.inference.classifier import Facts
+from catdog.store.digest import file_digest
+from catdog.store.store import Record
+
+DESCRIPTION = "preprocessing.json"
+IN_WORDS = """\
+Apply the EXIF orientation, lay transparency over white, and convert to RGB.
+Resize to image_size x image_size: stretched, bilinear with half-pixel centres, no antialiasing.
+Round to whole numbers, and pass them as float32 in 0..255: the model itself scales them.
+The answer is a probability for each class, in the order of labels.txt.
+""".splitlines()
+
+
+class Description(Record):
+    """`preprocessing.json`: what a program must know to use an exported model."""
+
+    format: str
+    model: str
+    """The file or folder that holds it."""
+    sha256: str | None
+    """Of the file; None for a folder."""
+    name: str
+    version: str
+    classes: tuple[str, ...]
+    image_size: int
+    temperature: float | None
+    """What calibrates the probabilities: softmax(log(p) / temperature)."""
+    resize: str = "bilinear, half-pixel centres, no antialiasing, aspect ratio not kept"
+    layout: str = "NHWC"
+    channels: str = "RGB"
+    dtype: str = "float32"
+    range: tuple[int, int] = (0, 255)
+    steps: tuple[str, ...] = tuple(IN_WORDS)
+
+
+def read_export(folder: Path) -> tuple[Facts, Path]:
+    """A LiteRT export: what is known of the model, and its file.
+
+    Raises StoreError when the folder is no export, of another format, or damaged.
+    """
+    again = "Export it again: 'catdog export'."
+    try:
+        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+        found = Description.model_validate_json(text)
+    except FileNotFoundError as error:
+        raise StoreError(f"{folder} is no export: it has no {DESCRIPTION}.", again) from error
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"{folder / DESCRIPTION} is damaged or of another version ({reason}).", again
+        ) from error
+    file = folder / Path(found.model).name
+    if found.format != "litert":
+        raise StoreError(
+            f"{folder} is an export for others ({found.format}).",
+            "catdog itself reads 'catdog export --format litert'.",
+        )
+    if not file.is_file() or file_digest(file) != found.sha256:
+        raise StoreError(f"{file} is missing or damaged.", again)
+    return Facts(
+        found.name, found.version, found.classes, found.image_size, found.temperature
+    ), file
