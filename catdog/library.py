@@ -6,6 +6,8 @@ Artifacts go to the same store as those of `catdog run`, so what one has made th
 from collections.abc import Sequence
 from typing import Any
 
+from catdog.champion.registry import Registry
+from catdog.champion.rules import Candidate
 from catdog.comparison import compare as _compare
 from catdog.comparison.compare import Comparison, Study
 from catdog.machine import prepare_tensorflow
@@ -13,6 +15,7 @@ from catdog.models import model_spec
 from catdog.photos import prefetch as _prefetch
 from catdog.photos import split as _split
 from catdog.progress import Progress
+from catdog.runs import Run, load_runs
 from catdog.settings import Comparing, Cut, Decoding, Settings, Training
 from catdog.sources import download as _download
 from catdog.store.artifacts import (
@@ -29,6 +32,16 @@ from catdog.training import train as _train
 from catdog.training.epochs import OnProgress
 from catdog.training.weights import find_weights
 from catdog.wording import percent
+
+
+def champion() -> Candidate | None:
+    """The model that `load()` gives, and how it did on its test photos; None before the first."""
+    return Registry(Settings.load().home).champion()
+
+
+def runs() -> list[Run]:
+    """All runs with their scores, the newest last."""
+    return load_runs(Store(Settings.load().home))
 
 
 def download(source: str | None = None) -> Photos:

@@ -7,6 +7,7 @@ recorded of them.
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import file_digest
 from catdog.store.files import write_json, write_text
 from catdog.store.store import Record, Store
-from catdog.wording import p_text, percent, plain
+from catdog.wording import p_text, percent
 
 Format = Literal["litert", "saved-model", "onnx", "keras"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -51,7 +52,7 @@ class Kind(NamedTuple):
     open: Callable[[Path], Predict]
     imports: str
     example: str
-    """Lines that turn `photo` into `probabilities`."""
+    """Lines that turn `pixels` into `probabilities`."""
 
 
 class Replay(Record):
@@ -145,9 +146,7 @@ def _describe(folder: Path, kind: Format, chosen: Chosen, replay: Replay) -> Non
     write_text(folder / "labels.txt", "".join(f"{name}\n" for name in facts.classes))
     write_text(
         folder / "example.py",
-        EXAMPLE.format(
-            imports=how.imports, size=facts.image_size, file=how.file, example=how.example
-        ),
+        EXAMPLE.format(imports=how.imports, size=facts.image_size, example=how.example),
     )
     write_text(folder / "README.md", _card(how, chosen, replay))
 
@@ -181,7 +180,7 @@ def _card(how: Kind, chosen: Chosen, replay: Replay) -> str:
 def _result(chosen: Chosen, replay: Replay) -> Mapping[str, Any]:
     return {
         "task": {"type": "image-classification"},
-        "dataset": {"name": f"test photos of run {plain(chosen.run)}", "type": "imagefolder"},
+        "dataset": {"name": f"test photos of run {chosen.run}", "type": "imagefolder"},
         "metrics": [{"type": "accuracy", "value": round(replay.accuracy, 4)}],
     }
 
@@ -227,7 +226,10 @@ def _write_onnx(model: TrainedModel, store: Store, file: Path) -> None:
             f"To export as ONNX, {' and '.join(missing)} must be installed.",
             "pip install 'catdog[onnx]'",
         )
-    _inference_only(model).export(file, format="onnx", verbose=False)
+    bare = _inference_only(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy for what it had once
+        bare.export(file, format="onnx", verbose=False)
 
 
 def _inference_only(model: TrainedModel) -> Any:
@@ -253,7 +255,7 @@ def _open_keras(file: Path) -> Predict:
     from catdog.training.evaluate import load_model
 
     network = load_model(file)
-    return lambda photo: np.asarray(network(photo, training=False))
+    return lambda photo: np.asarray(network.predict_on_batch(photo))
 
 
 def _open_saved_model(file: Path) -> Predict:
@@ -279,11 +281,12 @@ KINDS: Mapping[Format, Kind] = {
         _write_litert,
         _open_litert,
         "from ai_edge_litert.interpreter import Interpreter",
-        "model = Interpreter(str(here / 'model.tflite'))\n"
-        "model.allocate_tensors()\n"
-        "model.set_tensor(model.get_input_details()[0]['index'], photo)\n"
-        "model.invoke()\n"
-        "probabilities = model.get_tensor(model.get_output_details()[0]['index'])[0]",
+        """\
+model = Interpreter(str(here / "model.tflite"))
+model.allocate_tensors()
+model.set_tensor(model.get_input_details()[0]["index"], pixels)
+model.invoke()
+probabilities = model.get_tensor(model.get_output_details()[0]["index"])[0]""",
     ),
     "saved-model": Kind(
         "model",
@@ -292,7 +295,9 @@ KINDS: Mapping[Format, Kind] = {
         _write_saved_model,
         _open_saved_model,
         "import tensorflow as tf",
-        "probabilities = tf.saved_model.load(str(here / 'model')).serve(photo).numpy()[0]",
+        """\
+model = tf.saved_model.load(str(here / "model"))
+probabilities = model.serve(pixels).numpy()[0]""",
     ),
     "onnx": Kind(
         "model.onnx",
@@ -301,8 +306,9 @@ KINDS: Mapping[Format, Kind] = {
         _write_onnx,
         _open_onnx,
         "import onnxruntime",
-        "model = onnxruntime.InferenceSession(here / 'model.onnx')\n"
-        "probabilities = model.run(None, {model.get_inputs()[0].name: photo})[0][0]",
+        """\
+model = onnxruntime.InferenceSession(here / "model.onnx")
+probabilities = model.run(None, {model.get_inputs()[0].name: pixels})[0][0]""",
     ),
     "keras": Kind(
         "model.keras",
@@ -311,8 +317,9 @@ KINDS: Mapping[Format, Kind] = {
         _write_keras,
         _open_keras,
         "import keras",
-        "model = keras.models.load_model(here / 'model.keras', compile=False)\n"
-        "probabilities = model.predict(photo, verbose=0)[0]",
+        """\
+model = keras.models.load_model(here / "model.keras", compile=False)
+probabilities = model.predict(pixels, verbose=0)[0]""",
     ),
 }
 EXAMPLE = """\
@@ -323,17 +330,12 @@ import numpy as np
 from PIL import Image, ImageOps
 {imports}
 
-def resized(photo, axis, size={size}):  # bilinear, half-pixel centres, no antialiasing
-    at = np.maximum((np.arange(size, dtype=np.float32) + 0.5) * photo.shape[axis] / size - 0.5, 0)
-    low, share = at.astype(int), (at % 1).reshape((size, 1, 1) if axis == 0 else (1, size, 1))
-    high = np.minimum(low + 1, photo.shape[axis] - 1)
-    return photo.take(low, axis) * (1 - share) + photo.take(high, axis) * share
-
-here = Path(__file__).parent
-upright = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
-photo = np.rint(resized(resized(np.float32(upright), 0), 1))[None]
+here, size = Path(__file__).parent, {size}
+photo = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
+how = (size, size), Image.Transform.EXTENT, (0, 0, *photo.size), Image.Resampling.BILINEAR
+bands = [np.asarray(band.convert("F").transform(*how)) for band in photo.split()]
+pixels = np.rint(np.stack(bands, axis=-1))[None]
 {example}
 labels = (here / "labels.txt").read_text(encoding="utf-8").splitlines()
-for label, probability in zip(labels, probabilities):
-    print(label, f"{{probability:.4f}}")
+print(dict(zip(labels, probabilities.tolist())))
 """

@@ -252,18 +252,6 @@ def cache_verify(*, home: Home = None) -> int:
     return verify(use(home), out)
 
 
-def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]:
-    """Take out the flags that every command has: whether to debug, and the words that remain."""
-    parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False)
-    parser.add_argument("--debug", action="store_true")
-    parser.add_argument("--config", metavar="FILE")
-    given, words = parser.parse_known_args(arguments)
-    if given.config:  # for the processes that it starts, too
-        os.environ[CONFIG] = given.config
-        os.environ[CONFIG] = str(config_file())
-    return given.debug, words
-
-
 @app.command
 def doctor(*, port: Port = DEFAULT_PORT, home: Home = None) -> int:
     """Examine what a run needs of this machine, with a remedy where something is amiss.
@@ -281,6 +269,18 @@ def doctor(*, port: Port = DEFAULT_PORT, home: Home = None) -> int:
 app.register_install_completion_command(
     help="Let the shell complete commands and flags: bash, zsh or fish."
 )
+
+
+def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]:
+    """Take out the flags that every command has: whether to debug, and the words that remain."""
+    parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true")
+    parser.add_argument("--config", metavar="FILE")
+    given, words = parser.parse_known_args(arguments)
+    if given.config:  # for the processes that it starts, too
+        os.environ[CONFIG] = given.config
+        os.environ[CONFIG] = str(config_file())
+    return given.debug, ["/dev/stdin" if word == "-" else word for word in words]  # else a flag
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from catdog.inference.photos import find_photos
 from catdog.wording import percent
 from flows.cli.terminal import err
 
-STDIN = Path("-")
+STDIN = Path("/dev/stdin")
 MANY = 50
 """Photos that take long enough for a progress bar."""
 SURE = 0.95

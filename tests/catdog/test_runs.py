@@ -1,12 +1,12 @@
 """The record of past runs: found again, the newest last, whole or not at all."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from catdog import runs as module
 from catdog.errors import StoreError
 from catdog.runs import Run, Score, load_run, load_runs, run_id, runs_folder, save_run, study_of
 from catdog.store.artifacts import Report
@@ -124,7 +124,7 @@ def test_an_interrupted_save_leaves_nothing(
     def interrupt(path: Path, text: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "write_text", interrupt)
+    monkeypatch.setattr(sys.modules["catdog.runs"], "write_text", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save_run(made(store), report, store)
     assert list(runs_folder(store).iterdir()) == []

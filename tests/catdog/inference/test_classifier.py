@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catdog.champion.candidates import Chosen
 from catdog.errors import PhotosError
-from catdog.inference.classifier import Classifier
-from catdog.inference.load import classifier_of
-from catdog.store.artifacts import Arrays, TrainedModel
-from catdog.store.store import Store
+from catdog.inference.classifier import Classifier, Facts
+from catdog.inference.flatbuffer import FILE
+from catdog.inference.load import facts_of, open_classifier
+from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
+from catdog.temperature import soften
 
 TEXT = "not a photo"
 
@@ -26,8 +28,11 @@ def save(path: Path, seed: int = 0, side: int = 40) -> Path:
 
 
 @pytest.fixture(scope="module")
-def classifier(trained: TrainedModel, store_of_tests: Store) -> Classifier:
-    return classifier_of(trained, store_of_tests)
+def classifier(
+    trained: TrainedModel, flatbuffer: Flatbuffer, predictions: Predictions
+) -> Classifier:
+    facts = facts_of(Chosen(trained, predictions, "a run"))
+    return open_classifier(facts, flatbuffer.file(FILE), 0.8)
 
 
 @pytest.fixture
@@ -127,10 +132,34 @@ def test_memory_and_order_hold_when_photos_come_from_a_generator(
 def test_a_table_has_a_row_a_photo(classifier: Classifier, mixed: list[Path]) -> None:
     table = classifier.predict_frame(mixed)
     assert list(table["path"]) == mixed
-    assert list(table.columns) == [
-        "path", "label", "probability", *(f"p_{name}" for name in classifier.classes), "error",
-    ]  # fmt: skip
+    shares = (f"p_{name}" for name in classifier.classes)
+    columns = ["path", "label", "probability", "uncertain", *shares, "error"]
+    assert list(table.columns) == columns
     assert table["label"].notna().tolist() == [False, True, False, True, False]
+
+
+def test_a_confidence_below_the_threshold_is_uncertain(
+    trained: TrainedModel, flatbuffer: Flatbuffer, mixed: list[Path]
+) -> None:
+    facts = facts_of(Chosen(trained, None, "a run"))
+    for threshold, uncertain in ((0.0, False), (1.1, True)):
+        strict = open_classifier(facts, flatbuffer.file(FILE), threshold)
+        assert strict.predict(mixed[1])[0].uncertain == uncertain
+        assert not strict.predict(mixed[0])[0].uncertain, "it cannot be read"
+
+
+def test_calibrated_confidences_are_those_at_the_temperature(
+    trained: TrainedModel, flatbuffer: Flatbuffer, mixed: list[Path]
+) -> None:
+    facts = Facts(trained.name, "1", trained.classes, trained.image_size, temperature=40.0)
+    raw, calibrated = (
+        open_classifier(facts, flatbuffer.file(FILE), 0.8, calibrated=calibrated)
+        for calibrated in (False, True)
+    )
+    image = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    expected = soften(raw.classify(image), 40.0)
+    np.testing.assert_array_equal(calibrated.classify(image), expected)
+    assert expected.max() < raw.classify(image).max()
 
 
 def test_many_threads_may_ask_at_once(classifier: Classifier, mixed: list[Path]) -> None:

@@ -18,13 +18,17 @@ USE = """
 import sys
 from pathlib import Path
 
-from catdog.inference.load import classifier_of
+from catdog.champion.candidates import Chosen
+from catdog.inference.flatbuffer import FILE, flatbuffer_of
+from catdog.inference.load import facts_of, open_classifier
 from catdog.store.artifacts import TrainedModel
 from catdog.store.store import Store
 
 home, key, photo = sys.argv[1:]
 store = Store(Path(home))
-(answer,) = classifier_of(store.find(TrainedModel, key), store).predict(photo)
+model = store.find(TrainedModel, key)
+file = flatbuffer_of(model, store).file(FILE)
+(answer,) = open_classifier(facts_of(Chosen(model, None, "")), file, 0.8).predict(photo)
 assert answer.label
 print(*sys.modules)
 """

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -539,8 +540,6 @@ def used_home(
     home: Path, trained: TrainedModel, flatbuffer: Flatbuffer, predictions: Predictions
 ) -> Path:
     """A home with one run of `baseline`."""
-    import shutil
-
     for artifact in (trained, flatbuffer, predictions):
         shutil.copytree(artifact.path, Store(home).folder(artifact.kind, artifact.key))
     began = datetime(2026, 5, 4, 12, 30, tzinfo=UTC)
@@ -672,6 +671,51 @@ def test_a_csv_that_cannot_be_written_is_one_line(
 def test_a_folder_is_predicted(used_home: Path, command: Command, mixed: list[Path]) -> None:
     answer = command("predict", "--json", mixed[0].parent)
     assert {Path(p["path"]).name for p in json.loads(answer.out)} >= {path.name for path in mixed}
+
+
+def test_a_photo_is_read_from_standard_input(
+    used_home: Path, command: Command, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mixed[0].open("rb") as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(file))
+        (given, other) = json.loads(command("predict", "--json", "-", mixed[2]).out)
+    (expected,) = json.loads(command("predict", "--json", mixed[0]).out)
+    assert given["probabilities"] == expected["probabilities"]
+    assert (given["path"], other["path"]) == ("/dev/stdin", str(mixed[2]))
+
+
+def test_what_is_below_the_threshold_is_flagged(
+    used_home: Path, command: Command, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "look yourself" not in command("predict", "--threshold", "0", mixed[0]).out
+    # Uncalibrated, the tiny model is sure of all.
+    strict = command("predict", "--calibrated", "--threshold", "1", mixed[0])
+    assert "1 below 100 %: look yourself" in strict.out
+    monkeypatch.setenv("CATDOG_THRESHOLD", "1.5")
+    assert_one_clear_line(command("predict", mixed[0]), "threshold")
+
+
+def test_a_model_without_a_temperature_cannot_be_calibrated(
+    used_home: Path, command: Command, mixed: list[Path], predictions: Predictions
+) -> None:
+    assert command("predict", "--calibrated", mixed[0]).code == 0
+    shutil.rmtree(Store(used_home).folder(predictions.kind, predictions.key))
+    assert_one_clear_line(command("predict", "--calibrated", mixed[0]), "--calibrated")
+
+
+def test_an_export_into_a_folder_that_is_not_empty_is_one_line(
+    used_home: Path, command: Command, mixed: list[Path]
+) -> None:
+    answer = command("export", "--to", mixed[0].parent)
+    assert_one_clear_line(answer, "not an empty folder", "--to")
+
+
+def test_damaged_files_are_told_from_a_folder_without_photos(
+    used_home: Path, command: Command, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert_one_clear_line(command("predict", empty), "holds no photos")
 
 
 @pytest.mark.parametrize("name", ["transfer", "resnet"])
