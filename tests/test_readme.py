@@ -1,11 +1,19 @@
 """What the README tells a user to type works as it stands."""
 
+import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
+from catdog.champion.candidates import Chosen
+from catdog.inference import load
 from catdog.sources import download as sources
+from catdog.store.artifacts import Flatbuffer, TrainedModel
+from catdog.store.store import Store
 from flows.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +46,41 @@ def test_the_notebook_example_runs_and_is_short(
     assert 0 <= accuracy <= 1
     (picture,) = [path for path in tmp_path.iterdir() if path.is_file()]
     assert picture.stat().st_size > 1_000
+
+
+def test_the_example_of_use_runs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trained: TrainedModel,
+    flatbuffer: Flatbuffer,
+) -> None:
+    (example,) = blocks(section("Use a model"), "python")
+    home = tmp_path / "home"
+    store = Store(home)
+    for artifact in (trained, flatbuffer):
+        shutil.copytree(artifact.path, store.folder(artifact.kind, artifact.key))
+    monkeypatch.setattr(load, "choose_model", lambda store, name: Chosen(trained, None, "a run"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CATDOG_HOME", str(home))
+    for name in ("cat.jpg", "dog.jpg"):
+        Image.new("RGB", (50, 40), "red").save(name)
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102  our own text
+    assert capsys.readouterr().out.startswith("cat.jpg ")
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_photos_to_a_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATDOG_HOME", str(tmp_path / "home"))
+    notebook = json.loads((ROOT / "docs" / "quickstart.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)  # noqa: S102  our own text
+    table = names["model"].predict_frame(names["files"])
+    assert table["label"].isin(names["model"].classes).all()
 
 
 def commands() -> list[str]:

@@ -9,37 +9,44 @@ from catdog.inference.exported import read_export
 from catdog.inference.flatbuffer import FILE, flatbuffer_of
 from catdog.models import MODELS
 from catdog.settings import Settings
+from catdog.store.artifacts import TrainedModel
 from catdog.store.store import Store
 
 
 def load(
-    name: str | Path | None = None,
+    which: str | Path | TrainedModel | None = None,
     *,
     calibrated: bool = False,
     threshold: float | None = None,
     home: Path | None = None,
 ) -> Classifier:
-    """A model that predicts, by its name or by the folder of an export; without, the champion.
+    """A model that predicts; without a name, the champion.
 
-    A name stands for the newest run that has the model. Where there is no champion yet, the newest
-    run's best model on validation is taken.
+    which: a name, which stands for the newest run that has the model; the folder of an export; or
+    a model that was just trained. Where there is no champion yet, the newest run's best model on
+    validation is taken.
     calibrated: give probabilities at the temperature that was fitted on validation.
     threshold: a prediction of a lower probability is uncertain. It and home are as set when None.
     Raises StoreError when there is no such model, or it is damaged.
     """
     settings = Settings.load(home=home, threshold=threshold)
-    if name is not None and str(name) not in MODELS and Path(name).is_dir():
-        facts, flatbuffer = read_export(Path(name))
-    else:
-        store = Store(settings.home)
-        chosen = choose_model(store, None if name is None else str(name))
-        facts, flatbuffer = facts_of(chosen), flatbuffer_of(chosen.model, store).file(FILE)
+    facts, flatbuffer = _find(which, Store(settings.home))
     if calibrated and facts.temperature is None:
         raise StoreError(
-            f"'{facts.name}' has no temperature: an older version of catdog evaluated it.",
+            f"'{facts.name}' has no temperature: this version of catdog has not evaluated it.",
             "Leave out --calibrated, or evaluate it again: 'catdog run'.",
         )
     return open_classifier(facts, flatbuffer, settings.threshold, calibrated=calibrated)
+
+
+def _find(which: str | Path | TrainedModel | None, store: Store) -> tuple[Facts, Path]:
+    if isinstance(which, TrainedModel):
+        chosen = Chosen(which, None, "")
+    elif which is not None and str(which) not in MODELS and Path(which).is_dir():
+        return read_export(Path(which))
+    else:
+        chosen = choose_model(store, None if which is None else str(which))
+    return facts_of(chosen), flatbuffer_of(chosen.model, store).file(FILE)
 
 
 def open_classifier(
