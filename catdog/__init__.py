@@ -26,14 +26,9 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_HOMES = {
-    "CatdogError": "catdog.errors",
-    "load": "catdog.inference.load",
-    **dict.fromkeys(
-        ("champion", "compare", "download", "evaluate", "prefetch", "runs", "split", "train"),
-        "catdog.library",
-    ),
-}
+_FUNCTIONS = (
+    "champion", "compare", "download", "evaluate", "prefetch", "runs", "split", "train",
+)  # fmt: skip
 
 __all__ = [
     "CatdogError",
@@ -65,8 +60,12 @@ sys.modules[__name__].__class__ = _Catdog
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _FUNCTIONS:
+        return getattr(import_module("catdog.library"), name)
+    if name == "load":
+        return import_module("catdog.inference.load").load
+    if name == "CatdogError":
+        return import_module("catdog.errors").CatdogError
     if name == "figures":
         return import_module("catdog.report.figures")
     if name == "__version__":

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from catdog.comparison.metrics import Metrics, measure, scored
+from catdog.comparison.metrics import Labels, Metrics, Probabilities, measure, scored
 from catdog.store.artifacts import Cost, Predictions, TrainedModel
 from catdog.store.store import Record
+from catdog.temperature import soften
 
 
 class Epoch(Record):
@@ -30,6 +31,10 @@ class ScoredModel(Record, Cost):
     test: Metrics
     seconds_per_1000: float
     """Inference time: wall seconds to predict 1,000 photos."""
+    temperature: float | None = None
+    """Fitted on validation (`catdog.temperature`); None where an older version evaluated it."""
+    scaled_error: float | None = None
+    """The expected calibration error on test at that temperature."""
     facts: dict[str, Any]
     """The model's `model.json`: settings, versions, machine, weights."""
 
@@ -45,6 +50,7 @@ class FailedModel(Record):
 def score(model: TrainedModel, predictions: Predictions) -> ScoredModel:
     """The numbers of one model, from its predictions."""
     table = predictions.table()
+    test = scored(table[table["split"] == "test"])
     history = model.history().set_index("epoch", drop=False)[list(Epoch.model_fields)]
     return ScoredModel(
         name=model.name,
@@ -53,8 +59,21 @@ def score(model: TrainedModel, predictions: Predictions) -> ScoredModel:
         selected=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
         last=Epoch.model_validate(history.iloc[-1].to_dict()),
         validation=measure(*scored(table[table["split"] == "validation"])),
-        test=measure(*scored(table[table["split"] == "test"])),
+        test=measure(*test),
+        temperature=predictions.temperature,
+        scaled_error=_scaled_error(*test, predictions.temperature),
         seconds_per_1000=predictions.seconds_per_1000,
         facts=model.facts(),
         **model.model_dump(include=set(Cost.model_fields)),
     )
+
+
+def _scaled_error(
+    truth: Labels,
+    probabilities: Probabilities,
+    classes: tuple[str, ...],
+    temperature: float | None,
+) -> float | None:
+    if temperature is None:
+        return None
+    return measure(truth, soften(probabilities, temperature), classes).calibration_error

@@ -296,6 +296,7 @@ def _predictions(
         "seed": seed,
         "classes": arrays.classes,
         "model_key": f"{name}{seed}",
+        "temperature": 2.0,
         "seconds_per_1000": 3.25,
     }
 

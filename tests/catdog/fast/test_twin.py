@@ -195,7 +195,7 @@ def test_a_failed_conversion_is_said_and_keras_runs_the_base(
     def refuse(*_: Any) -> bytes:
         raise RuntimeError("refused")
 
-    monkeypatch.setattr(frozen_base, "_convert", refuse)
+    monkeypatch.setattr(frozen_base, "convert", refuse)
     model = built("transfer", base)
     with caplog.at_level(logging.WARNING):
         twin = accelerate(model, threads=1)

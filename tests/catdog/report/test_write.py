@@ -18,9 +18,10 @@ from catdog.comparison.metrics import measure, scored
 from catdog.photos.changes import Changes, Moved
 from catdog.report import write as report
 from catdog.report.charts import Chart, Section, charts
-from catdog.report.render import BRIEF_COSTS, COSTS, render_model_card
+from catdog.report.render import BRIEF_COSTS, COSTS, NBSP, render_model_card
 from catdog.report.write import load_comparison, recipe, write_report
 from catdog.store.artifacts import Cost, Report
+from catdog.wording import percent
 
 FakeRun = Callable[..., Any]
 OFFICIAL = {"train": 1000, "validation": 404, "test": 96}
@@ -235,6 +236,19 @@ def test_markdown_has_its_pictures_inline_and_whole_tables(whole: tuple[Any, Rep
             assert columns == len(re.findall(r"(?<!\\)\|", header))
         header = row
     assert "## How to reproduce" in text
+
+
+def test_what_a_temperature_does_to_the_calibration_error_is_said(
+    whole: tuple[Any, Report],
+) -> None:
+    _, written = whole
+    page = Page(written.file("report.html").read_text(encoding="utf-8")).text
+    for model in load_comparison(written).models:
+        assert model.scaled_error is not None
+        was, became = (percent(e) for e in (model.test.calibration_error, model.scaled_error))
+        card = written.file(f"model-card-{model.name}.md").read_text(encoding="utf-8")
+        assert f"its ECE on the test set is {became} instead of {was}" in card
+        assert f"{model.name} at 2.00, {was} becomes {became}" in page.replace(NBSP, " ")
 
 
 def test_model_card_states_n_interval_and_limits(whole: tuple[Any, Report]) -> None:

@@ -184,11 +184,13 @@ def test_predict_uses_the_champion_and_a_name_overrides_it(
 ) -> None:
     store = Store(home)
     add_run(home, "a", {"baseline": 30})
-    assert choose_model(store, None).key == "a-baseline", "without a champion the newest run's"
+    assert choose_model(store, None).model.key == "a-baseline", (
+        "without a champion the newest run's"
+    )
     catdog("champion", "promote", "a")
     add_run(home, "b", {"baseline": 45, "transfer": 50})
-    assert choose_model(store, None).key == "a-baseline"
-    assert choose_model(store, "transfer").key == "b-transfer"
+    assert choose_model(store, None).model.key == "a-baseline"
+    assert choose_model(store, "transfer").model.key == "b-transfer"
 
 
 def test_a_lost_champion_is_an_error_not_another_model(
