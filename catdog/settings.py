@@ -204,6 +204,8 @@ class Answering(Group):
     """On the official validation photos 2.5 % of `transfer`'s are, of which a quarter are wrong."""
 
 
+NOT_OF_A_RUN = {"home", *Answering.model_fields}
+"""What a flow run is not told: a worker has its own home."""
 ASKED = (Subject, Training, Decoding, Cut, Comparing)
 """The groups that decide the results."""
 

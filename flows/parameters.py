@@ -10,24 +10,20 @@ import cyclopts
 from pydantic import Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from catdog.settings import Answering, Settings
+from catdog.settings import NOT_OF_A_RUN, Answering, Settings
 
 R = TypeVar("R")
 
-OF_A_RUN = {
-    name: field
-    for name, field in Settings.model_fields.items()
-    if name not in Answering.model_fields
-}
-
 
 def run_form(function: Callable[[Settings], R]) -> Callable[..., R]:
-    """The function with a parameter for each setting, for a flow; all but `home`, the worker's own.
+    """The function with a parameter for each setting, for a flow; but those that it is not told.
 
     They are flat because that makes the best run form in the UI. Their descriptions go into the
     docstring too, the only place where Prefect looks for them.
     """
-    fields = {name: field for name, field in OF_A_RUN.items() if name != "home"}
+    fields = {
+        name: field for name, field in Settings.model_fields.items() if name not in NOT_OF_A_RUN
+    }
     texts = [f"    {name}: {field.description}" for name, field in fields.items()]
     spread = _spread(
         function,
@@ -56,7 +52,8 @@ def flags(function: Callable[[Settings], R]) -> Callable[..., R]:
                 default=None,
                 annotation=Annotated[_typed(field) | None, flag(name)],
             )
-            for name, field in OF_A_RUN.items()
+            for name, field in Settings.model_fields.items()
+            if name not in Answering.model_fields
         ),
     )
 

@@ -15,7 +15,7 @@ from catdog.errors import CatdogError
 from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.report.write import load_comparison
 from catdog.runs import ModelsFailedError, Run
-from catdog.settings import Settings
+from catdog.settings import NOT_OF_A_RUN, Settings
 from catdog.sources.download import require_source
 from catdog.store.files import no_space, writing
 from catdog.wording import clock, percent
@@ -59,7 +59,7 @@ def _call(settings: Settings) -> Run:
     if shown != settings.source:  # Prefect keeps the parameters; this process completes them
         os.environ["CATDOG_SOURCE"] = settings.source
     try:
-        run: Run = catdog(**settings.model_dump(exclude={"home", "source"}), source=shown)
+        run: Run = catdog(**settings.model_dump(exclude=NOT_OF_A_RUN | {"source"}), source=shown)
     except Exception as error:
         raise _behind(error, settings.home) from error
     return run
