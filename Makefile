@@ -51,7 +51,7 @@ types: $(READY) ## Check the types
 
 lock: $(READY) ## Renew the locked versions from pyproject.toml
 	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --extra dask --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) --extra dask --extra onnx --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 bench: $(READY) ## Measure against the notebook's own way: make bench DATA=FOLDER or ARCHIVE
 	$(BIN)/python -m benchmarks --data "$(DATA)"

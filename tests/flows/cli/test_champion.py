@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from catdog.champion.candidates import choose_model
 from catdog.champion.registry import Registry
 from catdog.errors import StoreError
+from catdog.inference.flatbuffer import FILE, flatbuffer_of
 from catdog.runs import Run, Score, runs_folder, save_run
-from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
 from flows.cli.app import main
 
@@ -203,3 +205,21 @@ def test_a_lost_champion_is_an_error_not_another_model(
     model.file("model.keras").unlink()
     with pytest.raises(StoreError, match="missing or damaged"):
         choose_model(Store(home), None)
+
+
+def test_a_champion_keeps_its_flatbuffer_when_the_store_is_pruned(
+    home: Path, catdog: Callable[..., tuple[int, str]]
+) -> None:
+    add_run(home, "a", {"baseline": 45})
+    store = Store(home)
+    model = choose_model(store, None).model
+
+    def make(folder: Path) -> dict[str, float]:
+        (folder / FILE).write_bytes(b"flatbuffer")
+        return {"difference": 0.0}
+
+    store.obtain(Recipe(Flatbuffer, model.flatbuffer_key, make))
+    catdog("champion", "promote", "a")
+    shutil.rmtree(home / "store")
+    champion = choose_model(store, None).model
+    assert flatbuffer_of(champion, store).file(FILE).read_bytes() == b"flatbuffer"
