@@ -26,8 +26,9 @@ def choose_model(store: Store, name: str | None) -> Chosen:
     is none.
     """
     registry = Registry(store.home)
-    if name is None and (champion := registry.champion()) and (model := registry.champion_model()):
-        return Chosen(model, registry.store.find(Predictions, champion.predictions), champion.run)
+    if name is None and (champion := registry.champion()):
+        predictions = registry.store.find(Predictions, champion.predictions)
+        return Chosen(registry.model_of(champion), predictions, champion.run)
     for run in reversed(load_runs(store)):
         for score in run.finished(name):
             if model := run.find(TrainedModel, store, score):

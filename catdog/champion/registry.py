@@ -53,11 +53,8 @@ class Registry:
         newest = max(self.folder.glob("[!.]*.json"), default=None)
         return _read(newest).champion if newest else None
 
-    def champion_model(self) -> TrainedModel | None:
-        """The champion's model. Raises StoreError when its files are missing or damaged."""
-        champion = self.champion()
-        if champion is None:
-            return None
+    def model_of(self, champion: Candidate) -> TrainedModel:
+        """A champion's model. Raises StoreError when its files are missing or damaged."""
         model = self.store.find(TrainedModel, champion.model)
         if model is None:
             raise StoreError(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catdog.champion.registry import Registry
-from catdog.errors import TrainingError
+from catdog.errors import StoreError, TrainingError
 from catdog.litert import Network, convert
 from catdog.machine import prepare_tensorflow
 from catdog.store.artifacts import Flatbuffer, TrainedModel
@@ -41,6 +42,11 @@ def flatbuffer_of(model: TrainedModel, store: Store) -> Flatbuffer:
     for place in (store, Registry(store.home).store):
         if found := place.find(Flatbuffer, wanted.key):
             return found
+    if find_spec("tensorflow") is None:
+        raise StoreError(
+            f"{model.name} of an older version is not converted yet, and TensorFlow is not here.",
+            "Use it once where TensorFlow is installed: 'catdog predict'.",
+        )
     log.warning("%s is converted for fast predictions; this is done once.", model.name)
     prepare_tensorflow()
     return store.obtain(wanted)

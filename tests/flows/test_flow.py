@@ -16,11 +16,12 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from rich.console import Console
 
+from catdog.champion.registry import Registry
 from catdog.errors import CatdogError
 from catdog.machine import available_cores
 from catdog.progress import progress_folder, read_progress
 from catdog.runs import Run
-from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
 from catdog.store.store import Store
 from catdog.training.weights import find_weights
 from flows.cli.past import render_report
@@ -83,6 +84,19 @@ def test_its_record_tells_what_was_asked_and_what_came_of_it(first: Any, tiny_so
             assert 0 <= accuracy <= 1
     stored = Run.model_validate_json((run.folder / "run.json").read_text(encoding="utf-8"))
     assert stored == run
+
+
+def test_each_of_its_models_is_ready_to_predict_without_tensorflow(
+    first: Any, flow_store: Store
+) -> None:
+    run = record(first)
+    champion = Registry(flow_store.home).store
+    for score in run.scores:
+        model = run.stored(TrainedModel, flow_store, score)
+        assert flow_store.find(Flatbuffer, model.flatbuffer_key)
+        predictions = run.stored(Predictions, flow_store, score)
+        assert predictions.temperature
+    assert champion.folders(Flatbuffer), "the champion has its own"
 
 
 def test_its_report_is_in_the_runs_folder(first: Any) -> None:

@@ -133,14 +133,14 @@ def reign(registry: Registry) -> str:
 
 
 def damage_champion(registry: Registry) -> None:
-    model = registry.champion_model()
-    assert model
+    champion = registry.champion()
+    assert champion
+    model = registry.model_of(champion)
     model.file("model.keras").unlink()
 
 
 def test_the_first_model_is_champion(store: Store, registry: Registry) -> None:
     assert registry.champion() is None
-    assert registry.champion_model() is None
     decision = registry.challenge(make(store, "a"), PROMOTION)
     assert (decision.outcome, decision.reason, decision.number) == ("promoted", "first", 1)
     assert "accuracy 90.0 % on 100 test photos" in decision.sentence
@@ -310,8 +310,9 @@ def test_the_champion_survives_a_prune_of_the_artifact_store(
 ) -> None:
     registry.challenge(make(store, "a", right=(20, 20)), PROMOTION)
     list(prune(store, keep_days=0, dry_run=False))
-    model = registry.champion_model()
-    assert model
+    champion = registry.champion()
+    assert champion
+    model = registry.model_of(champion)
     assert model.file("model.keras").read_text() == "a"
     decision = registry.challenge(make(store, "b", right=(50, 50)), PROMOTION)
     assert decision.reason == "better", "its predictions are kept too"
@@ -322,8 +323,10 @@ def test_a_damaged_champion_is_an_error_to_its_user_and_loses_its_place(
 ) -> None:
     registry.challenge(make(store, "a"), PROMOTION)
     damage_champion(registry)
+    champion = registry.champion()
+    assert champion
     with pytest.raises(StoreError, match="catdog champion promote"):
-        registry.champion_model()
+        registry.model_of(champion)
     decision = registry.challenge(make(store, "b", right=(1, 1)), PROMOTION)
     assert (decision.outcome, decision.reason) == ("promoted", "champion lost")
 

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from catdog.champion.candidates import choose_model
-from catdog.champion.registry import Registry
 from catdog.errors import StoreError
 from catdog.inference.flatbuffer import FILE, flatbuffer_of
 from catdog.runs import Run, Score, runs_folder, save_run
@@ -200,9 +199,7 @@ def test_a_lost_champion_is_an_error_not_another_model(
 ) -> None:
     add_run(home, "a", {"baseline": 30})
     catdog("champion", "promote", "a")
-    model = Registry(home).champion_model()
-    assert model
-    model.file("model.keras").unlink()
+    choose_model(Store(home), None).model.file("model.keras").unlink()
     with pytest.raises(StoreError, match="missing or damaged"):
         choose_model(Store(home), None)
 
