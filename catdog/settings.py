@@ -51,6 +51,9 @@ def _absolute(path: Path) -> Path:
 ModelName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(MODELS)})]
 
 
+ExportFormat = Literal["litert", "saved-model", "onnx", "keras"]
+
+
 class Group(BaseModel):
     """Settings that are passed on together."""
 

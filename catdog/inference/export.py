@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +24,13 @@ from catdog.inference.load import facts_of
 from catdog.litert import Network
 from catdog.machine import prepare_tensorflow
 from catdog.runs import load_run
+from catdog.settings import ExportFormat
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import file_digest
 from catdog.store.files import write_json, write_text
 from catdog.store.store import Record, Store
 from catdog.wording import p_text, percent
 
-Format = Literal["litert", "saved-model", "onnx", "keras"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 Floats = npt.NDArray[np.float32]
 Predict = Callable[[Floats], Floats]
 """One photo (1, size, size, 3) to its probabilities (1, classes)."""
@@ -81,7 +80,7 @@ class Replay(Record):
         )
 
 
-def export(name: str | None, kind: Format, folder: Path, home: Path) -> Replay:
+def export(name: str | None, kind: ExportFormat, folder: Path, home: Path) -> Replay:
     """Write a model into a folder that does not exist yet or is empty; it appears whole.
 
     name: as in `catdog.inference.load.load`.
@@ -129,7 +128,7 @@ def _replay(predict: Predict, chosen: Chosen, store: Store) -> Replay:
     return replay
 
 
-def _describe(folder: Path, kind: Format, chosen: Chosen, replay: Replay) -> None:
+def _describe(folder: Path, kind: ExportFormat, chosen: Chosen, replay: Replay) -> None:
     facts, how = facts_of(chosen), KINDS[kind]
     file = folder / how.file
     description = Description(
@@ -273,7 +272,7 @@ def _open_onnx(file: Path) -> Predict:
     return lambda photo: np.asarray(session.run(None, {name: photo})[0])
 
 
-KINDS: Mapping[Format, Kind] = {
+KINDS: Mapping[ExportFormat, Kind] = {
     "litert": Kind(
         "model.tflite",
         "ai-edge-litert numpy pillow",

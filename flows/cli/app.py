@@ -6,14 +6,14 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from catdog.errors import CatdogError
 from catdog.machine import DISTRIBUTION
-from catdog.settings import CONFIG, Settings, config_file
+from catdog.settings import CONFIG, ExportFormat, Settings, config_file
 from flows.cli.terminal import (
     DEFAULT_PORT,
     Home,
@@ -37,7 +37,6 @@ or of the file that --config FILE names. 'catdog config show' tells them all.
 
 With --debug, an error shows its whole traceback, and Prefect its own log.
 """
-ExportFormat = Literal["litert", "saved-model", "onnx", "keras"]
 LONGEST_DAYS = 36_500
 """A hundred years: beyond, a date overflows."""
 INTERRUPTED = 130

@@ -74,6 +74,8 @@ def _print_table(predictions: Sequence[Prediction], classifier: Classifier) -> N
     readable = [p for p in predictions if p.probability is not None]
     if console.is_terminal:  # what reads a pipe may count on the order of the photos
         readable.sort(key=lambda p: -(p.probability or 0))
+    if not readable:
+        return
     table = Table()
     table.add_column("photo", overflow="fold")
     table.add_column("class")

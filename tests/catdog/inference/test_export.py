@@ -16,9 +16,10 @@ from PIL import Image
 
 from catdog.errors import CatdogError, StoreError
 from catdog.inference import export as exporting
-from catdog.inference.export import FORMATS, Format, export
+from catdog.inference.export import KINDS, export
 from catdog.inference.load import load
 from catdog.runs import Run, Score, runs_folder, save_run
+from catdog.settings import ExportFormat
 from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
 from catdog.store.store import Store
 
@@ -89,9 +90,9 @@ def without_catdog(example: Path, photo: Path) -> dict[str, float]:
     return answer
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_export_works_without_catdog_and_gives_the_same(
-    kind: Format, home: Path, photo: Path, tmp_path: Path
+    kind: ExportFormat, home: Path, photo: Path, tmp_path: Path
 ) -> None:
     if kind == "onnx" and not find_spec("tf2onnx"):
         pytest.skip("the extra 'onnx' is not installed")
