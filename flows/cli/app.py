@@ -124,10 +124,11 @@ def predict(
         Write the table to this file.
     """
     from catdog.inference.load import load
-    from flows.cli.predict import predict_photos
+    from flows.cli.predict import named, predict_photos
 
+    files = named(photos)
     classifier = load(model, calibrated=calibrated, threshold=threshold, home=use(home))
-    return predict_photos(photos, classifier, as_json=json, csv=csv)
+    return predict_photos(files, classifier, as_json=json, csv=csv)
 
 
 @app.command

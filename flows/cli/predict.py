@@ -24,6 +24,11 @@ SURE = 0.95
 """From here on a confidence is shown in green."""
 
 
+def named(photos: Sequence[Path]) -> list[Path]:
+    """The photos that are meant, as `find_photos` finds them; standard input stays as it is."""
+    return [file for path in photos for file in ([path] if path == STDIN else find_photos([path]))]
+
+
 def predict_photos(
     photos: Sequence[Path], classifier: Classifier, *, as_json: bool, csv: Path | None
 ) -> int:
@@ -42,13 +47,10 @@ def predict_photos(
 
 
 def _predict(photos: Sequence[Path], classifier: Classifier) -> list[Prediction]:
-    found: list[Path] = []
-    for photo in photos:
-        found += [STDIN] if photo == STDIN else find_photos([photo])
-    given: Iterator[Photo] = (sys.stdin.buffer.read() if path == STDIN else path for path in found)
-    with _progress(len(found)) as advance:
+    given: Iterator[Photo] = (sys.stdin.buffer.read() if path == STDIN else path for path in photos)
+    with _progress(len(photos)) as advance:
         predictions = []
-        for prediction, path in zip(classifier.stream(given), found, strict=True):
+        for prediction, path in zip(classifier.stream(given), photos, strict=True):
             predictions.append(prediction.model_copy(update={"path": path}))
             advance()
     return predictions
