@@ -129,14 +129,14 @@ class Cut(Seeded):
         1 / 3,
         gt=0,
         lt=1,
-        description="Held out of each class where the source has no validation folder.",
+        description="About so many are held out where the source has no validation folder.",
     )
     """As in the official archive: 1,000 of 3,000."""
     test_share: float = Field(
         0.192,
         gt=0,
         lt=1,
-        description="Of the held-out photos, so many are kept for the final test.",
+        description="Of the held-out photos, about so many are kept for the final test.",
     )
     """As the notebook: 192 of 1,000."""
     duplicates: Literal["drop", "keep"] = Field(

@@ -13,7 +13,7 @@ import numpy as np
 from catdog.errors import PhotosError
 from catdog.photos.duplicates import Fingerprint, distance, fingerprint, same_pictures
 from catdog.photos.layout import Layout, read_layout
-from catdog.photos.partition import partition, partition_validation
+from catdog.photos.partition import partition
 from catdog.photos.reading import (
     UnreadablePhotoError,
     in_threads,
@@ -53,9 +53,10 @@ class Photo:
 def recipe(photos: Photos, cut: Cut) -> Recipe[Manifest]:
     """How every photo is decoded and given its split.
 
-    Where there is a validation folder, `test_share` of each class in it becomes the test set;
-    where there are class folders only, `validation_share` of each class is held out first. A
-    test folder is used as it is.
+    Where there is a validation folder, about `test_share` of it becomes the test set; where there
+    are class folders only, about `validation_share` of the photos is held out first. Both are
+    decided photo by photo, so that more photos never make a test photo of one that was in another
+    split: see `catdog.photos.partition`, also for what is left. A test folder is used as it is.
 
     duplicates: photos of the same picture are always listed. "drop" keeps the held-out photos
     clean: copies stay on one side of every cut that is made here; a training photo that also is
@@ -145,16 +146,20 @@ def _check_counts(layout: Layout, rejected: Mapping[str, str], origin: str) -> N
 def _splits(
     layout: Layout, photos: Sequence[Photo], pictures: Iterable[Sequence[Photo]], cut: Cut
 ) -> dict[str, str]:
-    labels = {photo.path: photo.label for photo in photos}
-    groups = [tuple(photo.path for photo in group) for group in pictures]
-    if not layout.splits:
-        return partition(labels, groups, cut)
-    splits = {path: layout.splits[path] for path in labels}
-    if "test" in splits.values():
-        return splits
-    held = {path: label for path, label in labels.items() if splits[path] == "validation"}
-    inside = [tuple(path for path in group if path in held) for group in groups]
-    return splits | partition_validation(held, [group for group in inside if group], cut)
+    given = {photo.path: layout.splits.get(photo.path, "") for photo in photos}
+    if "test" in given.values():
+        return given
+    undecided = "validation" if layout.splits else ""
+    free = {photo.path: photo for photo in photos if given[photo.path] == undecided}
+    groups = [tuple(photo.path for photo in group if photo.path in free) for group in pictures]
+    return given | partition(
+        {path: photo.sha256 for path, photo in free.items()},
+        {path: photo.label for path, photo in free.items()},
+        filter(None, groups),
+        seed=cut.seed,
+        held_out=1 if layout.splits else cut.validation_share,
+        test=cut.test_share,
+    )
 
 
 def _copies(

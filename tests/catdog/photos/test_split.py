@@ -4,6 +4,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from catdog.errors import PhotosError
 from catdog.photos.duplicates import fingerprint, same_pictures
-from catdog.photos.partition import partition, partition_validation
+from catdog.photos.partition import partition
 from catdog.photos.split import recipe
 from catdog.settings import Cut
 from catdog.sources.inventory import take_inventory
@@ -88,11 +89,10 @@ def test_validation_folder_is_cut_into_validation_and_test(root: Path, store: St
     fill(root, {"train/cats": 4, "train/dogs": 5, "validation/cats": 10, "validation/dogs": 11})
     manifest = made(root, store)
     assert manifest.classes == ("cats", "dogs")
-    assert manifest.counts == {
-        "train": {"cats": 4, "dogs": 5},
-        "validation": {"cats": 8, "dogs": 9},
-        "test": {"cats": 2, "dogs": 2},
-    }
+    assert manifest.counts["train"] == {"cats": 4, "dogs": 5}
+    held_out = [manifest.counts[part] for part in ("validation", "test")]
+    assert all(part["cats"] and part["dogs"] for part in held_out)
+    assert sum(map(Counter, held_out), Counter()) == {"cats": 10, "dogs": 11}
     rows = table(manifest, "manifest")
     assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
     first = rows[0]
@@ -130,9 +130,9 @@ def test_class_folders_only_with_three_classes_and_odd_names(root: Path, store: 
     fill(root, {"Кошки": 9, "犬 und mehr": 12, "001/inner folder": 3})
     manifest = made(root, store)
     assert manifest.classes == ("001", "Кошки", "犬 und mehr")
-    assert manifest.counts["train"] == {"001": 1, "Кошки": 6, "犬 und mehr": 8}
-    assert manifest.counts["validation"] == {"001": 1, "Кошки": 2, "犬 und mehr": 3}
-    assert manifest.counts["test"] == {"001": 1, "Кошки": 1, "犬 und mehr": 1}
+    assert all(manifest.counts[part]["001"] == 1 for part in SPLITS)
+    total = sum(map(Counter, manifest.counts.values()), Counter())
+    assert total == {"001": 3, "Кошки": 9, "犬 und mehr": 12}
 
 
 def test_bad_files_are_set_aside_with_their_reason(root: Path, store: Store) -> None:
@@ -236,7 +236,6 @@ def test_copies_stay_on_one_side_of_a_cut(root: Path, store: Store, seed: int) -
     copies = table(manifest, "duplicates")
     assert len(copies) == 6
     assert all(row["split"] == row["other_split"] for row in copies)
-    assert manifest.counts["train"]["a"] == 9
 
 
 def test_a_class_of_one_picture_cannot_be_cut(root: Path, store: Store) -> None:
@@ -291,6 +290,40 @@ def test_equal_photos_elsewhere_reuse_the_manifest(tmp_path: Path, store: Store)
     assert other != key
 
 
+WEEKS = 10
+
+
+@pytest.mark.parametrize("place", ["{}", "validation/{}"])
+def test_no_photo_becomes_a_test_photo_while_a_source_grows(
+    root: Path, store: Store, place: str
+) -> None:
+    """New photos each week, and copies of old ones: equal, smaller, under names before all others.
+
+    All is renamed once, as by someone who tidies up.
+    """
+    if "validation" in place:
+        fill(root, {"train/cats": 3, "train/dogs": 3}, start=50_000)
+    folders = [place.format(label) for label in ("cats", "dogs")]
+    fill(root, dict.fromkeys(folders, 40))
+    trusted, tests = set[str](), set[str]()
+    for week in range(WEEKS):
+        for number, folder in enumerate(folders):
+            old = picture(40 * number + week + 1)
+            old.resize((36, 36)).save(root / folder / f"0 copy {week}.png")
+            old.save(root / folder / f"same {week}.jpg")  # the very bytes of the first one
+            for new in range(8):
+                photo = picture(1_000 * (week + 1) + 10 * number + new)
+                photo.save(root / folder / f"{week} {new}.jpg")
+        if week == WEEKS // 2:
+            for path in (p for f in folders for p in sorted((root / f).iterdir())):
+                path.rename(path.with_stem(path.stem[::-1] + " of spring"))
+        rows = table(made(root, store, test_share=0.4), "manifest")
+        tests = {row["sha256"] for row in rows if row["split"] == "test"}
+        assert not tests & trusted, f"week {week}"
+        trusted |= {row["sha256"] for row in rows} - tests
+    assert 15 < len(tests) < 120
+
+
 # The partition itself, on lists of names.
 
 
@@ -300,47 +333,74 @@ def named(counts: Sequence[int], folder: str = "") -> dict[str, str]:
     }
 
 
+def cut(
+    labels: Mapping[str, str],
+    groups: Sequence[tuple[str, ...]] = (),
+    *,
+    seed: int = 1,
+    held_out: float = 0.4,
+    test: float = 0.3,
+) -> dict[str, str]:
+    """Partition photos whose content is their path."""
+    digests = {path: hashlib.sha256(path.encode()).hexdigest() for path in labels}
+    return partition(digests, labels, groups, seed=seed, held_out=held_out, test=test)
+
+
 sizes = st.lists(st.integers(3, 60), min_size=2, max_size=4)
 shares = st.floats(0.05, 0.95)
 seeds = st.integers(0, 2**31 - 1)
 
 
-def test_the_official_numbers() -> None:
-    labels = named((500, 500), "validation/")
-    cut = partition_validation(labels, (), CUT)
-    assert Counter((labels[path], part) for path, part in cut.items()) == {
-        ("class0", "test"): 96,
-        ("class1", "test"): 96,
-        ("class0", "validation"): 404,
-        ("class1", "validation"): 404,
+def official() -> dict[str, str]:
+    return {
+        f"validation/{s}s/{s}.{i}.jpg": f"{s}s" for s in ("cat", "dog") for i in range(2000, 2500)
     }
 
 
+def test_the_official_archive_keeps_its_numbers_and_its_test_photos() -> None:
+    splits = cut(official(), seed=42, held_out=1, test=0.192)
+    assert Counter(splits.values()) == {"validation": 808, "test": 192}
+    tests = sorted(path for path, split in splits.items() if split == "test")
+    assert hashlib.sha256("\n".join(tests).encode()).hexdigest()[:16] == "f889510fc5c56b8d", (
+        "since the first version"
+    )
+    grown = cut(official() | named((300, 300)), seed=42, held_out=1, test=0.192)
+    assert {path for path in official() if grown[path] == "test"} == set(tests)
+
+
 def test_the_cut_is_the_same_on_every_machine() -> None:
-    cut = partition(named((6, 6)), (), Cut(seed=1, validation_share=0.5, test_share=0.4))
-    assert sorted(path for path, part in cut.items() if part == "test") == [
-        "class0/1.jpg",
+    splits = cut(named((6, 6)), held_out=0.5, test=0.4)
+    assert sorted(path for path, split in splits.items() if split == "test") == [
+        "class0/3.jpg",
         "class1/5.jpg",
     ]
 
 
 @settings(deadline=None, max_examples=50)
 @given(sizes, seeds, shares, shares)
-def test_a_partition_is_complete_and_stratified(
-    counts: list[int], seed: int, validation_share: float, test_share: float
+def test_every_class_has_photos_in_every_split(
+    counts: list[int], seed: int, held_out: float, test: float
 ) -> None:
     labels = named(counts)
-    cut = partition(
-        labels, (), Cut(seed=seed, validation_share=validation_share, test_share=test_share)
-    )
-    assert cut.keys() == labels.keys()
-    found = Counter((labels[path], part) for path, part in cut.items())
-    for number, n in enumerate(counts):
-        train, validation, test = (found[f"class{number}", part] for part in SPLITS)
-        assert min(train, validation, test) >= 1
-        assert abs(validation + test - min(max(validation_share * n, 2), n - 1)) <= 1
-        held = validation + test
-        assert abs(test - min(max(test_share * held, 1), held - 1)) <= 1
+    splits = cut(labels, seed=seed, held_out=held_out, test=test)
+    assert splits.keys() == labels.keys()
+    found = Counter((labels[path], split) for path, split in splits.items())
+    assert all(found[f"class{c}", split] for c in range(len(counts)) for split in SPLITS)
+    inside = cut(labels, seed=seed, held_out=1, test=test)
+    assert set(inside.values()) == {"validation", "test"}
+
+
+@settings(deadline=None, max_examples=20)
+@given(seeds, shares, shares)
+def test_the_splits_have_about_the_shares_that_were_asked_for(
+    seed: int, held_out: float, test: float
+) -> None:
+    n = 2_000
+    found = Counter(cut(named((n, n)), seed=seed, held_out=held_out, test=test).values())
+    shares = {"train": 1 - held_out, "test": held_out * test}
+    for split, share in shares.items():
+        deviation = (2 * n * share * (1 - share)) ** 0.5
+        assert abs(found[split] - 2 * n * share) < 6 * deviation
 
 
 @settings(deadline=None, max_examples=50)
@@ -351,20 +411,35 @@ def test_a_partition_does_not_depend_on_the_order_of_files(
     labels = named(counts)
     shuffled = list(labels.items())
     random.shuffle(shuffled)
-    cut = Cut(seed=seed, validation_share=0.4, test_share=0.3)
-    assert partition(labels, (), cut) == partition(dict(shuffled), (), cut)
+    assert cut(labels, seed=seed) == cut(dict(shuffled), seed=seed)
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(2, 60), seeds)
-def test_one_more_photo_moves_at_most_one_other(n: int, seed: int) -> None:
-    labels = named((n, n))
-    cut = Cut(seed=seed, test_share=0.3)
-    before = partition_validation(labels, (), cut)
-    after = partition_validation({**labels, "class0/new.jpg": "class0"}, (), cut)
-    moved = [path for path in labels if before[path] != after[path]]
-    assert len(moved) <= 1
-    assert all(labels[path] == "class0" for path in moved)
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=60), seeds, st.sampled_from((0.4, 1)))
+def test_one_more_photo_makes_no_old_one_a_test_photo(
+    copied: list[int], seed: int, held_out: float
+) -> None:
+    """Each new photo is a copy of the one with this number, or shows something new.
+
+    The exception: a class that had one picture alone in a split, which may have been put there.
+    """
+    labels = named((15, 15))
+    pictures = {path: (path,) for path in labels}
+    before = cut(labels, seed=seed, held_out=held_out)
+    for week, number in enumerate(copied):
+        path, label = f"new/{week}.jpg", f"class{number % 2}"
+        twin = next(islice((p for p, c in labels.items() if c == label), number // 2, None), path)
+        labels[path] = label
+        group = (*pictures.get(twin, ()), path)
+        pictures |= dict.fromkeys(group, group)
+        after = cut(
+            labels, [*{g for g in pictures.values() if len(g) > 1}], seed=seed, held_out=held_out
+        )
+        seen = Counter((labels[g[0]], before[g[0]]) for g in {pictures[p] for p in before})
+        for old, split in before.items():
+            if split != "test" and after[old] == "test":
+                assert 1 in {seen[labels[old], part] for part in SPLITS}
+        before = after
 
 
 @settings(deadline=None, max_examples=50)
@@ -375,9 +450,9 @@ def test_groups_are_never_torn(counts: list[int], seed: int, data: st.DataObject
     cuts = sorted(data.draw(st.sets(st.integers(1, len(paths) - 1), max_size=9)))
     edges = [0, *cuts]
     groups = [tuple(paths[a:b]) for a, b in zip(edges, cuts, strict=False) if b - a > 1]
-    cut = partition(labels, groups, Cut(seed=seed, validation_share=0.4, test_share=0.3))
-    assert all(len({cut[path] for path in group}) == 1 for group in groups)
-    assert cut.keys() == labels.keys()
+    splits = cut(labels, groups, seed=seed)
+    assert all(len({splits[path] for path in group}) == 1 for group in groups)
+    assert splits.keys() == labels.keys()
 
 
 @pytest.mark.slow
