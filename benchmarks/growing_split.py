@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from catdog.photos.partition import partition
-from catdog.settings import Cut
+from catdog.settings import Settings
 
 WEEKS = 10
 GROWTH = 0.1
@@ -19,7 +19,7 @@ GROWTH = 0.1
 
 def weekly_splits(photos: int, copies: float, seed: int) -> Iterator[dict[str, str]]:
     """The split of each photo in each week; photos: of each class at the start."""
-    rng, cut = np.random.default_rng(seed), Cut(seed=seed)
+    rng, cut = np.random.default_rng(seed), Settings.of({"seed": seed})
     pictures: list[tuple[str, ...]] = []
     for week in range(WEEKS + 1):
         new = photos if week == 0 else round(photos * GROWTH)
