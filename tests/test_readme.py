@@ -95,6 +95,12 @@ def test_every_command_and_flag_that_it_names_exists(command: str) -> None:
     app.parse_args(words, exit_on_error=False, print_error=False)
 
 
+def test_the_tests_that_keep_the_promises_are_there() -> None:
+    named = set(re.findall(r"`(tests/\S+\.py)`", (ROOT / "docs/promises.md").read_text("utf-8")))
+    assert named
+    assert not [path for path in named if not (ROOT / path).is_file()]
+
+
 def test_every_file_that_it_links_to_is_there() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert links

@@ -22,7 +22,7 @@ from catdog.inference.exported import DESCRIPTION, IN_WORDS, Description
 from catdog.inference.flatbuffer import flatbuffer_of
 from catdog.inference.load import facts_of
 from catdog.litert import Network
-from catdog.machine import prepare_tensorflow
+from catdog.machine import DISTRIBUTION, prepare_tensorflow
 from catdog.runs import load_run
 from catdog.settings import ExportFormat
 from catdog.store.artifacts import Arrays, TrainedModel
@@ -223,7 +223,7 @@ def _write_onnx(model: TrainedModel, store: Store, file: Path) -> None:
     if missing := [name for name in ("tf2onnx", "onnxruntime") if not find_spec(name)]:
         raise SettingsError(
             f"To export as ONNX, {' and '.join(missing)} must be installed.",
-            "pip install 'catdog[onnx]'",
+            f"pip install '{DISTRIBUTION}[onnx]'",
         )
     bare = _inference_only(model)
     with warnings.catch_warnings():

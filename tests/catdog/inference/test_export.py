@@ -52,7 +52,7 @@ def home(
         Run(
             id=RUN,
             began=began,
-            ended=began,
+            ended=datetime.now(UTC),
             settings={"source": "tiny"},
             scores=(score,),
             artifacts={
