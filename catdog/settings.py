@@ -24,6 +24,9 @@ from catdog.models import MODELS
 PREFIX = "CATDOG_"
 CONFIG = f"{PREFIX}CONFIG"
 """The variable that names the configuration file; else it is looked for."""
+TOKEN = f"{PREFIX}API_TOKEN"
+"""The variable that holds what clients of `catdog api` must know: no setting, so that none shows
+it."""
 FILE = "catdog.toml"
 
 
@@ -207,6 +210,39 @@ class Answering(Group):
     """On the official validation photos 2.5 % of `transfer`'s are, of which a quarter are wrong."""
 
 
+class Limits(Group):
+    """What one request of `catdog api` may ask for; beyond, it is refused with the reason.
+
+    Flags of that command alone: they belong to the place where it listens.
+    """
+
+    max_mebibytes: int = Field(32, ge=1, le=1024, description="Of a request's body.")
+    """Two or three large photos of a phone, or a hundred small ones."""
+    max_photos: int = Field(64, ge=1, le=1000, description="In one request.")
+    """A third of a second of two cores."""
+    max_waiting: int = Field(
+        64, ge=1, le=10_000, description="Requests at a time; further ones are told to come again."
+    )
+    """Bounds the memory, by max_mebibytes for each, and the wait, to half a second for one photo
+    each."""
+    body_seconds: float = Field(
+        30, gt=0, le=3600, description="For a request's body to arrive, in seconds."
+    )
+    """32 MiB in this time is a line of 9 Mbit/s."""
+    log_mebibytes: int = Field(
+        64, ge=1, le=10_000, description="Of the prediction log, before it is rotated; 4 are kept."
+    )
+    """About 200,000 predictions a file."""
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """Those that are given, and the defaults where one is None. Raises SettingsError."""
+        try:
+            return cls.model_validate({n: value for n, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise SettingsError(_explain(error, {}), "See 'catdog api --help'.") from error
+
+
 NOT_OF_A_RUN = {"home", *Answering.model_fields}
 """What a flow run is not told: a worker has its own home."""
 ASKED = (Subject, Training, Decoding, Cut, Comparing)
@@ -344,8 +380,9 @@ def _from_environment() -> dict[str, Given]:
         if name.startswith(PREFIX) and os.environ[name]
     }
     known = [PREFIX + field.upper() for field in Settings.model_fields]
-    _require_known(found, [*known, CONFIG], "environment variable {}")
-    found.pop(CONFIG, None)
+    _require_known(found, [*known, CONFIG, TOKEN], "environment variable {}")
+    for name in (CONFIG, TOKEN):
+        found.pop(name, None)
     return {name.removeprefix(PREFIX).lower(): Given(text, name) for name, text in found.items()}
 
 

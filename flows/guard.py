@@ -1,9 +1,9 @@
-"""What stands before a Prefect server of ours, so that no foreign web page can use it."""
+"""What stands before each server of ours, so that no foreign web page can use it."""
 
 import ipaddress
 import re
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from fastapi.datastructures import Headers
@@ -18,18 +18,30 @@ ORIGIN = re.compile(r"https?://(.+)")
 FORBIDDEN = 403
 
 
+def _refused(objection: str) -> "ASGIApp":
+    hint = f"{SETTING} can allow a proxy's name or a page's origin."
+    return PlainTextResponse(f"Refused: {objection}. {hint}\n", status_code=FORBIDDEN)
+
+
 class Guard:
     """Refuses what pages of other sites send; Prefect's own checks stop short of websockets.
 
     names: the host names that the server goes by beside numeric addresses, or None for any. A
     page can give its own name our address (DNS rebinding), but it cannot take on a number.
     origins: whose pages may ask beside those that the server itself has sent.
+    refuse: makes the answer to what is refused, from the reason.
     """
 
     def __init__(
-        self, app: "ASGIApp", *, names: Collection[str] | None, origins: Collection[str]
+        self,
+        app: "ASGIApp",
+        *,
+        names: Collection[str] | None,
+        origins: Collection[str],
+        refuse: Callable[[str], "ASGIApp"] = _refused,
     ) -> None:
         self._app = app
+        self._refuse = refuse
         self._names = names
         self._origins = origins
 
@@ -39,16 +51,16 @@ class Guard:
         if scope["type"] in ("http", "websocket") and (
             objection := self._objection(Headers(scope=scope))
         ):
-            app = PlainTextResponse(f"{objection}\n", status_code=FORBIDDEN)
+            app = self._refuse(objection)
         await app(scope, receive, send)
 
     def _objection(self, headers: Headers) -> str | None:
         host, origin = headers.get("host", ""), headers.get("origin")
         if self._names is not None and not _is_known(host_name(host), self._names):
-            return f"Refused: this server has no such name. {SETTING} can name a proxy before it."
+            return "this server has no such name"
         if origin is None or origin in (f"http://{host}", f"https://{host}", *self._origins):
             return None
-        return f"Refused: a page of another site asks. {SETTING} can allow it."
+        return "a page of another site asks"
 
 
 def host_name(host: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import cyclopts
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from catdog.settings import NOT_OF_A_RUN, Answering, Settings
@@ -58,9 +58,9 @@ def flags(function: Callable[[Settings], R]) -> Callable[..., R]:
     )
 
 
-def flag(name: str) -> cyclopts.Parameter:
+def flag(name: str, group: type[BaseModel] = Settings) -> cyclopts.Parameter:
     """A flag that stands for a setting: its text, choices and default come from there."""
-    field = Settings.model_fields[name]
+    field = group.model_fields[name]
     notes = {
         "choices": ", ".join(_choices(field)),
         "default": as_typed(field.get_default(call_default_factory=True)),

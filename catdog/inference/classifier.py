@@ -140,7 +140,7 @@ class Classifier:
         with ThreadPoolExecutor(threads, "predict") as pool:
             try:
                 for photo in photos:
-                    waiting.append(pool.submit(self._predict, photo))
+                    waiting.append(pool.submit(self.predict_one, photo))
                     if len(waiting) > AHEAD * threads:
                         yield waiting.popleft().result()
                 while waiting:
@@ -157,7 +157,8 @@ class Classifier:
             return probabilities
         return soften(probabilities, self.temperature)
 
-    def _predict(self, photo: Photo) -> Prediction:
+    def predict_one(self, photo: Photo) -> Prediction:
+        """As `predict`, for one photo, in the thread that asks."""
         path = Path(photo) if isinstance(photo, (str, Path)) else None
         try:
             pixels = resize(_opened(photo), self.image_size)

@@ -57,6 +57,11 @@ app = App(
 cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
 app.command(cache_app)
 app.command(
+    "flows.cli.api:api",
+    name="api",
+    help="Serve the champion over HTTP, with a page to drop photos on.",
+)
+app.command(
     "deployments.serving:serve",
     name="serve",
     help="Start a Prefect server with its UI, and run the deployments when due.",
