@@ -29,7 +29,7 @@ from catdog.champion.rules import (
 from catdog.errors import StoreError
 from catdog.settings import Promotion
 from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
-from catdog.store.files import ENTRY, write_text, writing
+from catdog.store.files import read_entry, write_text, writing
 from catdog.store.store import Artifact, Recipe, Store
 
 log = logging.getLogger(__name__)
@@ -176,24 +176,23 @@ class Registry:
         return Entrant(candidate, model, predictions, manifest)
 
     def _keep(self, artifact: Artifact) -> None:
-        self.store.obtain(
+        kept = self.store.obtain(
             Recipe(type(artifact), artifact.key, lambda folder: _link(artifact, folder))
         )
+        # What was written beside the artifact later, such as its card, is no part of its digest.
+        for path in artifact.path.iterdir():
+            if not (target := kept.path / path.name).exists():
+                _link_or_copy(path, target)
 
 
 def _link(artifact: Artifact, folder: Path) -> Mapping[str, Any]:
-    """Fill a folder with the files of an artifact, and give its record."""
-    shutil.copytree(
-        artifact.path,
-        folder,
-        dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns(ENTRY),
-        copy_function=_link_or_copy,
-    )
+    """Fill a folder with the recorded files of an artifact, and give its record."""
+    for name in read_entry(artifact.path)["files"]:
+        _link_or_copy(artifact.path / name, folder / name)
     return artifact.model_dump(exclude={"key", "path", "content"})
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:

@@ -489,6 +489,18 @@ def test_a_promotion_and_a_rollback_are_followed_without_a_failed_request(
             assert client.post("/predict", content=photo()).status_code == 200
 
 
+def test_a_champion_is_the_model_that_its_run_converted(
+    trained: TrainedModel, predictions: Predictions, tmp_path: Path
+) -> None:
+    made = entrant(trained, predictions, Store(tmp_path), key="a")
+    (made.model.path / "model-card.md").write_text("written after the training")
+    registry = Registry(tmp_path)
+    registry.promote(made)
+    kept = registry.model_of(made.candidate)
+    assert kept.flatbuffer_key == made.model.flatbuffer_key
+    assert kept.file("model-card.md").read_text() == "written after the training"
+
+
 def _copy(flatbuffer: Flatbuffer, folder: Path) -> dict[str, Any]:
     (folder / FILE).write_bytes(flatbuffer.file(FILE).read_bytes())
     return {"difference": 0.0}
@@ -544,6 +556,16 @@ def test_a_port_in_use_is_one_line(exported: Path, server: Server, tmp_path: Pat
     assert second.process.returncode == 1
     assert f"Port {server.port} of 127.0.0.1 cannot be used" in second.said
     assert "--port" in second.said
+
+
+def test_an_answer_is_not_held_back_for_its_second_packet() -> None:
+    from flows.api.server import listen
+
+    with listen("127.0.0.1", 0) as listening:
+        with socket.create_connection(listening.getsockname()):
+            answering, _ = listening.accept()
+        with answering:
+            assert answering.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_its_process_holds_no_training_framework(exported: Path, tmp_path: Path) -> None:
