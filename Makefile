@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-strip-extras --custom-compile-command 'make lock'
 
 EPOCHS ?= 2
@@ -50,8 +50,9 @@ types: $(READY) ## Check the types
 	$(BIN)/mypy
 
 lock: $(READY) ## Renew the locked versions from pyproject.toml
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --extra dask --extra onnx --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) --group api --constraints requirements.txt --output-file requirements-api.txt
+	$(COMPILE) pyproject.toml --extra dask --extra onnx --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 bench: $(READY) ## Measure against the notebook's own way: make bench DATA=FOLDER or ARCHIVE
 	$(BIN)/python -m benchmarks --data "$(DATA)"

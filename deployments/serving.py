@@ -1,16 +1,20 @@
 """The command `catdog serve`: a Prefect server and all deployments in one go."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from catdog.errors import SettingsError
+from catdog.store.files import writing
 from catdog.store.store import Store
 from deployments.operating import SILENCE_DAYS, ZOMBIE_MINUTES
+from flows.cli.api import PORT as API_PORT
 from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, out, use
 from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
-from flows.server import CLIENT_CONFIG, HOST
+from flows.server import CLIENT_CONFIG, HOST, address
 
 LOOPBACK = (HOST, "localhost")
 
@@ -22,6 +26,8 @@ def serve(
     auth: Switch = False,
     insecure: Switch = False,
     client_config: Path | None = None,
+    api: Switch = False,
+    api_port: Port = API_PORT,
     home: Home = None,
 ) -> None:
     """Start a Prefect server with its UI, and run the deployments 'full' and 'smoke' when due.
@@ -42,15 +48,21 @@ def serve(
     client_config
         Keep its address (and login) in this file while it runs. Prefect's commands read
         'prefect.toml' in the folder where they start.
+    api
+        Serve the champion over HTTP as well, on loopback, as soon as there is one.
+    api_port
+        Where 'catdog api' answers.
     """
     check_exposure(host, insecure=insecure or auth)
     folder = use(home)
     from flows.login import client_config as written
     from flows.login import keep_login, require_ours, saved_login
-    from flows.server import address, require_free, running_server, set_prefect_up
+    from flows.server import require_free, running_server, set_prefect_up
 
     set_prefect_up()
     require_free(port, host)
+    if api:
+        require_free(api_port)
     if client_config:
         require_ours(client_config)
     out.print("Starting the Prefect server", highlight=False)
@@ -62,6 +74,8 @@ def serve(
         _prepare()
         if client_config:
             stack.enter_context(written(client_config, url))
+        if api:
+            stack.enter_context(_api_beside(folder, api_port))
         _say_where(url, folder, client_config)
         _serve_deployments()
 
@@ -86,6 +100,34 @@ def _alone(home: Path) -> Iterator[None]:
         )
     with store.lock("serve"):
         yield
+
+
+@contextmanager
+def _api_beside(home: Path, port: int) -> Iterator[None]:
+    """`catdog api` in a process of its own, which ends with this one."""
+    arguments = ["api", "--wait", "--port", str(port)]
+    start = (
+        f"from flows.processes import end_with_parent; end_with_parent({os.getpid()}); "
+        f"from flows.cli.app import main; main({arguments})"
+    )
+    file = home / "api" / "server.log"
+    with writing(home):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        log = file.open("ab")
+    with log:
+        process = subprocess.Popen(  # noqa: S603  our own command
+            [sys.executable, "-c", start],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    out.print(f"API:       {address(port)}, log in {file}", highlight=False, soft_wrap=True)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _prepare() -> None:

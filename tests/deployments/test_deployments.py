@@ -249,6 +249,22 @@ def test_the_smoke_deployment_completes_on_a_real_server(served: Served) -> None
 
 
 @pytest.mark.slow
+def test_the_api_beside_it_waits_for_a_champion_and_ends_with_it(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{(port := free_port())}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{url}/ready", timeout=60).status_code == 503
+        except httpx.TransportError:
+            return False
+
+    with serving(tmp_path, "--api", "--api-port", str(port)):
+        wait_for(answers, "the API answers")
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{url}/ready")
+
+
+@pytest.mark.slow
 def test_a_wrong_parameter_is_refused_before_the_run_starts(served: Served) -> None:
     done = served.prefect("deployment", "run", "catdog/smoke", "-p", "epochs=0")
     assert done.returncode != 0
