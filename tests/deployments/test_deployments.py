@@ -250,18 +250,17 @@ def test_the_smoke_deployment_completes_on_a_real_server(served: Served) -> None
 
 @pytest.mark.slow
 def test_the_api_beside_it_waits_for_a_champion_and_ends_with_it(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    url = f"http://127.0.0.1:{(port := free_port())}/ready"
 
-    def answers() -> bool:
+    def status() -> int | None:
         try:
-            return httpx.get(f"{url}/ready", timeout=60).status_code == 503
+            return httpx.get(url, timeout=60).status_code
         except httpx.TransportError:
-            return False
+            return None
 
     with serving(tmp_path, "--api", "--api-port", str(port)):
-        wait_for(answers, "the API answers")
-    with pytest.raises(httpx.TransportError):
-        httpx.get(f"{url}/ready")
+        wait_for(lambda: status() == 503, "the API answers")
+    wait_for(lambda: status() is None, "the API has ended")
 
 
 @pytest.mark.slow
