@@ -5,7 +5,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -141,6 +141,7 @@ class Api:
         )
         app.add_exception_handler(ProblemError, _told)
         app.add_exception_handler(HTTPException, _told)
+        app.add_exception_handler(Exception, _told)  # raised again, for the log
         self._add_routes(app)
         guarded = Guard(
             app,
@@ -257,7 +258,7 @@ class Api:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
 
     @contextmanager
-    def _admitted(self) -> Any:
+    def _admitted(self) -> Iterator[None]:
         if self._waiting >= self._limits.max_waiting:
             raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -325,7 +326,7 @@ async def _told(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         return Problem(status, f"{error.detail}.", headers=error.headers)
-    raise error
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An error of catdog's: see the server's log.")
 
 
 def _hashed(tag: str) -> str:

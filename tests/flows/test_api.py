@@ -23,6 +23,7 @@ from PIL import Image
 
 from catdog.champion.registry import Registry
 from catdog.champion.rules import Candidate, Entrant
+from catdog.inference.classifier import Prediction
 from catdog.inference.exported import DESCRIPTION, Description
 from catdog.inference.flatbuffer import FILE
 from catdog.settings import Limits
@@ -335,6 +336,43 @@ def test_its_own_page_may_ask_and_may_load_nothing_from_elsewhere(
 def test_paths_and_methods_that_there_are_not_are_problems(client: httpx.Client) -> None:
     require_problem(client.get("/nothing"), 404)
     require_problem(client.get("/predict"), 405)
+
+
+def test_an_error_of_ours_is_a_problem_too(tmp_path: Path) -> None:
+    from flows.api.application import Api
+    from flows.api.journal import Journal
+
+    class Broken:
+        def now(self) -> None:
+            raise ZeroDivisionError
+
+    journal = Journal(tmp_path / "log", most_bytes=1_000, photos=None)
+    app = Api(Broken(), LIMITS, token=None, journal=journal).application("127.0.0.1")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/predict", content=photo())
+
+    require_problem(asyncio.run(ask()), 500, "log")
+
+
+def test_the_log_of_predictions_rotates(tmp_path: Path) -> None:
+    from flows.api.journal import KEPT_FILES, Journal
+
+    class Model:
+        name, version = "tiny", "1"
+
+    journal = Journal(tmp_path / "log", most_bytes=1_000, photos=None)
+    for number in range(100):
+        journal.add(b"", str(number), Prediction(label="cats", probability=0.9), Model())
+    journal.close()
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 1 + KEPT_FILES
+    assert all(file.stat().st_size <= 1_000 for file in files)
+    kept = [json.loads(line)["sha256"] for file in files for line in file.read_text().splitlines()]
+    assert "99" in kept
+    assert "0" not in kept
 
 
 def test_the_description_for_programs_is_whole(client: httpx.Client) -> None:
