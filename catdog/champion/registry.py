@@ -181,7 +181,7 @@ class Registry:
         )
         # What was written beside the artifact later, such as its card, is no part of its digest.
         for path in artifact.path.iterdir():
-            if not (target := kept.path / path.name).exists():
+            if path.is_file() and not (target := kept.path / path.name).exists():
                 _link_or_copy(path, target)
 
 

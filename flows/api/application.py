@@ -158,7 +158,7 @@ class Api:
         app.get(
             "/ready",
             summary="Whether there is a model, and room for a request",
-            responses=_problems(HTTPStatus.SERVICE_UNAVAILABLE),
+            responses=_problems(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
         )(self.ready)
         app.get(
             "/model",
@@ -191,9 +191,10 @@ class Api:
         )(self.predict)
 
     async def predict(self, request: Request) -> Answers:
-        served = self._served()
+        self._served()  # or no body is awaited
         with self._admitted():
             photos = await uploads(request, self._limits)
+            served = self._served()
             answers = await asyncio.gather(*(self._answer(p, served.classifier) for p in photos))
         request.state.noted = {"photos": len(photos), "version": served.classifier.version}
         if all(answer.error for answer in answers):

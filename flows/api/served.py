@@ -55,9 +55,9 @@ class Models:
         """As `take`, for one that goes on whatever happens: a problem is logged, once."""
         try:
             changed = self.take()
-        except (CatdogError, OSError) as error:
+        except Exception as error:  # whatever it is, the model before answers on
             if str(error) != self._complaint:
-                log.warning("%s", error)
+                log.warning("%s", error, exc_info=not isinstance(error, CatdogError))
             self._complaint = str(error)
             return False
         self._complaint = ""
