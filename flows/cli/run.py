@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,12 @@ from catdog.wording import clock, percent
 from flows.cli.live import live_view
 from flows.cli.terminal import say
 from flows.server import LEAST_FREE, prefect_server, set_prefect_up
+
+NEXT = {
+    "report --open": "shows the report",
+    "predict PHOTO...": "tells the class of new photos",
+    "api": "answers over HTTP, with a page to drop photos on",
+}
 
 
 def run_flow(settings: Settings, console: Console) -> None:
@@ -50,6 +57,7 @@ def run_flow(settings: Settings, console: Console) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     print_run(run, console)
     print_decision(run, settings.home)
+    _print_next(console)
 
 
 def _call(settings: Settings) -> Run:
@@ -81,6 +89,14 @@ def print_decision(run: Run, home: Path) -> None:
         if decision.challenger and decision.challenger.run == run.id:
             say(f"Champion: {decision.sentence}")
             return
+
+
+def _print_next(console: Console) -> None:
+    """Print what one may want to do with the result, as one would type it here."""
+    typed = Path(sys.argv[0])
+    catdog = typed if typed.name == "catdog" and not shutil.which("catdog") else "catdog"
+    for words, what in NEXT.items():
+        console.print(f"{catdog} {words:<18} {what}", soft_wrap=True)
 
 
 def print_run(run: Run, console: Console) -> None:

@@ -147,7 +147,8 @@ def test_prefect_shows_the_training_the_report_and_the_comparison(first: Any) ->
 
 
 def test_the_terminal_shows_each_model_and_the_way_to_the_report(first: Any) -> None:
-    for text in ("baseline", "transfer", "epoch 1/1", str(record(first).folder / "report.html")):
+    page = str(record(first).folder / "report.html")
+    for text in ("baseline", "transfer", "epoch 1/1", page, "catdog predict PHOTO"):
         assert text in first.printed
     assert "Reused" not in first.printed
 
