@@ -73,7 +73,7 @@ def fill(path: Path) -> None:
                 continue
 
 
-@pytest.mark.parametrize("moment", ["Checking and splitting", "Decoding"])
+@pytest.mark.parametrize("moment", ["Checking and splitting", "Decoding", "loss", "Writing"])
 def test_a_disk_that_fills_up_is_one_line_and_costs_nothing_that_is_made(
     moment: str, disk: Path
 ) -> None:
