@@ -3,14 +3,17 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from catdog.errors import StoreError
 from catdog.store.digest import KEY_LENGTH
 from catdog.store.files import write_text
 from catdog.store.store import Artifact, Record
@@ -140,13 +143,11 @@ class Arrays(Artifact):
 
     def images(self, split: str) -> npt.NDArray[np.uint8]:
         """The photos of a split, n x size x size x 3 in RGB, mapped into memory read-only."""
-        images: npt.NDArray[np.uint8] = np.load(self.file(f"{split}_images.npy"), mmap_mode="r")
-        return images
+        return _array(self.file(f"{split}_images.npy"), mapped=True)
 
     def labels(self, split: str) -> npt.NDArray[np.int32]:
         """The classes of a split's photos (n), as indices into `classes`."""
-        labels: npt.NDArray[np.int32] = np.load(self.file(f"{split}_labels.npy"))
-        return labels
+        return _array(self.file(f"{split}_labels.npy"))
 
     def paths(self, split: str) -> list[str]:
         """The paths of a split's photos, relative to the folder of the photos."""
@@ -203,7 +204,7 @@ class TrainedModel(Artifact, Cost):
     def augmented(self) -> npt.NDArray[np.uint8] | None:
         """Two photos, each an original and five augmented versions: 2 x 6 x size x size x 3."""
         file = self.file("augmented.npy")
-        return np.load(file, mmap_mode="r") if file.is_file() else None
+        return _array(file, mapped=True) if file.is_file() else None
 
 
 class Flatbuffer(Artifact):
@@ -254,7 +255,7 @@ class Predictions(Artifact):
         file = self.file("attention.npz")
         if not file.is_file():
             return {}
-        with np.load(file) as stored:
+        with _plain_arrays(file), np.load(file) as stored:
             return dict(zip(stored["paths"].tolist(), stored["maps"], strict=True))
 
 
@@ -275,6 +276,24 @@ class ModelResult(BaseModel):
     predictions: Predictions | None = None
     error: str | None = None
     """Why there is no model or there are no predictions."""
+
+
+def _array(file: Path, *, mapped: bool = False) -> npt.NDArray[Any]:
+    with _plain_arrays(file):
+        array: npt.NDArray[Any] = np.load(file, mmap_mode="r" if mapped else None)
+        return array
+
+
+@contextmanager
+def _plain_arrays(file: Path) -> Iterator[None]:
+    """Turn what NumPy says of a file that holds pickled objects, or no array, into a StoreError."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise StoreError(
+            f"{file} does not hold plain arrays ({error}).",
+            "Somebody has replaced it: remove its folder, and the next run makes it again.",
+        ) from error
 
 
 def read_table(path: Path) -> "pd.DataFrame":
