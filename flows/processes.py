@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ def start_training_process(parent: int, environment: Mapping[str, str], native_l
         native_log.replace(earlier_log(native_log))
     divert_native_stderr(native_log)
     try:
+        warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is for the user's own code
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
         os.environ.update(environment)
         import_tensorflow()

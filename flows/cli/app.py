@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -295,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         debug, words = _for_all_commands(arguments)
         if not debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+            warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is for the user's own code
         sys.exit(app(words, exit_on_error=True))
     except CatdogError as error:
         if debug:

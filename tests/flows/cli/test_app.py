@@ -808,3 +808,20 @@ def test_the_doctor_names_what_is_amiss_and_the_remedy(tmp_path: Path) -> None:
     assert "--home" in lines["home"]
     assert "--port" in lines["port"]
     assert metadata.version("tensorflow") in lines["TensorFlow"]
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(home: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "catdog", "config", "schema"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert ended.returncode != 0
+    assert ended.stderr == ""
