@@ -140,11 +140,12 @@ class Registry:
         new = challenger.candidate
         promoted = ruling.outcome == "promoted"
         if promoted:
-            for artifact in (challenger.model, challenger.predictions, challenger.manifest):
-                self._keep(artifact)
+            self._keep(challenger.model, new.model)
+            self._keep(challenger.predictions, new.predictions)
+            self._keep(challenger.manifest, new.manifest)
             # A model of an older version has none yet; whoever uses it first makes it.
             if flatbuffer := self.origin.find(Flatbuffer, challenger.model.flatbuffer_key):
-                self._keep(flatbuffer)
+                self._keep(flatbuffer, flatbuffer.key)
         previous = past[-1].champion if past else None
         challengers = [d.challenger for d in past if d.challenger] + [new]
         return self._append(
@@ -175,9 +176,9 @@ class Registry:
             return None
         return Entrant(candidate, model, predictions, manifest)
 
-    def _keep(self, artifact: Artifact) -> None:
+    def _keep(self, artifact: Artifact, key: str) -> None:
         kept = self.store.obtain(
-            Recipe(type(artifact), artifact.key, lambda folder: _link(artifact, folder))
+            Recipe(type(artifact), key, lambda folder: _link(artifact, folder))
         )
         # What was written beside the artifact later, such as its card, is no part of its digest.
         for path in artifact.path.iterdir():

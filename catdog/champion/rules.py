@@ -14,7 +14,7 @@ from catdog.comparison.metrics import Interval, wilson_interval
 from catdog.comparison.significance import ALPHA, Table, cross, mcnemar, paired_interval
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
-from catdog.store.digest import value_digest
+from catdog.store.digest import KEY_LENGTH, value_digest
 from catdog.store.store import Record
 from catdog.wording import ci, counted, difference, p_text, percent, points
 
@@ -41,6 +41,7 @@ class Candidate(Record):
     name: str
     seed: int
     model: str
+    """As `kept_key` names it; by an older version, as the store of all runs does."""
     predictions: str
     manifest: str
     origin: str
@@ -129,7 +130,7 @@ def entrant(
             run=run,
             name=model.name,
             seed=model.seed,
-            model=model.key,
+            model=kept_key(model),
             predictions=predictions.key,
             manifest=manifest.key,
             origin=origin,
@@ -142,6 +143,11 @@ def entrant(
         predictions,
         manifest,
     )
+
+
+def kept_key(model: TrainedModel) -> str:
+    """Of a champion's own copy: a model that was trained again has the old key, but other files."""
+    return value_digest([model.key, model.content])[:KEY_LENGTH]
 
 
 def tested_photos(predictions: Predictions, manifest: Manifest) -> "pd.DataFrame":

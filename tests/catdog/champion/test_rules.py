@@ -1,6 +1,9 @@
 """Champions and challengers whose right and wrong test photos are chosen by the test."""
 
 import json
+import os
+import random
+import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -355,6 +358,43 @@ def test_a_champion_that_was_damaged_and_restored_is_taken_back_as_one(
     assert registry.challenge(better, PROMOTION).reason == "champion lost"
     registry.rollback()
     assert reign(registry) == "old"
+
+
+def test_the_champion_trained_again_is_another_model(store: Store, registry: Registry) -> None:
+    first = make(store, "m", right=(20, 20))
+    registry.challenge(first, PROMOTION)
+    store.drop(first.model)
+    model = store.obtain(
+        Recipe(TrainedModel, first.model.key, lambda f: _write_model(f, "m2", CLASSES))
+    )
+    again = entrant(
+        model, make(store, "better").predictions, first.manifest, run="again", origin="official"
+    )
+    assert registry.challenge(again, PROMOTION).reason == "better"
+    assert registry.model_of(again.candidate).content == model.content
+    registry.rollback()
+    assert registry.model_of(first.candidate).content == first.model.content
+
+
+def test_kills_while_it_writes_leave_a_whole_champion(store: Store, registry: Registry) -> None:
+    entrants = [make(store, f"m{i}", right=(i, i)) for i in range(40)]
+    registry.promote(entrants[0])
+    chance = random.Random(0)
+    for _ in range(150):
+        moment, order = chance.uniform(0.0005, 0.03), chance.sample(entrants, 40)
+        child = os.fork()
+        if child == 0:
+            signal.setitimer(signal.ITIMER_REAL, moment)  # which kills by default, unannounced
+            for each in order:
+                registry.promote(each)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGALRM
+        champion = registry.champion()
+        assert champion
+        registry.model_of(champion)
+    numbers = [decision.number for decision in registry.decisions()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 50, "it was killed while it wrote, not before"
 
 
 def test_a_damaged_decision_is_named(store: Store, registry: Registry) -> None:
