@@ -189,6 +189,22 @@ class Promotion(Group):
     promote: bool = Field(
         True, description="Let the best model challenge the champion that 'predict' uses."
     )
+    promotion: Literal["better", "fresh"] = Field(
+        "better",
+        description="'better': promoted when significantly better; 'fresh': also when trained on "
+        "new photos and not worse by accuracy_margin or more.",
+    )
+    """Who tries another model or setting must show that it is better. What retrains the same on
+    newer photos, as `full` does each week, has a reason to be used already, and few test photos
+    could ever show that it is better than a good champion."""
+    accuracy_margin: float = Field(
+        0.03,
+        gt=0,
+        lt=1,
+        description="With 'fresh', the accuracy may be lower by less than this share.",
+    )
+    """Six of 192 test photos: the smallest that so many can show, most of the time, of a model that
+    is as good as one with 97 %."""
     class_margin: float = Field(
         0.05,
         ge=0,

@@ -60,7 +60,7 @@ def announce(decision: Decision) -> None:
             "prefect.resource.name": title(decision.champion),
             "catdog.champion.reason": decision.reason,
         },
-        payload=decision.model_dump(mode="json"),
+        payload=decision.told(),
     )
 
 

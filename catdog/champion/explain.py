@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from catdog.champion.ledger import USES
 from catdog.champion.rules import Candidate, Decision, Outcome, score_text, title
-from catdog.wording import percent, plain
+from catdog.wording import counted, percent, plain
 
 HEADINGS: dict[Outcome, str] = {
     "promoted": "A new champion",
@@ -36,10 +37,11 @@ def _facts(decision: Decision) -> dict[str, Any]:
         return facts
     if challenger.model != decision.champion.model:
         facts["Challenger"] = _described(challenger)
-    facts["Test set"] = (
-        f"`{challenger.test_set[:12]}`, {challenger.test_photos:,} photos; models judged on it so "
-        f"far: {decision.test_set_uses} (the more, the less a significant difference means)"
-    )
+    facts["Test set"] = f"`{challenger.test_set[:12]}`, {counted(challenger.test_photos, 'photo')}"
+    if decision.evidence:
+        facts["Decisions that these photos have served"] = f"{decision.test_set_uses} of {USES}"
+    if decision.promotion:
+        facts["Rule"] = f"`{decision.promotion.promotion}`"
     return facts
 
 

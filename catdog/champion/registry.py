@@ -9,7 +9,8 @@ says, so that a reader sees either the old champion or the new one.
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from catdog.champion.rules import (
+    DIGITS,
     Candidate,
     Decision,
     Entrant,
     Ruling,
+    Standing,
     incomparable,
     rule,
     score_text,
+    tested_photos,
     title,
 )
 from catdog.errors import StoreError
@@ -101,7 +105,6 @@ class Registry:
                 champion=earlier,
                 previous=current,
                 challenger=None,
-                class_margin=None,
                 test_set_uses=0,
             )
 
@@ -128,7 +131,34 @@ class Registry:
                 f"{score_text(new)}."
             )
             return Ruling("promoted", "champion lost", sentence)
-        return rule(challenger, champion, promotion, rolled_back=rolled_back)
+        best = self._best(past) or champion
+        return rule(challenger, Standing(champion, best, rolled_back, self.uses(past)), promotion)
+
+    def uses(self, past: Iterable[Decision]) -> Counter[str]:
+        """Decisions that each photo has served, by the first digits of its SHA-256.
+
+        Of a record of an older version, which does not name its photos: all test photos of the
+        champion that was challenged.
+        """
+        served = Counter[str]()
+        for decision in past:
+            if decision.evidence and decision.previous:
+                served.update(decision.evidence.photos or self._test_photos(decision.previous))
+        return served
+
+    def _test_photos(self, candidate: Candidate) -> list[str]:
+        entrant = self._entrant(candidate)
+        if entrant is None:
+            return []
+        return [sha[:DIGITS] for sha in tested_photos(entrant.predictions, entrant.manifest).index]
+
+    def _best(self, past: list[Decision]) -> Entrant | None:
+        """The last champion in force that has not only been found not to be worse."""
+        proven = {
+            d.champion.model for d in past if d.outcome == "promoted" and d.reason != "not worse"
+        }
+        found = (self._entrant(c) for c in reversed(_reign(past)) if c.model in proven)
+        return next(filter(None, found), None)
 
     def _record(
         self,
@@ -147,15 +177,16 @@ class Registry:
             if flatbuffer := self.origin.find(Flatbuffer, challenger.model.flatbuffer_key):
                 self._keep(flatbuffer, flatbuffer.key)
         previous = past[-1].champion if past else None
-        challengers = [d.challenger for d in past if d.challenger] + [new]
+        served = self.uses(past) if ruling.evidence else Counter[str]()
+        photos = ruling.evidence.photos if ruling.evidence else ()
         return self._append(
             past,
             ruling,
             champion=new if promoted or previous is None else previous,
             previous=previous,
             challenger=new,
-            class_margin=promotion.class_margin if promotion else None,
-            test_set_uses=len({c.model for c in challengers if c.test_set == new.test_set}),
+            promotion=promotion,
+            test_set_uses=max((served[photo] + 1 for photo in photos), default=0),
         )
 
     def _append(self, past: list[Decision], ruling: Ruling, **facts: Any) -> Decision:

@@ -1,17 +1,37 @@
 """Which model is in use, and whether a new one takes its place.
 
-A challenger is promoted only when it is significantly better than the champion on the same test
-photos (exact McNemar test), and is not worse on any class by more than a margin; a champion that
-predicts one class only has none to lose. What cannot be compared changes nothing, and says what to
-do.
+By the rule "better", a challenger is promoted only when it is significantly better than the
+champion on the same test photos (exact McNemar test, one-sided, at the price of `ledger`).
+
+By the rule "fresh", which is for retraining, a challenger that was trained on photos which the
+champion has not seen is promoted also when it is not worse by a margin or more (one-sided, by the
+same test): than the champion, and than the best of the champions, so that small losses cannot add
+up. The best is the last that came by another way than this one; to take the luckiest instead would
+make it the harder to follow the more there were. The test is one of ALPHA each time, since an error
+costs little more than the margin, and once.
+
+By both, the recall of no class may be lower by more than a margin; a champion that predicts one
+class only has none to lose. What cannot be compared changes nothing, and says what to do.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
+
+from catdog.champion.ledger import LEVEL, USES
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import ALPHA, Table, cross, mcnemar, paired_interval
+from catdog.comparison.significance import (
+    ALPHA,
+    POWER,
+    Paired,
+    Table,
+    cross,
+    mcnemar,
+    not_worse_power,
+    paired_interval,
+)
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.digest import KEY_LENGTH, value_digest
@@ -23,15 +43,17 @@ if TYPE_CHECKING:
 
 Outcome = Literal["promoted", "kept", "rolled-back"]
 Reason = Literal[
-    "first", "better", "real photos", "champion lost", "by hand",
+    "first", "better", "not worse", "real photos", "champion lost", "by hand",
     "same model", "rolled back before", "other classes", "sample", "too few photos",
-    "not significant", "worse", "worse on a class",
+    "used up", "not significant", "maybe worse", "worse", "worse on a class",
     "rollback",
 ]  # fmt: skip
 
 SAMPLE = "sample"
+DIGITS = 16
+"""Of a photo's SHA-256 by which decisions name it: 64 bits."""
 FEWEST_PHOTOS = 30
-"""With fewer shared photos not even a difference of 20 percentage points is significant."""
+"""With fewer shared photos not even a difference of 35 percentage points is significant."""
 
 
 class Candidate(Record):
@@ -72,13 +94,28 @@ class Evidence(Record):
     """Accuracy of the challenger less that of the champion."""
     interval: Interval
     p_value: float
+    """Exact McNemar test, two-sided."""
     classes: tuple[ClassChange, ...]
     same_test_set: bool
+    photos: tuple[str, ...] = ()
+    """The first digits of the photos' SHA-256. Not kept by older versions."""
 
     @property
     def n(self) -> int:
         """Photos compared."""
         return self.table.n
+
+
+class Reach(Record):
+    """What the photos could have shown, were as many of them discordant as here."""
+
+    attainable: float | None
+    """The smallest difference that is significant, when no photo goes the other way; None where
+    there is none. Differences are of accuracies, 0..1."""
+    detectable: float | None
+    """The true difference that is significant with a chance of `POWER`."""
+    not_worse: float | None
+    """The chance that an equally accurate model is shown not to be worse; None by "better"."""
 
 
 class Decision(Record):
@@ -95,10 +132,22 @@ class Decision(Record):
     challenger: Candidate | None
     """Who asked; None for a rollback."""
     evidence: Evidence | None
-    class_margin: float | None
+    best: Evidence | None = None
+    """The challenger against the best of the champions, where that is not the one in use."""
+    promotion: Promotion | None = None
+    """The settings by which it was judged; None when it was not, and in records of older versions,
+    as are the others with a default."""
+    reach: Reach | None = None
+    class_margin: float | None = None
+    """Of older versions."""
     test_set_uses: int
-    """Challengers that were judged on the challenger's test set so far, this one included."""
+    """Decisions that the most used photo of `evidence` has served, this one included. In records of
+    older versions: the challengers that were judged on this test set."""
     sentence: str
+
+    def told(self) -> dict[str, Any]:
+        """The record as plain JSON values, without its hundreds of digests of photos."""
+        return self.model_dump(mode="json", exclude={"evidence": {"photos"}, "best": {"photos"}})
 
 
 class Entrant(NamedTuple):
@@ -117,6 +166,20 @@ class Ruling(NamedTuple):
     reason: Reason
     sentence: str
     evidence: Evidence | None = None
+    best: Evidence | None = None
+    reach: Reach | None = None
+
+
+class Standing(NamedTuple):
+    """What a challenger has to pass."""
+
+    champion: Entrant
+    best: Entrant
+    """Of the champions: the last that was not promoted for being not worse."""
+    rolled_back: Collection[str]
+    """Keys of the models that a person has taken back."""
+    uses: Mapping[str, int]
+    """Decisions that each photo has served, by the digits of `Evidence.photos`."""
 
 
 def entrant(
@@ -159,27 +222,51 @@ def tested_photos(predictions: Predictions, manifest: Manifest) -> "pd.DataFrame
     return table.drop_duplicates("sha256").set_index("sha256")[["label", "predicted"]]
 
 
-def rule(
-    challenger: Entrant, champion: Entrant, promotion: Promotion, *, rolled_back: Collection[str]
-) -> Ruling:
+def rule(challenger: Entrant, standing: Standing, promotion: Promotion) -> Ruling:
     """Whether the challenger takes the champion's place.
 
-    Photos that only one of the two was tested on do not count: the other may have been trained on
-    them. rolled_back: keys of models that a person has taken back.
+    Photos that only one of two models was tested on do not count: the other may have been trained
+    on them.
     """
-    if found := incomparable(challenger.candidate, champion.candidate, rolled_back):
+    champion = standing.champion
+    if found := incomparable(challenger.candidate, champion.candidate, standing.rolled_back):
         return found
-    evidence = weigh(challenger, champion)
-    if evidence is None or evidence.n < FEWEST_PHOTOS:
-        return _too_few(challenger.candidate, champion.candidate, evidence)
-    return _judge(challenger.candidate, champion.candidate, evidence, promotion)
+    whole = weigh(challenger, champion)
+    if whole is None or whole.n < FEWEST_PHOTOS:
+        return _too_few(challenger.candidate, champion.candidate, whole)
+    if promotion.promotion == "fresh" and (new := newly_seen(challenger, champion)):
+        return _if_not_worse(challenger, standing, whole, new, promotion)
+    unspent = weigh(challenger, champion, unspent_by=standing.uses)
+    if unspent is None or unspent.n < FEWEST_PHOTOS:
+        return _used_up(challenger.candidate, champion.candidate, whole)
+    return _if_better(challenger.candidate, champion.candidate, unspent, promotion)
 
 
-def weigh(challenger: Entrant, champion: Entrant) -> Evidence | None:
-    """Both on the test photos that they share, by the challenger's labels; None without any."""
+def newly_seen(challenger: Entrant, champion: Entrant) -> int:
+    """How many photos the challenger was trained on that the champion was not."""
+    ours, theirs = (_trained_on(entrant.manifest) for entrant in (challenger, champion))
+    return len(ours - theirs)
+
+
+def _trained_on(manifest: Manifest) -> set[str]:
+    return {row["sha256"] for row in manifest.rows() if row["split"] == "train"}
+
+
+def weigh(
+    challenger: Entrant, other: Entrant, *, unspent_by: Mapping[str, int] | None = None
+) -> Evidence | None:
+    """Both on the test photos that they share, by the challenger's labels; None without any.
+
+    unspent_by: the decisions that each photo has served; those that have served USES are left out.
+    Here, and in the two tests, is where a comparison of repeated trainings would come in.
+    """
     ours = tested_photos(challenger.predictions, challenger.manifest)
-    theirs = tested_photos(champion.predictions, champion.manifest)
+    theirs = tested_photos(other.predictions, other.manifest)
     shared = ours.join(theirs["predicted"].rename("predicted_before"), how="inner")
+    digits = shared.index.str[:DIGITS]
+    if unspent_by is not None:
+        kept = np.array([unspent_by.get(photo, 0) < USES for photo in digits], dtype=bool)
+        shared, digits = shared[kept], digits[kept]
     if shared.empty:
         return None
     right = shared[["predicted", "predicted_before"]].eq(shared["label"], axis=0)
@@ -199,7 +286,8 @@ def weigh(challenger: Entrant, champion: Entrant) -> Evidence | None:
             )
             for label, rows in right.groupby(shared["label"])
         ),
-        same_test_set=challenger.candidate.test_set == champion.candidate.test_set,
+        same_test_set=challenger.candidate.test_set == other.candidate.test_set,
+        photos=tuple(digits),
     )
 
 
@@ -253,40 +341,128 @@ def _by_hand(challenger: Candidate) -> str:
     return f"To use {challenger.name} all the same: '{command}'."
 
 
-def _too_few(challenger: Candidate, champion: Candidate, evidence: Evidence | None) -> Ruling:
+def _too_few(
+    challenger: Candidate, champion: Candidate, evidence: Evidence | None, best: str = ""
+) -> Ruling:
     n = evidence.n if evidence else 0
     same = evidence is not None and evidence.same_test_set
     changed = "" if same else "the test set has changed, and "
+    both = f"{challenger.name} and {best}, the best champion so far," if best else "both"
     sentence = (
-        f"{title(champion)} stays champion: {changed}{n} photos that both were tested on are too "
-        f"few to compare ({FEWEST_PHOTOS} are needed). {_by_hand(challenger)}"
+        f"{title(champion)} stays champion: {changed}{counted(n, 'photo')} that {both} were tested "
+        f"on are too few to compare ({FEWEST_PHOTOS} are needed). {_by_hand(challenger)}"
     )
-    return Ruling("kept", "too few photos", sentence, evidence)
+    return Ruling("kept", "too few photos", sentence)
 
 
-def _judge(
+def _used_up(challenger: Candidate, champion: Candidate, whole: Evidence) -> Ruling:
+    sentence = (
+        f"{title(champion)} stays champion: the test photos are used up. Of the {whole.n:,} that "
+        f"both were tested on, fewer than {FEWEST_PHOTOS} have served fewer than {USES} decisions; "
+        f"one more could promote a lucky model. Add new test photos. {_by_hand(challenger)}"
+    )
+    return Ruling("kept", "used up", sentence)
+
+
+def _if_better(
     challenger: Candidate, champion: Candidate, evidence: Evidence, promotion: Promotion
 ) -> Ruling:
-    new, old, numbers = title(challenger), title(champion), _numbers(evidence)
-    stays, margin = f"{old} stays champion: ", points(promotion.class_margin).lstrip("+")
-    if evidence.p_value >= ALPHA:
-        sentence = f"{stays}no significant difference from {new} {numbers}."
-        return Ruling("kept", "not significant", sentence, evidence)
-    if evidence.difference < 0:
-        return Ruling("kept", "worse", f"{stays}{new} is significantly worse {numbers}.", evidence)
-    worst = min(evidence.classes, key=lambda c: c.challenger - c.champion)
-    loss = worst.challenger - worst.champion
-    only = _only_class(evidence)
-    if loss < -promotion.class_margin and not only:
-        sentence = (
-            f"{stays}{new} is significantly better {numbers}, but its recall of {worst.label} is "
-            f"{points(-loss).lstrip('+')} percentage points lower, more than the {margin} allowed."
+    p, could = _p_better(evidence), _reach(evidence.table)
+    told = f"{_numbers(evidence)}; {_asked(p, LEVEL)}; {_limits(could)}"
+    if p <= LEVEL:
+        found = Ruling(
+            "promoted", "better", f"is significantly better {told}", evidence, None, could
         )
-        return Ruling("kept", "worse on a class", sentence, evidence)
+        return _unless_a_class_loses(found, challenger, champion, promotion)
+    stays = f"{title(champion)} stays champion: {title(challenger)} is"
+    if _worse(evidence):
+        sentence = f"{stays} significantly worse {_numbers(evidence)}; {p_text(evidence.p_value)}."
+        return Ruling("kept", "worse", sentence, evidence, None, could)
+    sentence = f"{stays} not significantly better {told}."
+    return Ruling("kept", "not significant", sentence, evidence, None, could)
+
+
+def _if_not_worse(
+    challenger: Entrant, standing: Standing, evidence: Evidence, new: int, promotion: Promotion
+) -> Ruling:
+    ours, theirs = challenger.candidate, standing.champion.candidate
+    best, margin = standing.best.candidate, promotion.accuracy_margin
+    other = None
+    if best.model != theirs.model:
+        other = weigh(challenger, standing.best)
+        if other is None or other.n < FEWEST_PHOTOS:
+            return _too_few(ours, theirs, other, title(best))
+    could = _reach(evidence.table, margin)
+    seen = f"trained on {counted(new, 'photo')} that {title(theirs)} has not seen,"
+    by = f"by {_size(margin)} percentage points or more"
+    for than, each in (("", evidence), (f" than {title(best)}, the best,", other)):
+        if each and (p := _p_not_worse(each, margin)) > ALPHA:
+            sentence = (
+                f"{title(theirs)} stays champion: {title(ours)}, {seen} may be worse{than} {by} "
+                f"{_numbers(each)}; {_asked(p, ALPHA)}; {_limits(could)}."
+            )
+            reason: Reason = "worse" if _worse(each) else "maybe worse"
+            return Ruling("kept", reason, sentence, evidence, other, could)
+    claim = (
+        f"is, {seen} not worse {by} {_numbers(evidence)}; "
+        f"{_asked(_p_not_worse(evidence, margin), ALPHA)}; {_limits(could)}"
+    )
+    if other:
+        told = f"{_numbers(other)}; {p_text(_p_not_worse(other, margin))}"
+        claim += f"; nor than the best so far, {title(best)}, {told}"
+    unspent = weigh(challenger, standing.best, unspent_by=standing.uses)
+    proven = unspent and unspent.n >= FEWEST_PHOTOS and _p_better(unspent) <= LEVEL
+    found = Ruling("promoted", "better" if proven else "not worse", claim, evidence, other, could)
+    return _unless_a_class_loses(found, ours, theirs, promotion)
+
+
+def _unless_a_class_loses(
+    found: Ruling, challenger: Candidate, champion: Candidate, promotion: Promotion
+) -> Ruling:
+    """A promotion in whole sentences, or none where a recall is lower by more than the margin.
+
+    found: its sentence is what is claimed of the challenger, from "is" on.
+    """
+    new, old, margin = title(challenger), title(champion), _size(promotion.class_margin)
+    judged = [each for each in (found.evidence, found.best) if each]
+    classes = [c for each in judged if not _only_class(each) for c in each.classes]
+    worst = min(classes, key=lambda c: c.challenger - c.champion, default=None)
+    loss = worst.champion - worst.challenger if worst else 0.0
+    if worst and loss > promotion.class_margin:
+        sentence = (
+            f"{old} stays champion: {new} {found.sentence}, but its recall of {worst.label} is "
+            f"{_size(loss)} percentage points lower, more than the {margin} allowed."
+        )
+        return found._replace(outcome="kept", reason="worse on a class", sentence=sentence)
+    only = _only_class(judged[0])
     lost = f"no recall is lower by more than {margin} percentage points"
-    classes = f"{old} classifies only {only} correctly" if only else lost
-    sentence = f"{new} replaces {old} as champion: it is significantly better {numbers}; {classes}."
-    return Ruling("promoted", "better", sentence, evidence)
+    lost = f"{old} classifies only {only} correctly" if only else lost
+    return found._replace(
+        sentence=f"{new} replaces {old} as champion: it {found.sentence}; {lost}."
+    )
+
+
+def _worse(evidence: Evidence) -> bool:
+    return evidence.p_value < ALPHA and evidence.difference < 0
+
+
+def _p_better(evidence: Evidence) -> float:
+    return Paired(evidence.table).p_above(0)
+
+
+def _p_not_worse(evidence: Evidence, margin: float) -> float:
+    return Paired(evidence.table).p_above(-margin)
+
+
+def _reach(table: Table, margin: float | None = None) -> Reach:
+    found, two_sided = Paired(table), 2 * LEVEL
+    # Two models that agree on every photo do not show that they never differ: one photo more.
+    share = (table.discordant + 1) / (table.n + 1)
+    return Reach(
+        attainable=found.attainable(two_sided),
+        detectable=found.detectable(two_sided),
+        not_worse=None if margin is None else not_worse_power(table.n, margin, share),
+    )
 
 
 def _only_class(evidence: Evidence) -> str | None:
@@ -294,6 +470,25 @@ def _only_class(evidence: Evidence) -> str | None:
     right = [c.label for c in evidence.classes if c.champion == 1]
     wrong = [c.label for c in evidence.classes if c.champion == 0]
     return right[0] if right and len(wrong) == len(evidence.classes) - 1 else None
+
+
+def _size(share: float) -> str:
+    return points(share).lstrip("+")
+
+
+def _asked(p: float, level: float) -> str:
+    return f"one-sided {p_text(p)}, where {level:.2g} is asked for"
+
+
+def _limits(could: Reach) -> str:
+    if could.not_worse is not None:
+        return f"a model that is as good is promoted {could.not_worse:.0%} of the time"
+    if could.attainable is None or could.detectable is None:
+        return "so few photos cannot show that any model is better"
+    return (
+        f"so many photos can show a difference from {_size(could.attainable)} percentage points "
+        f"on, and a true one of {_size(could.detectable)} {POWER:.0%} of the time"
+    )
 
 
 def _numbers(evidence: Evidence) -> str:
@@ -304,5 +499,5 @@ def _numbers(evidence: Evidence) -> str:
         f"on {which} {counted(evidence.n, 'test photo')}{changed}: "
         f"{difference(evidence.difference, evidence.interval.low, evidence.interval.high)}; "
         f"{table.only_first} classified correctly by the challenger only, {table.only_second} by "
-        f"the champion only; {p_text(evidence.p_value)}"
+        "the champion only"
     )

@@ -5,6 +5,7 @@ A difference gives one-sided p values against any bound, from which all follows:
 and +margin).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Protocol
@@ -203,6 +204,32 @@ def mcnemar_power(n: int, difference: float, discordant: float, alpha: float) ->
     fewest = binom.isf(alpha / 2, m, 0.5) + 1
     found = binom.sf(fewest - 1, m, wins) + binom.cdf(m - fewest, m, wins)
     return float(binom.pmf(m, n, discordant) @ found)
+
+
+def not_worse_power(n: int, margin: float, discordant: float) -> float:
+    """The chance that an equally accurate model is shown not to be worse by the margin or more.
+
+    On n photos by `Paired.p_above` at the level `ALPHA`; discordant: as in `mcnemar_power`.
+    """
+    from scipy.stats import binom
+
+    m = np.arange(n + 1)
+    chances = binom.pmf(m, n, discordant)
+    likely = np.flatnonzero(chances > 1e-6).tolist()
+    fewest = [bisect_left(range(each + 1), True, key=_shows(n, each, margin)) for each in likely]
+    return float(chances[likely] @ binom.sf(np.array(fewest) - 1, likely, 0.5))
+
+
+def _shows(n: int, discordant: int, margin: float) -> Callable[[int], bool]:
+    """Whether so many wins show that a model is not worse."""
+
+    def shown(wins: int) -> bool:
+        table = Table(
+            both=n - discordant, only_first=wins, only_second=discordant - wins, neither=0
+        )
+        return Paired(table).p_above(-margin) <= ALPHA
+
+    return shown
 
 
 def mcnemar(table: Table) -> float:

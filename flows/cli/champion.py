@@ -32,15 +32,16 @@ def show(*, json: Switch = False, home: Home = None) -> None:
         return
     newest = decisions[-1]
     if json:
-        print(json_text.dumps(newest.model_dump(mode="json"), indent=2), flush=True)  # noqa: T201
+        print(json_text.dumps(newest.told(), indent=2), flush=True)  # noqa: T201
         return
+    from catdog.champion.ledger import USES
     from catdog.champion.rules import score_text, title
 
     say(f"Champion: {title(newest.champion)}, {score_text(newest.champion)}.")
     say(f"Model: {newest.champion.model}, trained on {newest.champion.origin}.")
     say(f"Last decision ({newest.at:%Y-%m-%d %H:%M} UTC): {newest.sentence}")
-    if newest.challenger:
-        say(f"Models judged on this test set so far: {newest.test_set_uses}.")
+    if newest.evidence:
+        say(f"Decisions that its test photos have served: {newest.test_set_uses} of {USES}.")
 
 
 @champion_app.command

@@ -60,7 +60,8 @@ def test_the_run_form_has_text_choices_and_limits_for_each_parameter() -> None:
 
 
 def test_full_is_the_notebooks_training_of_all_models() -> None:
-    assert Settings.load(**DEFINITIONS["full"]["parameters"]) == Settings.load(source="official")
+    given = DEFINITIONS["full"]["parameters"]
+    assert Settings.load(**given) == Settings.load(source="official", promotion="fresh")
 
 
 def test_smoke_needs_no_network_and_promotes_nothing() -> None:

@@ -29,7 +29,6 @@ def test_a_name_that_looks_like_markup_stays_a_name() -> None:
         previous=None,
         challenger=champion,
         evidence=None,
-        class_margin=0.05,
         test_set_uses=1,
         sentence="baseline of run 1-my_<img src=x> is the first champion.",
     )
