@@ -72,7 +72,8 @@ class Subject(Group):
     source: str = Field(
         "official",
         min_length=1,
-        description="Photos: 'official', 'sample', a folder, an archive, or the URL of an archive.",
+        description="Photos: 'official', 'sample', a folder, an archive, or the URL of one "
+        "(http, https, s3, gs, az, hf).",
     )
     models: Annotated[tuple[ModelName, ...], BeforeValidator(_as_list), AfterValidator(_once)] = (
         Field(tuple(MODELS), min_length=1, description="The models to train and compare.")

@@ -1,19 +1,12 @@
 """What the folders say of a photo: its class and, where there are split folders, its split."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from catdog.errors import PhotosError
-from catdog.store.artifacts import SPLITS
+from catdog.store.artifacts import SPLIT_FOLDERS, SPLITS
 
-SPLIT_FOLDERS = {
-    "train": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "test": "test",
-}
 HOW = "Make one folder per class, such as cats/ and dogs/, alone or inside train/ and validation/."
 
 
@@ -33,15 +26,16 @@ class Layout:
         return tuple(sorted(set(self.labels.values())))
 
 
-def read_layout(paths: Iterable[str], origin: str) -> Layout:
-    """Find class and split of each photo in its path (relative, POSIX).
+def read_layout(places: Mapping[str, str], origin: str) -> Layout:
+    """Find class and split of each photo in its place (relative, POSIX).
 
     There are split folders when both `train` and another of SPLIT_FOLDERS are there. Folders
     within a class folder belong to that class.
+    places: the place of each path; the path itself, but where a metadata file names the classes.
     origin: what errors call the photos.
     Raises PhotosError when there are fewer than two classes, or not the same in each split.
     """
-    parts = {path: PurePosixPath(path).parts for path in paths}
+    parts = {path: PurePosixPath(place).parts for path, place in places.items()}
     tops = {SPLIT_FOLDERS.get(part[0].lower()) for part in parts.values() if len(part) > 2}
     split = "train" in tops and len(tops - {None}) > 1
     depth = 1 if split else 0

@@ -77,7 +77,8 @@ def recipe(photos: Photos, cut: Cut) -> Recipe[Manifest]:
 
 def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
     rows = photos.rows()
-    layout = read_layout((row["path"] for row in rows), photos.origin)
+    places = {row["path"]: row.get("place", row["path"]) for row in rows}
+    layout = read_layout(places, photos.origin)
     listed = [row for row in rows if row["path"] in layout.labels]
     looks = in_threads(partial(_look, photos.folder, layout.labels), listed)
     good = [look for look in looks if isinstance(look, Photo)]

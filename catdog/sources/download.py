@@ -1,13 +1,13 @@
 """Where photos come from, and how they get into the store.
 
-A source is named by one string: `official`, `sample`, a folder, an archive, or the URL of an
-archive, with its checksum as `URL#sha256=HEX` where it is known.
+A source is named by one string: `official`, `sample`, a folder, an archive, the URL of an archive,
+with its checksum as `URL#sha256=HEX` where it is known, or that of a folder in an object store.
 """
 
 import logging
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import httpx
 
 from catdog.addresses import telling_query, without_secrets
 from catdog.errors import SourceError, StoreError
+from catdog.sources import cloud
+from catdog.sources import fetch as web
 from catdog.sources.archives import DamagedArchiveError, extract
-from catdog.sources.fetch import OnBytes, UnreachableError, fetch, look
+from catdog.sources.fetch import OnBytes, UnreachableError
 from catdog.sources.inventory import Inventory, reading, take_inventory
 from catdog.store.artifacts import Archive, Photos, write_csv
 from catdog.store.digest import digest_once, make_key, value_digest
@@ -35,13 +37,17 @@ SAMPLE_SEED = 1
 
 _CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_CHOICES = "Give 'official', 'sample', a folder, an archive, or the http(s) URL of an archive."
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_CHOICES = "Give 'official', 'sample', a folder, an archive, or the URL of one."
 
 
 def require_source(source: str) -> None:
     """Refuse at once, before anything slow starts, what names no source. Raises SourceError."""
-    if source not in ("sample", "official") and not _WEB.match(source):
+    if source in ("sample", "official") or _WEB.match(source):
+        return
+    if _SCHEME.match(source):
+        cloud.require_store(source.partition("#")[0])
+    else:
         _local_path(source)
 
 
@@ -67,6 +73,8 @@ def recipe(
         return _of_url(OFFICIAL, store, progress)
     if _WEB.match(source):
         return _of_url(source, store, progress)
+    if _SCHEME.match(source):
+        return _of_store(source, store, progress)
     return _local(source)
 
 
@@ -99,10 +107,6 @@ def _local(source: str) -> Recipe[Photos]:
 
 
 def _local_path(source: str) -> Path:
-    if _SCHEME.match(source):
-        raise SourceError(
-            f"{without_secrets(source)}: catdog fetches from http:// and https:// only.", _CHOICES
-        )
     with reading():
         try:
             path = Path(source).expanduser().resolve()
@@ -130,7 +134,25 @@ def _of_folder(source: str, path: Path) -> Recipe[Photos]:
     return Recipe(Photos, key, lambda folder: _record(folder, inventory, source))
 
 
-def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
+def _of_store(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
+    """Photos in an object store: an archive as one of the web, a folder file by file."""
+    url, sha256 = _parse_url(source)
+    if sha256 or not cloud.is_folder(url):
+        return _of_url(source, store, progress, reader=cloud)
+    shown, listing = without_secrets(url), cloud.list_folder(url)
+    key = make_key(code=(__name__,), url=shown, listing=listing.digest)
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        work = store.unfinished(Photos, key)
+        cloud.fetch_folder(url, listing, work, on_bytes=progress)
+        photos = work.replace(folder / "photos")
+        log.info("Fetched %s: %d bytes", shown, listing.bytes)
+        return _record(folder, take_inventory(photos, name=shown), shown)
+
+    return Recipe(Photos, key, make)
+
+
+def _of_url(source: str, store: Store, progress: OnBytes, *, reader: Any = web) -> Recipe[Photos]:
     url, sha256 = _parse_url(source)
     shown = without_secrets(url)
     query = value_digest(asked) if (asked := telling_query(url)) else ""
@@ -138,7 +160,7 @@ def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
     told = True
     if not sha256:
         try:
-            version = look(url)._asdict()
+            version = reader.look(url)._asdict()
         except UnreachableError as error:
             return _offline(shown, query, store, error)
         told = any(value is not None for value in version.values())
@@ -150,7 +172,7 @@ def _of_url(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
         work = store.unfinished(Archive, key)
         part = work / "archive.part"
         size = OFFICIAL_BYTES if url == OFFICIAL else None
-        seen = fetch(url, part, size=size, sha256=sha256, on_bytes=progress)
+        seen = reader.fetch(url, part, size=size, sha256=sha256, on_bytes=progress)
         bytes_ = part.replace(folder / "archive").stat().st_size
         shutil.rmtree(work, ignore_errors=True)
         log.info("Fetched %s: %d bytes, SHA-256 %s", shown, bytes_, seen)
@@ -262,7 +284,12 @@ def _unpacked(
 
 
 def _record(folder: Path, inventory: Inventory, origin: str) -> dict[str, Any]:
-    write_csv(folder / "photos.csv", ("path", "bytes", "sha256"), inventory.rows)
+    columns: tuple[str, ...] = ("path", "bytes", "sha256")
+    rows: Iterable[tuple[object, ...]] = inventory.rows
+    if inventory.places:
+        columns = (*columns, "place")
+        rows = [(*row, place) for row, place in zip(rows, inventory.places, strict=True)]
+    write_csv(folder / "photos.csv", columns, rows)
     own = inventory.root.is_relative_to(folder)
     return {
         "origin": origin,

@@ -53,7 +53,7 @@ class UnreachableError(SourceError):
     """The server did not answer, or only with errors of its own, however often it was asked."""
 
 
-class _TryAgain(Exception):  # noqa: N818
+class TryAgainError(Exception):
     """A failure that may be gone at the next try. after: seconds the server asks to wait."""
 
     def __init__(self, problem: str, after: float = 0.0) -> None:
@@ -62,7 +62,7 @@ class _TryAgain(Exception):  # noqa: N818
 
 
 _TRANSIENT = (
-    _TryAgain,
+    TryAgainError,
     httpx.TimeoutException,
     httpx.NetworkError,
     httpx.RemoteProtocolError,
@@ -129,14 +129,11 @@ def fetch(
     """
     download = _Download(url, partial, size, on_bytes)
     _persist(url, download.go_on, attempts=attempts, timeout=timeout)
-    seen = file_digest(partial)
-    if sha256 and seen != sha256:
+    try:
+        return require_checksum(url, partial, sha256)
+    except SourceError:
         download.discard()
-        raise SourceError(
-            f"{without_secrets(url)} has the SHA-256 {seen} instead of {sha256}.",
-            "Check the address and the checksum; what was fetched is deleted.",
-        )
-    return seen
+        raise
 
 
 @dataclass(frozen=True)
@@ -168,7 +165,7 @@ class _Download:
             if offset != start or (start and found not in (None, known)):
                 self.discard()
                 if response.status_code != httpx.codes.OK:
-                    raise _TryAgain("it does not go on where it was cut off")
+                    raise TryAgainError("it does not go on where it was cut off")
                 start = 0
             self._check_size(total)
             if not start:
@@ -178,7 +175,7 @@ class _Download:
 
     def _save(self, response: httpx.Response, done: int, total: int | None) -> None:
         most = self._most(done, total)
-        in_time = _pace(done)
+        in_time = pace(done)
         with self.partial.open("ab") as file:
             for block in response.iter_raw():
                 file.write(block)
@@ -189,9 +186,9 @@ class _Download:
                 in_time(done)
         if self.size is None and done > most:
             self.discard()
-            raise self._too_large(f"sent {done:,} bytes and did not end")
+            raise too_large(self.url, f"sent {done:,} bytes and did not end", self.partial.parent)
         if total is not None and done != total:
-            raise _TryAgain(f"it sent {done:,} of {total:,} bytes")
+            raise TryAgainError(f"it sent {done:,} of {total:,} bytes")
         self._check_size(done)
 
     def _most(self, done: int, total: int | None) -> int:
@@ -199,15 +196,9 @@ class _Download:
         free = shutil.disk_usage(self.partial.parent).free
         if total is not None and total - done > free:
             self.discard()
-            raise self._too_large(f"has {total:,} bytes")
+            raise too_large(self.url, f"has {total:,} bytes", self.partial.parent)
         known = total if self.size is None else self.size
         return done + free // 2 if known is None else known
-
-    def _too_large(self, what: str) -> SourceError:
-        return SourceError(
-            f"{without_secrets(self.url)} {what}: the disk of {self.partial.parent} is too small.",
-            "Check the address, or set CATDOG_HOME to a larger disk.",
-        )
 
     def _check_size(self, seen: int | None) -> None:
         if self.size is not None and seen is not None and seen != self.size:
@@ -218,8 +209,27 @@ class _Download:
             )
 
 
-def _pace(before: int) -> Callable[[int], None]:
-    """What is told how many bytes there are, and raises `_TryAgain` when they come too slowly."""
+def require_checksum(url: str, partial: Path, sha256: str | None) -> str:
+    """The SHA-256 of a finished download. Raises SourceError where it is not as asked."""
+    seen = file_digest(partial)
+    if sha256 and seen != sha256:
+        raise SourceError(
+            f"{without_secrets(url)} has the SHA-256 {seen} instead of {sha256}.",
+            "Check the address and the checksum; what was fetched is deleted.",
+        )
+    return seen
+
+
+def too_large(url: str, what: str, folder: Path) -> SourceError:
+    """What to tell of a download that the disk of a folder has no room for."""
+    return SourceError(
+        f"{without_secrets(url)} {what}: the disk of {folder} is too small.",
+        "Check the address, or set CATDOG_HOME to a larger disk.",
+    )
+
+
+def pace(before: int) -> Callable[[int], None]:
+    """What is told how many bytes there are; raises TryAgainError when they come too slowly."""
     began = time.monotonic()
 
     def check(done: int) -> None:
@@ -227,8 +237,8 @@ def _pace(before: int) -> Callable[[int], None]:
         now = time.monotonic()
         if now - began < WINDOW_SECONDS:
             return
-        if done - before < SLOWEST * WINDOW_SECONDS:
-            raise _TryAgain(f"it sends less than {SLOWEST:,} bytes a second")
+        if done - before < SLOWEST * (now - began):
+            raise TryAgainError(f"it sends less than {SLOWEST:,} bytes a second")
         began, before = now, done
 
     return check
@@ -254,7 +264,7 @@ def _persist(
     retrying = Retrying(
         retry=retry_if_exception_type(_TRANSIENT),
         stop=stop_after_attempt(attempts),
-        wait=_wait,
+        wait=wait,
         before_sleep=before_sleep_log(log, logging.INFO),
         reraise=True,
     )
@@ -299,9 +309,10 @@ def _certificates() -> ssl.SSLContext:
 _backoff = wait_exponential(multiplier=0.5, max=20) + wait_random(0, 0.5)
 
 
-def _wait(state: RetryCallState) -> float:
+def wait(state: RetryCallState) -> float:
+    """Seconds before the next try: what the server asks for, or longer each time."""
     error = state.outcome.exception() if state.outcome else None
-    asked = error.after if isinstance(error, _TryAgain) else 0.0
+    asked = error.after if isinstance(error, TryAgainError) else 0.0
     return max(asked, _backoff(state))
 
 
@@ -318,7 +329,7 @@ def _check_status(response: httpx.Response, *, but: int = 200) -> None:
                 f"{shown} answers {answer} and asks to wait {after:,.0f} seconds.",
                 f"Try again then. {WITHOUT_NETWORK}",
             )
-        raise _TryAgain(f"it answers {answer}", after)
+        raise TryAgainError(f"it answers {answer}", after)
     raise SourceError(
         f"{shown} answers {answer}.",
         "Check the address, or fetch the file in another way and give its path to --source.",

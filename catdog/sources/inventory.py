@@ -11,6 +11,8 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from catdog.errors import SourceError
+from catdog.sources.metadata import NAMES as METADATA
+from catdog.sources.metadata import places
 from catdog.store.artifacts import SPLITS
 from catdog.store.digest import digest_once, value_digest
 
@@ -31,11 +33,13 @@ class Inventory:
     """Of each file, sorted by path: path (relative to `root`, POSIX), bytes, SHA-256."""
     left_out: str = ""
     """How many files of which other kinds there are, in a sentence; empty when there are none."""
+    places: tuple[str, ...] = ()
+    """Where a metadata file names the classes: of each row, its path if folders did."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of `rows`: equal for the same photos wherever they lie."""
-        return value_digest(self.rows)
+        """SHA-256 of `rows`, and `places`: equal for the same photos wherever they lie."""
+        return value_digest((self.rows, self.places) if self.places else self.rows)
 
 
 def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
@@ -48,11 +52,13 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
     with reading():
         paths = [path.relative_to(folder) for path in visible_files(folder)]
     photos = sorted(path.as_posix() for path in paths if path.suffix.lower() in PHOTO_SUFFIXES)
+    left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
     if not photos:
         raise SourceError(
-            f"{shown} holds no photo files.",
+            " ".join(filter(None, [f"{shown} holds no photo files.", left_out])),
             f"Put photos ({', '.join(sorted(PHOTO_SUFFIXES))}) into one folder per class.",
         )
+    labelled = places(folder, paths, shown)
     wrapper = _wrapper(photos)
     rows = []
     for photo in photos:
@@ -61,10 +67,11 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
         with reading():
             relative = PurePosixPath(photo).relative_to(wrapper).as_posix()
             rows.append((relative, path.stat().st_size, digest_once(path)))
-    left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
     if left_out:
         log.warning("%s: %s", shown, left_out)
-    return Inventory(folder / wrapper, tuple(rows), left_out)
+    unnamed = (PurePosixPath(photo).name for photo in photos)  # and so outside of every class
+    of_each = tuple(labelled.get(photo, name) for photo, name in zip(photos, unnamed, strict=True))
+    return Inventory(folder / wrapper, tuple(rows), left_out, of_each if labelled else ())
 
 
 @contextmanager
@@ -102,7 +109,9 @@ def visible_files(folder: Path) -> Iterator[Path]:
 
 
 def _left_out(others: Iterable[Path]) -> str:
-    kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
+    kinds = Counter(
+        path.suffix.lower() or "no suffix" for path in others if path.name not in METADATA
+    )
     if not kinds:
         return ""
     listed = ", ".join(f"{number} of {kind}" for kind, number in kinds.most_common())

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "validation", "test")
+SPLIT_FOLDERS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What folders of a split are called, in lower case."""
 HELD_OUT = ("validation", "test")
 """The splits that models are scored on."""
 TEXT_COLUMNS = (
@@ -47,7 +53,8 @@ class Photos(Artifact):
     """A folder of photos as found, nothing yet decoded.
 
     Files: `photos.csv` with a row a file: path (relative to `root`, POSIX), bytes, sha256; and,
-    for an archive or the sample, the photos themselves below `photos/`.
+    for an archive or the sample, the photos themselves below `photos/`. Where a metadata file
+    names the classes, also place: the path that the photo would have if folders did.
     """
 
     kind: ClassVar[str] = "photos"

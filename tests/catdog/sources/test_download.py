@@ -205,12 +205,6 @@ def test_a_web_page_is_not_an_archive(site: Site, get: Fetcher) -> None:
     assert list(get.store.folder("photos", "").glob("*")) == []
 
 
-@pytest.mark.parametrize("source", ["ftp://host/a.zip", "s3://bucket/a.zip", "file:///a.zip"])
-def test_other_schemes(get: Fetcher, source: str) -> None:
-    with pytest.raises(SourceError, match=rf"{source}: catdog fetches from http"):
-        get(source)
-
-
 @pytest.mark.parametrize("source", ["http://host:port/a.zip", "http://[::1/a.zip#sha256=0"])
 def test_an_address_that_is_none(get: Fetcher, source: str) -> None:
     with pytest.raises(SourceError, match="is not an address"):

@@ -239,7 +239,8 @@ def test_goes_on_although_the_etag_is_not_ascii(site: Site, get: Fetcher) -> Non
 def test_a_server_that_drips_is_given_up_on(
     site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticking = count(step=WINDOW_SECONDS)
+    site.body = bytes(10_000_000)
+    ticking = count(step=100 * WINDOW_SECONDS)
     monkeypatch.setattr("catdog.sources.fetch.time", SimpleNamespace(monotonic=ticking.__next__))
     with pytest.raises(UnreachableError, match="less than"):
         get(site.url)

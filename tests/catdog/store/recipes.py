@@ -44,7 +44,14 @@ def archive(store: Store) -> Artifact:
     return downloaded(Path(file), store)
 
 
-def downloaded(source: Path, store: Store) -> Artifact:
+def object_store(store: Store) -> Artifact:
+    import fsspec
+
+    fsspec.filesystem("memory").put(str(only(store, Photos).folder), "/bucket/", recursive=True)
+    return downloaded("memory://bucket", store)
+
+
+def downloaded(source: Path | str, store: Store) -> Artifact:
     from catdog.sources.download import recipe
 
     other = Store(store.home / "other")
@@ -91,6 +98,7 @@ RECIPES: tuple[Callable[[Store], Artifact], ...] = (
     sample,
     folder,
     archive,
+    object_store,
     manifest,
     arrays,
     model,

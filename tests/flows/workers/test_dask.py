@@ -232,6 +232,7 @@ def busy_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(tmp_path), before])))
 
 
+@pytest.mark.slow
 def test_all_ways_to_train_give_the_same_bits_whatever_other_threads_draw(
     run_tiny: Callable[..., Any],
     flow_store: Store,

@@ -1,0 +1,67 @@
+"""Classes from a file beside the photos: `metadata.csv` or `metadata.jsonl`.
+
+The layout `imagefolder` of Hugging Face's datasets has such a file in the folder of all photos, or
+in that of each split. Its column `file_name` is a path from there, `label` the class. A file
+without labels, such as one of captions, leaves the folders' names in force.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from catdog.errors import SourceError
+from catdog.store.artifacts import SPLIT_FOLDERS
+
+NAMES = frozenset(("metadata.csv", "metadata.jsonl"))
+_REMEDY = "Mend it, or make one folder per class instead."
+
+
+def places(folder: Path, files: Iterable[Path], name: str) -> dict[str, str]:
+    """Where each labelled photo would lie if folders named the splits and classes.
+
+    folder: all that is below counts. files: below it, relative. name: what errors call the folder.
+    The keys are paths below the folder (POSIX); empty without any label. Raises SourceError for a
+    file that cannot be read, and for one that names a photo which is not there.
+    """
+    there = {file.as_posix() for file in files}
+    found: dict[str, str] = {}
+    for path in sorted(path for path in there if PurePosixPath(path).name in NAMES):
+        for line, row in _rows(folder / path, f"{name}: {path}"):
+            if row.get("label") is None:
+                continue
+            where, label = f"{name}: line {line} of {path}", str(row["label"]).strip()
+            photo = (PurePosixPath(path).parent / str(row.get("file_name"))).as_posix()
+            if photo not in there:
+                raise SourceError(
+                    f"{where} names the photo {row.get('file_name')!r}, which is not there.",
+                    _REMEDY,
+                )
+            if not label or "/" in label:
+                raise SourceError(f"{where} has the label {label!r}.", _REMEDY)
+            found[photo] = _place(PurePosixPath(photo), label)
+    return found
+
+
+def _place(photo: PurePosixPath, label: str) -> str:
+    splits = (i for i, part in enumerate(photo.parts[:-1]) if part.lower() in SPLIT_FOLDERS)
+    split = next(splits, None)
+    if split is None:
+        return f"{label}/{photo}"
+    return PurePosixPath(photo.parts[split], label, *photo.parts[split + 1 :]).as_posix()
+
+
+def _rows(path: Path, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Numbers of lines, from 1, and what they say."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if path.suffix == ".csv":
+                reader = csv.DictReader(file, strict=True)
+                yield from ((reader.line_num, row) for row in reader)
+                return
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, dict(json.loads(line))
+    except (ValueError, TypeError, csv.Error) as error:
+        raise SourceError(f"{name} cannot be read ({error}).", _REMEDY) from error
