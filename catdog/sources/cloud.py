@@ -141,11 +141,13 @@ def list_folder(url: str) -> Listing:
     filesystem, path = _open(url)
     found = _persist(url, lambda: filesystem.find(path, detail=True), attempts=1)
     facts = {PurePosixPath(name).relative_to(path): info for name, info in found.items()}
+    folders = {parent for each in facts for parent in each.parents}
+    facts = {each: info for each, info in facts.items() if info.get("size") or each not in folders}
     for each in facts:
-        if ".." in each.parts:
+        if ".." in each.parts or each in folders:
+            told = "has the name of a folder" if each in folders else "leads out of the folder"
             raise SourceError(
-                f"{without_secrets(url)}: its file '{each}' leads out of the folder.",
-                "Rename it there.",
+                f"{without_secrets(url)}: its file '{each}' {told}.", "Rename it there."
             )
     seen = {name: info for name, info in sorted(facts.items()) if not any(map(hidden, name.parts))}
     return Listing(
@@ -200,6 +202,7 @@ def _open(url: str) -> "tuple[AbstractFileSystem, str]":
         raise SourceError(
             f"{shown} cannot be opened ({_told(url, error)}).", "Check it."
         ) from error
+    filesystem.invalidate_cache()  # What this process was told of a folder before may be old.
     return filesystem, path.rstrip("/")
 
 

@@ -37,7 +37,7 @@ SAMPLE_SEED = 1
 
 _CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CHOICES = "Give 'official', 'sample', a folder, an archive, or the URL of one."
 
 
