@@ -482,12 +482,12 @@ def _asked(p: float, level: float) -> str:
 
 def _limits(could: Reach) -> str:
     if could.not_worse is not None:
-        return f"a model that is as good is promoted {could.not_worse:.0%} of the time"
+        return f"a model that is as good is promoted {percent(could.not_worse)} of the time"
     if could.attainable is None or could.detectable is None:
         return "so few photos cannot show that any model is better"
     return (
         f"so many photos can show a difference from {_size(could.attainable)} percentage points "
-        f"on, and a true one of {_size(could.detectable)} {POWER:.0%} of the time"
+        f"on, and a true one of {_size(could.detectable)} {100 * POWER:.0f} % of the time"
     )
 
 
