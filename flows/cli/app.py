@@ -297,7 +297,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is for the user's own code
-        sys.exit(app(words, exit_on_error=True))
+        try:
+            sys.exit(app(words, exit_on_error=True))
+        finally:
+            sys.stdout.flush()  # else the end of the process does, where nobody handles its error
     except CatdogError as error:
         if debug:
             raise

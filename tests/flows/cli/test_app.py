@@ -810,12 +810,14 @@ def test_the_doctor_names_what_is_amiss_and_the_remedy(tmp_path: Path) -> None:
     assert metadata.version("tensorflow") in lines["TensorFlow"]
 
 
-def test_a_reader_that_has_seen_enough_ends_it_quietly(home: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(home: Path, unbuffered: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "catdog", "config", "schema"],
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
             stdout=writing,
             stderr=subprocess.PIPE,
             text=True,
