@@ -16,7 +16,7 @@ from catdog.photos import prefetch as _prefetch
 from catdog.photos import split as _split
 from catdog.progress import Progress
 from catdog.runs import Run, load_runs
-from catdog.settings import Comparing, Cut, Decoding, Settings, Training
+from catdog.settings import Comparing, Cut, Decoding, Folding, Settings, Training
 from catdog.sources import download as _download
 from catdog.store.artifacts import (
     Arrays,
@@ -63,10 +63,12 @@ def split(photos: Photos, **given: Any) -> Manifest:
 def prefetch(photos: Photos, manifest: Manifest, **given: Any) -> Arrays:
     """Decode and resize the photos once, for fast reading.
 
-    given: the settings of `catdog.settings.Decoding`: image_size.
+    given: the settings of `catdog.settings.Decoding` and `Folding`: image_size, folds and seed.
+    With folds, train and evaluate take what `hold_out(fold)` of the arrays gives.
     """
     settings = Settings.load(**given)
-    recipe = _prefetch.recipe(photos, manifest, settings.group(Decoding))
+    groups = settings.group(Decoding), settings.group(Folding)
+    recipe = _prefetch.recipe(photos, manifest, *groups)
     return Store(settings.home).obtain(recipe)
 
 
@@ -111,7 +113,13 @@ def compare(
     given: the settings of `catdog.settings.Comparing`.
     """
     results = [
-        ModelResult(name=model.name, seed=model.seed, model=model, predictions=predicted)
+        ModelResult(
+            name=model.name,
+            seed=model.seed,
+            fold=predicted.fold,
+            model=model,
+            predictions=predicted,
+        )
         for model, predicted in zip(models, predictions, strict=True)
     ]
     comparing = Settings.load(**given).group(Comparing)

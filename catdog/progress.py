@@ -33,6 +33,8 @@ class Progress:
     val_accuracy: float | None
     seconds_left: float | None
     finished_epochs: int
+    fold: int | None = None
+    """The one that is held out, from 1; None without cross-validation."""
 
     @property
     def done(self) -> bool:

@@ -43,6 +43,8 @@ class Score(Record):
 
     name: str
     seed: int
+    fold: int | None = None
+    """The one that it was tested on, from 1; None without cross-validation."""
     validation_accuracy: float | None = None
     test_accuracy: float | None = None
     seconds: float | None = None
@@ -74,6 +76,12 @@ class Run(Record):
     """An earlier run with the same photos, settings and code, which made the same artifacts."""
     folder: Path
     """Holds this record, and the report's files unless every model failed."""
+
+    @property
+    def folds(self) -> int | None:
+        """Of a cross-validation: it has models for each fold, and none to be used."""
+        found: int | None = self.settings.get("folds")
+        return found
 
     @property
     def failed(self) -> tuple[Score, ...]:
@@ -181,18 +189,19 @@ def make_record(
         artifacts=keys,
         contents={what: artifact.content for what, artifact in made.items()},
         changes=changes.sentence if changes else "",
-        data=describe(study.photos, study.manifest),
+        data=describe(study.photos, study.manifest, settings.folds),
         unchanged_since=same_run(keys, store),
         reused=tuple(what for what, artifact in made.items() if artifact.number <= found),
         folder=runs_folder(store) / name,
     )
 
 
-def describe(photos: Photos, manifest: Manifest) -> str:
-    """How many photos there are in each split, and how many could not be used."""
-    splits = ", ".join(
-        f"{sum(classes.values()):,} {split}" for split, classes in manifest.counts.items()
-    )
+def describe(photos: Photos, manifest: Manifest, folds: int | None) -> str:
+    """How many photos there are in each split or in all folds, and how many cannot be used."""
+    counts = {split: sum(classes.values()) for split, classes in manifest.counts.items()}
+    splits = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+    if folds:
+        splits = f"{sum(counts.values()):,} in {folds} folds"
     return (
         f"{counted(photos.count, 'photo')} of {', '.join(manifest.classes)}: {splits}; "
         f"{counted(manifest.rejected, 'excluded file')}, "
@@ -202,10 +211,11 @@ def describe(photos: Photos, manifest: Manifest) -> str:
 
 def _score(result: ModelResult) -> Score:
     if not (result.model and result.predictions):
-        return Score(name=result.name, seed=result.seed, error=result.error)
+        return Score(name=result.name, seed=result.seed, fold=result.fold, error=result.error)
     return Score(
         name=result.name,
         seed=result.seed,
+        fold=result.fold,
         validation_accuracy=result.predictions.accuracy("validation"),
         test_accuracy=result.predictions.accuracy("test"),
         seconds=result.model.seconds,
@@ -238,10 +248,11 @@ def study_of(run: Run, store: Store) -> Study:
 
 def _result(score: Score, run: Run, store: Store) -> ModelResult:
     if score.error:
-        return ModelResult(name=score.name, seed=score.seed, error=score.error)
+        return ModelResult(name=score.name, seed=score.seed, fold=score.fold, error=score.error)
     return ModelResult(
         name=score.name,
         seed=score.seed,
+        fold=score.fold,
         model=run.stored(TrainedModel, store, score),
         predictions=run.stored(Predictions, store, score),
     )

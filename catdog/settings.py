@@ -151,6 +151,19 @@ class Cut(Seeded):
     """A test photo that was trained on would flatter the score."""
 
 
+class Folding(Seeded):
+    """Whether, and how, photos are divided into folds for cross-validation."""
+
+    folds: int | None = Field(
+        None,
+        ge=3,
+        le=20,
+        description="Cross-validation: divide all photos into so many folds, and test each by "
+        "models that were trained without it. Default: one test set.",
+    )
+    """Three at least: one to test on, one to select the epoch on, one to train on."""
+
+
 class Comparing(Group):
     """How the models are compared."""
 
@@ -263,12 +276,12 @@ class Limits(Group):
 
 NOT_OF_A_RUN = {"home", *Answering.model_fields}
 """What a flow run is not told: a worker has its own home."""
-ASKED = (Subject, Training, Decoding, Cut, Comparing)
+ASKED = (Subject, Training, Decoding, Cut, Folding, Comparing)
 """The groups that decide the results."""
 
 
 # pydantic gives the fields of the last base first.
-class Settings(Answering, Promotion, Running, Comparing, Cut, Decoding, Training, Subject):
+class Settings(Answering, Promotion, Running, Comparing, Folding, Cut, Decoding, Training, Subject):
     """What one run does, and where."""
 
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
@@ -292,6 +305,11 @@ class Settings(Answering, Promotion, Running, Comparing, Cut, Decoding, Training
             {name: value for name, (value, _) in found.items()},
             {name: origin for name, (_, origin) in found.items()},
         )
+        if settings.folds and settings.repeats > 1:
+            raise SettingsError(
+                f"folds: not together with repeats (got {settings.folds} and {settings.repeats}).",
+                "Leave one away: each fold is trained with a seed of its own already.",
+            )
         if given.get("dask_address") and settings.runner != "dask":
             raise SettingsError(
                 f"dask_address: not used by the runner '{settings.runner}' "
@@ -312,6 +330,11 @@ class Settings(Answering, Promotion, Running, Comparing, Cut, Decoding, Training
             raise SettingsError(
                 _explain(error, origins or {}), "See 'catdog run --help'."
             ) from error
+
+    @property
+    def trainings(self) -> int:
+        """How often each model is trained."""
+        return self.folds or self.repeats
 
     def group(self, kind: type[G]) -> G:
         """The settings of one group."""

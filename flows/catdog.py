@@ -12,7 +12,7 @@ from catdog.comparison.compare import Study
 from catdog.models import model_spec
 from catdog.progress import claim_progress, progress_folder, write_stage
 from catdog.runs import ModelsFailedError, Run, artifacts_of, describe, make_record, save_run
-from catdog.settings import Comparing, Cut, Decoding, Promotion, Settings, Training
+from catdog.settings import Comparing, Cut, Decoding, Folding, Promotion, Settings, Training
 from catdog.store.artifacts import Arrays, Report
 from catdog.store.store import Store
 from flows.parameters import run_form
@@ -60,10 +60,10 @@ def catdog(settings: Settings) -> Run:
     photos = download(settings.source)
     stage(f"Checking and splitting {photos.count:,} photos")
     manifest = split(photos, settings.group(Cut))
-    log.info("%s", describe(photos, manifest))
+    log.info("%s", describe(photos, manifest, settings.folds))
     changes = note_changes(manifest, settings.asked()["source"], store)
     stage("Decoding and resizing the photos")
-    arrays = prefetch(photos, manifest, settings.group(Decoding))
+    arrays = prefetch(photos, manifest, settings.group(Decoding), settings.group(Folding))
     jobs = _jobs(settings, arrays)
     if settings.force:
         forget_models(jobs, store)
@@ -81,7 +81,7 @@ def catdog(settings: Settings) -> Run:
     log.info("The report is in %s", run.folder)
     if run.unchanged_since:
         log.info("Nothing changed since run %s", run.unchanged_since)
-    if written and settings.promote:
+    if written and settings.promote and not settings.folds:
         challenge(run, written, study, settings.group(Promotion))
     if run.failed:
         raise ModelsFailedError(run)
@@ -97,17 +97,17 @@ def _jobs(settings: Settings, arrays: Arrays) -> list[Job]:
     return [
         Job(
             name=name,
-            arrays=arrays,
-            training=training.model_copy(update={"seed": training.seed + repeat}),
+            arrays=arrays.hold_out(number + 1) if arrays.folds else arrays,
+            training=training.model_copy(update={"seed": training.seed + number}),
             weights=weights if model_spec(name).pretrained else None,
         )
-        for repeat in range(settings.repeats)
+        for number in range(settings.trainings)
         for name in settings.models
     ]
 
 
 def _report(study: Study) -> Report | None:
-    if not any(result.predictions for result in study.results):
+    if not study.compared:
         return None
     written = report(study)
     publish_report(written)

@@ -16,11 +16,14 @@ log = logging.getLogger("catdog.train")
 
 @task(name="evaluate", task_run_name="evaluate-{model.name}", persist_result=False)
 def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
-    """Predict all validation and test photos with a trained model, and ready it for new ones."""
+    """Predict all validation and test photos with a trained model, and ready it for new ones.
+
+    The models of a cross-validation are not for new ones.
+    """
 
     def obtain(store: Store) -> Predictions:
         predictions = store.obtain(recipe(model, arrays))
-        if predictions.path in store.made:
+        if predictions.path in store.made and not arrays.held_out:
             _convert(model, store)
         return predictions
 

@@ -22,14 +22,16 @@ class Chosen(NamedTuple):
 def choose_model(store: Store, name: str | None) -> Chosen:
     """The model of this name in the newest run that has it; without a name, the champion.
 
-    Where there is no champion, the newest run's best on validation. Raises StoreError when there
-    is none.
+    Where there is no champion, the newest run's best on validation; a cross-validation has no
+    model to be used. Raises StoreError when there is none.
     """
     registry = Registry(store.home)
     if name is None and (champion := registry.champion()):
         predictions = registry.store.find(Predictions, champion.predictions)
         return Chosen(registry.model_of(champion), predictions, champion.run)
     for run in reversed(load_runs(store)):
+        if run.folds:
+            continue
         for score in run.finished(name):
             if model := run.find(TrainedModel, store, score):
                 return Chosen(model, run.find(Predictions, store, score), run.id)
@@ -44,6 +46,11 @@ def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entra
     is no such run, model or winner, or its artifacts are gone.
     """
     run = load_run(run_name, store)
+    if run.folds:
+        raise StoreError(
+            f"Run {run.id} is a cross-validation: no model of it was trained on all it may use.",
+            "Promote a model of a run without folds.",
+        )
     finished = run.finished(model_name)
     if not finished:
         names = ", ".join(dict.fromkeys(score.name for score in run.finished())) or "none"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from catdog.comparison.folds import Fold
+from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
 from catdog.comparison.mistakes import (
     ConfidentError,
     JudgedPhoto,
@@ -52,19 +54,25 @@ class Study:
         return [(r.model, r.predictions) for r in self.results if r.model and r.predictions]
 
     @property
-    def first(self) -> dict[str, tuple[TrainedModel, Predictions]]:
-        """The first seed of each of them by name, in order: it stands for the model."""
-        found: dict[str, tuple[TrainedModel, Predictions]] = {}
+    def compared(self) -> dict[str, list[tuple[TrainedModel, Predictions]]]:
+        """The seeds of each of them by name, in order: the first stands for the model.
+
+        In a cross-validation, the folds; a model that lacks one is left out.
+        """
+        found: dict[str, list[tuple[TrainedModel, Predictions]]] = {}
         for model, predictions in self.scored:
-            found.setdefault(model.name, (model, predictions))
-        return found
+            found.setdefault(model.name, []).append((model, predictions))
+        folds = self.arrays.folds or 1
+        return {name: each for name, each in found.items() if len(each) >= folds}
 
 
 class Comparison(Record):
     """All that the report says.
 
     Metrics are those of the first seed of each model; the verdict, the pairs and the repeats are
-    of all seeds, where there are enough.
+    of all seeds, where there are enough. In a cross-validation all are of the out-of-fold
+    predictions: each photo is a test photo once, and a validation photo once. Costs and epochs are
+    then those of the first fold.
     """
 
     origin: str
@@ -81,6 +89,9 @@ class Comparison(Record):
     sensitivity: str
     """What could have been significant, and what would have been found; empty without pairs."""
     repeats: Repeats | None
+    """By seed or by fold; None where each model was trained once."""
+    folds: int | None = None
+    """Of a cross-validation."""
     highest_loss: tuple[JudgedPhoto, ...]
     """The winner's errors on test with the highest loss."""
     least_confident: tuple[JudgedPhoto, ...]
@@ -88,6 +99,9 @@ class Comparison(Record):
     accurate: tuple[str, ...]
     """The models that the high-confidence errors are of; none where no model is good enough."""
     confident_errors: tuple[ConfidentError, ...]
+    """None in a cross-validation, which has `labels`."""
+    labels: LabelCheck | None = None
+    """Potential label errors; None without a cross-validation or an accurate model."""
     quality: DataQuality
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
@@ -106,11 +120,13 @@ class Comparison(Record):
     @property
     def failures(self) -> str:
         """The models that failed, with their seeds, in words."""
-        return listing(f"{model.name} (seed {model.seed})" for model in self.failed)
+        return listing(f"{model.name} ({model.which})" for model in self.failed)
 
     def seed_remark(self, *names: str) -> str:
         """What is to be known of the seed of these models; empty when nothing is."""
         first = Seeded.model_fields["seed"].default
+        if self.folds:
+            return ""
         selected = ("baseline" in names) and self.model("baseline").seed == first
         return SEED_REMARK if selected else ""
 
@@ -123,35 +139,49 @@ class Comparison(Record):
 def compare(study: Study) -> Comparison:
     """Compare all results.
 
-    Raises TrainingError when no model gave predictions, and PhotosError when the predictions are
-    not of the same photos.
+    Raises TrainingError when no model gave predictions, for every fold if there are some, and
+    PhotosError when the predictions are not of the same photos.
     """
-    results = study.results
-    if not study.scored:
-        reasons = "; ".join(f"{result.name}: {result.error}" for result in results)
-        raise TrainingError(f"No model gave predictions ({reasons}).", "See the log of the run.")
-    every = {(m.name, m.seed): predictions.table() for m, predictions in study.scored}
-    _check_same_photos(every)
-    tables = {name: every[name, model.seed] for name, (model, _) in study.first.items()}
-    models = tuple(score(*of) for of in study.first.values())
-    correct, on_validation = (_correct(every, split) for split in ("test", "validation"))
+    compared, folds = study.compared, study.arrays.folds
+    if not compared:
+        reasons = "; ".join(f"{each.name}: {each.error}" for each in study.results if each.error)
+        what = "predictions for every fold" if folds else "predictions"
+        raise TrainingError(f"No model gave {what} ({reasons}).", "See the log of the run.")
+    every = {(m.name, m.seed): p.table() for found in compared.values() for m, p in found}
+    pooled = _pooled(every) if folds else every
+    _check_same_photos(pooled)
+    tables = {name: pooled[name, found[0][0].seed] for name, found in compared.items()}
+    fold_of = study.arrays.fold_of()
+    models = tuple(
+        score(*found[0], tables[name] if folds else None, fold_of)
+        for name, found in compared.items()
+    )
+    correct, on_validation = (_correct(pooled, split) for split in ("test", "validation"))
     stacked = {name: np.stack(list(found.values())) for name, found in correct.items()}
-    pairs = compare_pairs(stacked, margin=study.comparing.equivalence_margin)
-    failed = [(r.name, r.seed) for r in results if not (r.model and r.predictions)]
-    repeats = summarise_repeats(correct, failed)
+    fold = _fold_of_each(fold_of, tables) if folds else None
+    pairs = compare_pairs(stacked, margin=study.comparing.equivalence_margin, fold=fold)
+    failed = [(r.name, r.fold or r.seed) for r in study.results if not (r.model and r.predictions)]
+    repeats = (
+        summarise_repeats(correct, failed)
+        if fold is None
+        else summarise_repeats(_by_fold(stacked, fold), failed, unit="fold")
+    )
     largest = max(scores.n for scores in models[0].test.classes)
     majority = largest / models[0].test.n
     verdict = decide(
         models,
-        {m.name: _standing(m, stacked[m.name], on_validation[m.name], repeats) for m in models},
+        {
+            m.name: _standing(m, stacked[m.name], on_validation[m.name], repeats, folds)
+            for m in models
+        },
         pairs,
         majority=majority,
-        caveat=caveat([len(found) for found in stacked.values()]),
+        caveat=caveat([len(found) for found in stacked.values()], folds),
     )
     winner = tables[verdict.winner]
     winner = winner[winner["split"] == "test"]
     rows = study.photos.rows()
-    published = published_results(rows)
+    published = () if folds else published_results(rows)
     accurate = accurate_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=study.photos.origin,
@@ -161,8 +191,10 @@ def compare(study: Study) -> Comparison:
         verdict=verdict,
         models=models,
         failed=tuple(
-            FailedModel(name=r.name, seed=r.seed, error=r.error or "no reason was recorded")
-            for r in results
+            FailedModel(
+                name=r.name, seed=r.seed, fold=r.fold, error=r.error or "no reason was recorded"
+            )
+            for r in study.results
             if not (r.model and r.predictions)
         ),
         pairs=tuple(
@@ -170,17 +202,47 @@ def compare(study: Study) -> Comparison:
         ),
         sensitivity=sensitivity(pairs, models[0].test.n) if pairs else "",
         repeats=repeats,
+        folds=folds,
         highest_loss=highest_loss_errors(winner),
         least_confident=least_confident(winner),
         accurate=accurate,
-        confident_errors=confident_errors([tables[name] for name in accurate]),
-        quality=data_quality(study.manifest),
+        confident_errors=() if folds else confident_errors([tables[name] for name in accurate]),
+        labels=check_labels(verdict.winner, winner)
+        if folds and verdict.standing.validation >= ACCURATE_ENOUGH
+        else None,
+        quality=data_quality(study.manifest, fold_of),
         changes=study.changes,
         published=published,
         missing=missing_official(rows) if published else (),
         digests=_digests(study),
         settings=dict(study.settings),
     )
+
+
+def _pooled(tables: "Mapping[tuple[str, int], pd.DataFrame]") -> dict[tuple[str, int], Any]:
+    """The predictions of all folds of each model as one table, under the seed of the first."""
+    import pandas as pd
+
+    folds: dict[str, list[tuple[str, int]]] = {}
+    for name, seed in tables:
+        folds.setdefault(name, []).append((name, seed))
+    return {
+        of[0]: pd.concat([tables[each] for each in of], ignore_index=True) for of in folds.values()
+    }
+
+
+def _fold_of_each(fold: Mapping[str, int], tables: "Mapping[str, pd.DataFrame]") -> Fold:
+    """The fold of each test photo, in the order of the predictions."""
+    table = next(iter(tables.values()))
+    return np.array([fold[path] for path in table.loc[table["split"] == "test", "path"]])
+
+
+def _by_fold(correct: Mapping[str, Correct], fold: Fold) -> dict[str, dict[int, Correct]]:
+    """What each model classifies correctly (1 x n), by fold."""
+    return {
+        name: {int(each): found[0][fold == each] for each in np.unique(fold)}
+        for name, found in correct.items()
+    }
 
 
 def _correct(
@@ -200,14 +262,16 @@ def _standing(
     test: Correct,
     validation: Mapping[int, Correct],
     repeats: Repeats | None,
+    folds: int | None,
 ) -> Standing:
-    over_seeds = repeats and next(m.interval for m in repeats.models if m.name == model.name)
+    repeated = repeats and next(m.interval for m in repeats.models if m.name == model.name)
     return Standing(
         name=model.name,
-        seeds=len(test) if over_seeds else 1,
+        seeds=len(test) if repeated else 1,
         validation=mean_accuracy(np.stack(list(validation.values()))),
         test=mean_accuracy(test),
-        interval=over_seeds or model.test.accuracy_interval,
+        interval=repeated or model.test.accuracy_interval,
+        folds=folds,
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catdog.comparison.folds import Fold, accuracy_over_folds
 from catdog.comparison.metrics import Interval, wilson_interval
 from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy
 from catdog.comparison.seeds import FEWEST, accuracy_interval
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class RunScore(Record):
-    """One model of one run on the shared test photos: the mean of three seeds or more."""
+    """One model of one run on the shared test photos: the mean of three seeds or more, or folds."""
 
     run: str
     model: str
     seeds: int
+    """Or folds: the trainings that the accuracy is of."""
     accuracy: float
     interval: Interval
 
@@ -48,13 +50,20 @@ def compare_runs(
     """Compare two `predictions.csv` files, pairing the test photos by path and label.
 
     names: how to call the two runs. margin: of equivalence, 0..1.
-    Raises PhotosError when the test photos differ, as then nothing can be paired.
+    Raises PhotosError when the test photos or their folds differ, as then nothing can be paired.
     """
-    tables = [_by_model(read_table(path)) for path in (first, second)]
+    (one, folds), (two, others) = (_pooled(_by_model(read_table(p))) for p in (first, second))
+    tables = [one, two]
     _check_same_photos([next(iter(models.values()))[0] for models in tables], names)
-    one, two = tables
+    if folds != others:
+        raise PhotosError(
+            f"{names[0]} and {names[1]} cannot be paired: not the same photos were held out "
+            "together.",
+            "Compare runs with the same source, seed and folds.",
+        )
     shared = [name for name in one if name in two]
     photos = next(iter(one.values()))[0].index
+    fold = np.array([folds[path] for path in photos]) if folds else None
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
     correct = [
         (run, model, np.stack([_correct(table.loc[photos]) for table in seeds]))
@@ -63,13 +72,14 @@ def compare_runs(
     ]
     return RunComparison(
         photos=len(photos),
-        scores=tuple(_score(*each) for each in correct),
+        scores=tuple(_score(*each, fold) for each in correct),
         pairs=compare_pairs(
             {f"{run}: {model}": found for run, model, found in correct},
             [(f"{names[0]}: {a}", f"{names[1]}: {b}") for a, b in wanted],
             margin=margin,
+            fold=fold,
         ),
-        caveat=caveat([len(found) for _, _, found in correct]),
+        caveat=caveat([len(found) for _, _, found in correct], len(set(folds.values())) or None),
         only_first=tuple(name for name in one if shared and name not in two),
         only_second=tuple(name for name in two if shared and name not in one),
     )
@@ -81,6 +91,22 @@ def _by_model(table: "pd.DataFrame") -> "dict[str, list[pd.DataFrame]]":
         str(name): [seed.set_index("path") for _, seed in rows.groupby("seed", sort=False)]
         for name, rows in table[table["split"] == "test"].groupby("model", sort=False)
     }
+
+
+def _pooled(
+    models: "dict[str, list[pd.DataFrame]]",
+) -> "tuple[dict[str, list[pd.DataFrame]], dict[str, int]]":
+    """The folds of a cross-validation as one table a model, and the fold of each photo.
+
+    Of a run without folds, all as it is. A model that lacks a fold is left out.
+    """
+    import pandas as pd
+
+    most = max(models.values(), key=len)
+    if len(most) == 1 or not set(most[0].index).isdisjoint(most[1].index):
+        return models, {}
+    whole = {name: [pd.concat(each)] for name, each in models.items() if len(each) == len(most)}
+    return whole, {path: n for n, table in enumerate(most, start=1) for path in table.index}
 
 
 def _correct(table: "pd.DataFrame") -> Correct:
@@ -107,8 +133,10 @@ def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> 
     )
 
 
-def _score(run: str, model: str, correct: Correct) -> RunScore:
-    if len(correct) < FEWEST:
+def _score(run: str, model: str, correct: Correct, fold: Fold | None) -> RunScore:
+    if fold is not None:
+        seeds, interval = len(np.unique(fold)), accuracy_over_folds(correct[0], fold)
+    elif len(correct) < FEWEST:
         seeds, interval = 1, wilson_interval(int(correct[0].sum()), correct.shape[1])
     else:
         seeds, interval = len(correct), accuracy_interval(correct)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
+from catdog.comparison.folds import Fold, OverFolds
 from catdog.comparison.metrics import Interval, auc_interval
 from catdog.comparison.seeds import ENOUGH, FEWEST, OverSeeds, chance_to_beat
 from catdog.comparison.significance import (
@@ -25,19 +26,26 @@ class PairTest(Record):
     first: str
     second: str
     seeds: tuple[int, int] | None
-    """How many trainings of each; None where the claim is about two trained models only."""
+    """How many trainings of each; None in a cross-validation, and for two trained models."""
+    folds: int | None = None
+    """Of a cross-validation."""
+    trained_p: float | None = None
+    """In a cross-validation, of these trained models alone, on all photos: the exact McNemar test,
+    Holm-adjusted."""
+    trained_detectable: float | None = None
+    """As `detectable`, of these trained models alone."""
     table: Table | None
-    """Of two trained models."""
+    """Of two trained models, where the claim is about them alone."""
     difference: float
     """Mean accuracy of the first less that of the second, 0..1."""
     interval: Interval
     p_value: float
-    """Two-sided: exact McNemar test, or over seeds and photos."""
+    """Two-sided: exact McNemar test, or over seeds and photos, or over folds."""
     p_adjusted: float
     """The same after Holm's adjustment for the number of pairs."""
     significant: bool
     beats: float | None
-    """P(A beats B) for one training each; None for two trained models."""
+    """P(A beats B) for one training each; None without several seeds."""
     beats_interval: Interval | None
     margin: float
     p_equivalent: float
@@ -55,24 +63,40 @@ def compare_pairs(
     pairs: Iterable[tuple[str, str]] | None = None,
     *,
     margin: float,
+    fold: Fold | None = None,
 ) -> tuple[PairTest, ...]:
     """Test these pairs of models, or all, Holm-adjusted for the number of pairs.
 
     correct: of each model a row a seed, of the same photos in the same order. With three seeds of
     both, the claim is about the ways of training; with fewer, about the trained models of the
-    first seeds. margin: differences below this are equivalence, 0..1.
+    first seeds. margin: differences below this are equivalence, 0..1. fold: of each photo in a
+    cross-validation, where each model has one row and the claim is about the ways of training.
     """
     ordered = [
-        _better_first(*pair, correct)
+        _better_first(*pair, correct, fold)
         for pair in (combinations(correct, 2) if pairs is None else pairs)
     ]
-    found = [_estimate(correct[first], correct[second]) for first, second in ordered]
+    found = [_estimate(correct[first], correct[second], fold) for first, second in ordered]
     p_values = [p_different(each) for each in found]
     equivalences = holm([p_equivalent(each, margin) for each in found])
     adjusted = zip(p_values, holm(p_values), equivalences, strict=True)
-    return tuple(
-        _judge(names, correct, each, p, margin, ALPHA / len(found))
+    strictest = ALPHA / len(found) if found else ALPHA
+    judged = tuple(
+        _judge(names, correct, each, p, margin, strictest)
         for names, each, p in zip(ordered, found, adjusted, strict=True)
+    )
+    return judged if fold is None else _with_trained(judged, correct, strictest)
+
+
+def _with_trained(
+    tests: Sequence[PairTest], correct: Mapping[str, Correct], strictest: float
+) -> tuple[PairTest, ...]:
+    """The same with what holds for the trained models of a cross-validation alone."""
+    found = [Paired(cross(correct[test.first][0], correct[test.second][0])) for test in tests]
+    adjusted = holm([p_different(each) for each in found])
+    return tuple(
+        test.model_copy(update={"trained_p": p, "trained_detectable": each.detectable(strictest)})
+        for test, each, p in zip(tests, found, adjusted, strict=True)
     )
 
 
@@ -81,12 +105,16 @@ def mean_accuracy(correct: Correct) -> float:
     return float((correct if len(correct) >= FEWEST else correct[0]).mean())
 
 
-def _better_first(one: str, other: str, correct: Mapping[str, Correct]) -> tuple[str, str]:
-    estimate = _estimate(correct[one], correct[other])
+def _better_first(
+    one: str, other: str, correct: Mapping[str, Correct], fold: Fold | None
+) -> tuple[str, str]:
+    estimate = _estimate(correct[one], correct[other], fold)
     return (one, other) if estimate.value >= 0 else (other, one)
 
 
-def _estimate(first: Correct, second: Correct) -> OverSeeds | Paired:
+def _estimate(first: Correct, second: Correct, fold: Fold | None) -> OverSeeds | OverFolds | Paired:
+    if fold is not None:
+        return OverFolds(first[0], second[0], fold)
     if min(len(first), len(second)) < FEWEST:
         return Paired(cross(first[0], second[0]))
     return OverSeeds(first, second)
@@ -95,7 +123,7 @@ def _estimate(first: Correct, second: Correct) -> OverSeeds | Paired:
 def _judge(
     names: tuple[str, str],
     correct: Mapping[str, Correct],
-    found: OverSeeds | Paired,
+    found: OverSeeds | OverFolds | Paired,
     p: tuple[float, float, float],
     margin: float,
     strictest: float,
@@ -108,6 +136,7 @@ def _judge(
         first=names[0],
         second=names[1],
         seeds=seeds,
+        folds=found.folds if isinstance(found, OverFolds) else None,
         table=found.table if isinstance(found, Paired) else None,
         difference=found.value,
         interval=found.interval(),
@@ -150,6 +179,8 @@ def _sentence(test: PairTest, photos: int) -> str:
 
 
 def _scope(test: PairTest) -> str:
+    if test.folds:
+        return f"Over {test.folds} folds"
     if test.seeds is None:
         return "Of these trained models"
     one, two = test.seeds
@@ -163,6 +194,8 @@ def sensitivity(pairs: Sequence[PairTest], photos: int) -> str:
     given = f"With {counted(photos, 'test photo')} and {counted(len(pairs), 'pair')}"
     if any(pair.seeds for pair in pairs):
         given += ", as much as these seeds vary"
+    if any(pair.folds for pair in pairs):
+        given += ", as much as these folds vary"
     if not attainable:
         return f"{given}, no difference can be significant."
     found = (
@@ -171,10 +204,12 @@ def sensitivity(pairs: Sequence[PairTest], photos: int) -> str:
     )
     if not detectable:
         return f"{found}; none would be found with 80 % power."
-    return (
+    told = (
         f"{found}. To be found with 80 % power, the true difference must be "
-        f"{_range(detectable)} percentage points."
+        f"{_range(detectable)} percentage points"
     )
+    trained = [pair.trained_detectable for pair in pairs if pair.trained_detectable is not None]
+    return f"{told}; of these trained models alone, {_range(trained)}." if trained else f"{told}."
 
 
 def _range(differences: Sequence[float]) -> str:
@@ -182,8 +217,17 @@ def _range(differences: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def caveat(seeds: Sequence[int]) -> str:
-    """What the claims are about. seeds: how many trainings of each model there are."""
+def caveat(seeds: Sequence[int], folds: int | None = None) -> str:
+    """What the claims are about.
+
+    seeds: how many trainings of each model there are; folds: of a cross-validation.
+    """
+    if folds:
+        return (
+            f"The claims are about the ways of training, on {folds - 2} of {folds} folds: seeds, "
+            "training photos and test photos are all samples. A model to be used comes from a run "
+            "without folds."
+        )
     if max(seeds) == 1:
         return (
             "The claims are about these trained models: another seed may give another result. For "

@@ -1,10 +1,14 @@
-"""Seed variability: the same models trained with several seeds."""
+"""Variability: the same models trained with several seeds, or for several folds."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
+from typing import Literal
 
+import numpy as np
+
+from catdog.comparison.folds import accuracy_over_folds
 from catdog.comparison.metrics import Interval, wilson_interval
 from catdog.comparison.seeds import FEWEST, accuracy_interval
 from catdog.comparison.significance import Correct
@@ -13,25 +17,27 @@ from catdog.wording import ci, counted
 
 
 class Repeated(Record):
-    """One model's test accuracy over its seeds."""
+    """One model's test accuracy over its seeds, or over its folds."""
 
     name: str
     seeds: tuple[int, ...]
+    """Or the folds, from 1."""
     failed: tuple[int, ...]
-    """Seeds whose training failed: they have no accuracy, and count in no mean."""
+    """Those whose training failed: they have no accuracy, and count in no mean."""
     accuracies: tuple[float, ...]
     mean: float
     interval: Interval | None
-    """95 % CI of the mean over seeds and photos; None for fewer than three seeds."""
+    """95 % CI of the mean over seeds and photos, or folds; None for fewer than three seeds."""
     sd: float | None
-    """Standard deviation between seeds (n - 1); None for one seed."""
+    """Standard deviation between seeds or folds (n - 1); None for one seed."""
     low: float
     high: float
 
 
 class Repeats(Record):
-    """All models over their seeds."""
+    """All models over their seeds, or over their folds."""
 
+    unit: Literal["seed", "fold"] = "seed"
     models: tuple[Repeated, ...]
     stable: bool
     """No two models change places between seeds that both have (a tie is no change)."""
@@ -49,12 +55,14 @@ class Repeats(Record):
 
 
 def summarise_repeats(
-    correct: Mapping[str, Mapping[int, Correct]], failed: Sequence[tuple[str, int]] = ()
+    correct: Mapping[str, Mapping[int, Correct]],
+    failed: Sequence[tuple[str, int]] = (),
+    unit: Literal["seed", "fold"] = "seed",
 ) -> Repeats | None:
-    """Summarise what each model classifies correctly on test, by seed; all of the same photos.
+    """Summarise what each model classifies correctly on test, by seed or by fold.
 
-    failed: the names and seeds of trainings that failed. None where no model has a second seed,
-    finished or not.
+    Seeds are all tested on the same photos, folds each on its own. failed: the names and seeds or
+    folds of trainings that failed. None where no model has a second seed, finished or not.
     """
     accuracies = {
         name: {seed: float(found.mean()) for seed, found in seeds.items()}
@@ -66,7 +74,8 @@ def summarise_repeats(
     if max(trained.values()) < 2:
         return None
     models = tuple(
-        _repeated(name, accuracies[name], list(correct[name].values()), failed) for name in correct
+        _repeated(name, accuracies[name], _interval(correct[name], unit), failed)
+        for name in correct
     )
     best = max(models, key=lambda model: model.mean).name
     rounds = set.intersection(*(set(found) for found in accuracies.values()))
@@ -81,6 +90,7 @@ def summarise_repeats(
     )
     reach = wilson_interval(wins, len(rounds)) if rounds else None
     return Repeats(
+        unit=unit,
         models=models,
         stable=not changed,
         changed=changed,
@@ -88,20 +98,18 @@ def summarise_repeats(
         best=best,
         wins=wins,
         wins_interval=reach,
-        sentence=_sentence(best, wins, len(rounds), reach, changed)
+        sentence=_sentence(best, wins, len(rounds), reach, changed, unit)
         if len(models) > 1
-        else f"One model, trained with {counted(len(models[0].seeds), 'seed')}.",
+        else f"One model, trained with {counted(len(models[0].seeds), unit)}.",
     )
 
 
 def _repeated(
     name: str,
     accuracies: Mapping[int, float],
-    correct: Sequence[Correct],
+    interval: Interval | None,
     failed: Sequence[tuple[str, int]],
 ) -> Repeated:
-    import numpy as np
-
     values = tuple(accuracies.values())
     return Repeated(
         name=name,
@@ -109,11 +117,19 @@ def _repeated(
         failed=tuple(seed for model, seed in failed if model == name),
         accuracies=values,
         mean=fmean(values),
-        interval=accuracy_interval(np.stack(correct)) if len(values) >= FEWEST else None,
+        interval=interval,
         sd=stdev(values) if len(values) > 1 else None,
         low=min(values),
         high=max(values),
     )
+
+
+def _interval(correct: Mapping[int, Correct], unit: str) -> Interval | None:
+    found = list(correct.values())
+    if unit == "fold":
+        fold = np.repeat(list(correct), [len(photos) for photos in found])
+        return accuracy_over_folds(np.concatenate(found), fold)
+    return accuracy_interval(np.stack(found)) if len(found) >= FEWEST else None
 
 
 def _change_places(first: Mapping[int, float], second: Mapping[int, float]) -> bool:
@@ -127,12 +143,13 @@ def _sentence(
     rounds: int,
     reach: Interval | None,
     changed: tuple[tuple[str, str], ...],
+    unit: str,
 ) -> str:
     if reach is None:
         return "No seed was finished by all models, so that nothing is known of their ranking."
     told = (
-        f"{best} has the highest test accuracy with {wins} of {counted(rounds, 'seed')} "
-        f"({ci(reach.low, reach.high)} of all seeds)."
+        f"{best} has the highest test accuracy with {wins} of {counted(rounds, unit)} "
+        f"({ci(reach.low, reach.high)} of all {unit}s)."
     )
     if not changed:
         return f"{told} No two models change places."

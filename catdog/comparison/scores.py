@@ -1,11 +1,18 @@
 """One trained model in numbers: how good, on which photos, at what cost."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from catdog.comparison.folds import accuracy_over_folds
 from catdog.comparison.metrics import Labels, Metrics, Probabilities, measure, scored
 from catdog.store.artifacts import Cost, Predictions, TrainedModel
 from catdog.store.store import Record
 from catdog.temperature import soften
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Epoch(Record):
@@ -44,12 +51,29 @@ class FailedModel(Record):
 
     name: str
     seed: int
+    fold: int | None = None
+    """The one that is held out, from 1; None without cross-validation."""
     error: str
 
+    @property
+    def which(self) -> str:
+        """Its seed or fold in words."""
+        return f"fold {self.fold}" if self.fold else f"seed {self.seed}"
 
-def score(model: TrainedModel, predictions: Predictions) -> ScoredModel:
-    """The numbers of one model, from its predictions."""
-    table = predictions.table()
+
+def score(
+    model: TrainedModel,
+    predictions: Predictions,
+    pooled: "pd.DataFrame | None" = None,
+    fold: Mapping[str, int] | None = None,
+) -> ScoredModel:
+    """The numbers of one model, from its predictions.
+
+    pooled: the predictions of all folds, of which the model is the first. fold: that of each photo
+    by its path.
+    """
+    table = predictions.table() if pooled is None else pooled
+    temperature = predictions.temperature if pooled is None else None
     test = scored(table[table["split"] == "test"])
     history = model.history().set_index("epoch", drop=False)[list(Epoch.model_fields)]
     return ScoredModel(
@@ -58,14 +82,23 @@ def score(model: TrainedModel, predictions: Predictions) -> ScoredModel:
         epochs=model.epochs,
         selected=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
         last=Epoch.model_validate(history.iloc[-1].to_dict()),
-        validation=measure(*scored(table[table["split"] == "validation"])),
-        test=measure(*test),
-        temperature=predictions.temperature,
-        scaled_error=_scaled_error(*test, predictions.temperature),
+        validation=_measure(table[table["split"] == "validation"], fold),
+        test=_measure(table[table["split"] == "test"], fold),
+        temperature=temperature,
+        scaled_error=_scaled_error(*test, temperature),
         seconds_per_1000=predictions.seconds_per_1000,
         facts=model.facts(),
         **model.model_dump(include=set(Cost.model_fields)),
     )
+
+
+def _measure(table: "pd.DataFrame", fold: Mapping[str, int] | None) -> Metrics:
+    found = measure(*scored(table))
+    if not fold:
+        return found
+    correct = (table["predicted"] == table["label"]).to_numpy(dtype=bool)
+    interval = accuracy_over_folds(correct, np.array([fold[path] for path in table["path"]]))
+    return found.model_copy(update={"accuracy_interval": interval})
 
 
 def _scaled_error(

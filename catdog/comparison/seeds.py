@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from catdog.comparison.metrics import Interval
-from catdog.comparison.significance import ALPHA, POWER, Correct
+from catdog.comparison.significance import Correct, Student, accuracy_interval_of
 
 FEWEST = 3
 """Seeds of each model: with two, one number would have to tell how much seeds differ."""
@@ -18,7 +18,7 @@ ENOUGH = 5
 other, a 95 % CI covers 92 % only (see `benchmarks/README.md`)."""
 
 
-class OverSeeds:
+class OverSeeds(Student):
     """The difference of mean accuracy of two ways of training, each with two seeds or more.
 
     An Obuchowski-Rockette analysis (Communications in Statistics 24, 1995, 285-308) with seeds as
@@ -33,54 +33,18 @@ class OverSeeds:
     def __init__(self, first: Correct, second: Correct) -> None:
         n = first.shape[1]
         one, two = first.mean(axis=0), second.mean(axis=0)
-        self.value = float(one.mean() - two.mean())
         common = _covariance_of_seeds(first) + _covariance_of_seeds(second)
         photos = max(common - 2 * float(np.cov(one, two)[0, 1]), 0.0) / n
         parts = [_part_of_seeds(first), _part_of_seeds(second), (photos, n - 1)]
         these_seeds = float((one - two).var(ddof=1)) / n
-        variance, self.degrees = max(_satterthwaite(parts), (these_seeds, float(n - 1)))
-        self.error = math.sqrt(variance) or 1 / n
-        """Standard error; that of one photo where nothing told the trainings apart."""
-
-    def p_above(self, bound: float) -> float:
-        """One-sided p value of "the difference is at most this bound"."""
-        from scipy.special import stdtr
-
-        return float(stdtr(self.degrees, (bound - self.value) / self.error))
-
-    def p_below(self, bound: float) -> float:
-        """One-sided p value of "the difference is at least this bound"."""
-        from scipy.special import stdtr
-
-        return float(stdtr(self.degrees, (self.value - bound) / self.error))
-
-    def interval(self) -> Interval:
-        """95 % CI: it excludes 0 exactly when the test's p is below 0.05."""
-        reach = self.attainable(ALPHA)
-        return Interval(low=max(-1.0, self.value - reach), high=min(1.0, self.value + reach))
-
-    def attainable(self, alpha: float) -> float:
-        """The smallest difference with p below alpha at this standard error."""
-        return _critical(self.degrees, alpha) * self.error
-
-    def detectable(self, alpha: float) -> float | None:
-        """The true difference that is found with a chance of `POWER` at this standard error."""
-        from scipy.optimize import brentq
-        from scipy.stats import nct
-
-        critical = _critical(self.degrees, alpha)
-
-        def lacking(shift: float) -> float:
-            return POWER - float(nct.sf(critical, self.degrees, shift))
-
-        return float(brentq(lacking, 0, 3 * critical + 10)) * self.error
+        variance, degrees = max(_satterthwaite(parts), (these_seeds, float(n - 1)))
+        super().__init__(float(one.mean() - two.mean()), math.sqrt(variance) or 1 / n, degrees)
 
 
 def accuracy_interval(correct: Correct) -> Interval:
     """95 % CI of the mean accuracy of a way of training, over seeds and photos.
 
-    Its variance as in `OverSeeds`; Wilson's interval for as many photos as would have that
-    variance (Korn and Graubard, Survey Methodology 24, 1998, 193-201), so that it stays in 0..1.
+    Its variance as in `OverSeeds`.
     """
     n, p = correct.shape[1], float(correct.mean())
     photos = max(_covariance_of_seeds(correct), 0.0) / n
@@ -88,12 +52,7 @@ def accuracy_interval(correct: Correct) -> Interval:
     variance, degrees = max(
         _satterthwaite([_part_of_seeds(correct), (photos, n - 1)]), (these_seeds, float(n - 1))
     )
-    t = _critical(degrees, ALPHA)
-    effective = p * (1 - p) / variance if variance else n
-    centre = (p + t**2 / (2 * effective)) / (1 + t**2 / effective)
-    reach = t * math.sqrt(p * (1 - p) / effective + (t / (2 * effective)) ** 2)
-    reach /= 1 + t**2 / effective
-    return Interval(low=max(0.0, centre - reach), high=min(1.0, centre + reach))
+    return accuracy_interval_of(p, variance, degrees, n)
 
 
 def chance_to_beat(first: Correct, second: Correct) -> float:
@@ -123,9 +82,3 @@ def _satterthwaite(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
     variance = sum(part for part, _ in parts)
     spread = sum(part**2 / degrees for part, degrees in parts)
     return variance, variance**2 / spread if spread else float(parts[-1][1])
-
-
-def _critical(degrees: float, alpha: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, 1 - alpha / 2))

@@ -5,6 +5,7 @@ A difference gives one-sided p values against any bound, from which all follows:
 and +margin).
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -189,6 +190,67 @@ def _lower_limit(p_above: Callable[[float], float]) -> float:
     if p_above(-1) >= ALPHA / 2:
         return -1.0
     return float(brentq(lambda bound: p_above(bound) - ALPHA / 2, -1, 1, xtol=1e-6))
+
+
+class Student:
+    """A difference of mean accuracies with a standard error, as Student's t distribution has it."""
+
+    def __init__(self, value: float, error: float, degrees: float) -> None:
+        """value: the first less the second, 0..1; error: not 0, where nothing told them apart."""
+        self.value, self.error, self.degrees = value, error, degrees
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p value of "the difference is at most this bound"."""
+        from scipy.special import stdtr
+
+        return float(stdtr(self.degrees, (bound - self.value) / self.error))
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p value of "the difference is at least this bound"."""
+        from scipy.special import stdtr
+
+        return float(stdtr(self.degrees, (self.value - bound) / self.error))
+
+    def interval(self) -> Interval:
+        """95 % CI: it excludes 0 exactly when the test's p is below 0.05."""
+        reach = self.attainable(ALPHA)
+        return Interval(low=max(-1.0, self.value - reach), high=min(1.0, self.value + reach))
+
+    def attainable(self, alpha: float) -> float:
+        """The smallest difference with p below alpha at this standard error."""
+        return _critical(self.degrees, alpha) * self.error
+
+    def detectable(self, alpha: float) -> float | None:
+        """The true difference that is found with a chance of `POWER` at this standard error."""
+        from scipy.optimize import brentq
+        from scipy.stats import nct
+
+        critical = _critical(self.degrees, alpha)
+
+        def lacking(shift: float) -> float:
+            return POWER - float(nct.sf(critical, self.degrees, shift))
+
+        return float(brentq(lacking, 0, 3 * critical + 10)) * self.error
+
+
+def accuracy_interval_of(p: float, variance: float, degrees: float, n: int) -> Interval:
+    """95 % CI of a mean accuracy p with this variance and its degrees of freedom, on n photos.
+
+    Wilson's interval for as many photos as would have that variance (Korn and Graubard, Survey
+    Methodology 24, 1998, 193-201), so that it stays in 0..1.
+    """
+    t = _critical(degrees, ALPHA)
+    effective = p * (1 - p) / variance if variance else n
+    centre = (p + t**2 / (2 * effective)) / (1 + t**2 / effective)
+    reach = t * math.sqrt(p * (1 - p) / effective + (t / (2 * effective)) ** 2)
+    reach /= 1 + t**2 / effective
+    return Interval(low=max(0.0, centre - reach), high=min(1.0, centre + reach))
+
+
+def _critical(degrees: float, alpha: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 1 - alpha / 2))
 
 
 def mcnemar_power(n: int, difference: float, discordant: float, alpha: float) -> float:

@@ -23,7 +23,9 @@ class Standing(Record):
     """Mean accuracy over the seeds."""
     test: float
     interval: Interval
-    """95 % CI on test: over photos, and over seeds where there are enough."""
+    """95 % CI on test: over photos, and over seeds where there are enough, or over folds."""
+    folds: int | None = None
+    """Of a cross-validation."""
 
 
 class Verdict(Record):
@@ -91,7 +93,7 @@ def decide(
         headline=_headline(standing, involved, undecided, better, beats_majority=beats_majority),
         evidence=_evidence(winner, standing, pair),
         caveat=caveat,
-        cost=_cost(winner, others),
+        cost=_cost(winner, others, standing.folds),
     )
 
 
@@ -108,7 +110,8 @@ def _headline(
     beats_majority: bool,
 ) -> str:
     name = winner.name
-    of_these = " of these trained models" if any(pair.seeds is None for pair in involved) else ""
+    where = f"in {winner.folds}-fold cross-validation" if winner.folds else "on the test set"
+    of_these = " of these trained models" if any(pair.table for pair in involved) else ""
     if not beats_majority:
         first = f"{name} ranks first{of_these}, but" if involved else name
         return f"{first} is not shown to be better than always predicting the most frequent class"
@@ -118,17 +121,16 @@ def _headline(
         verb = plural(len(better), "is", "are")
         return (
             f"{name} was best{of_these} on validation, but {listing(better)} {verb} significantly "
-            "better on the test set"
+            f"better {where}"
         )
     if undecided:
         others = listing(undecided)
         return (
-            f"{name} ranks first{of_these}, but is not significantly better than {others} on the "
-            "test set"
+            f"{name} ranks first{of_these}, but is not significantly better than {others} {where}"
         )
     others = "every other model" if len(involved) > 1 else _other(involved[0], name)
     best = f"the best{of_these or ' model'}"
-    return f"{name} is {best}: significantly better than {others} on the test set"
+    return f"{name} is {best}: significantly better than {others} {where}"
 
 
 def _evidence(winner: ScoredModel, standing: Standing, pair: PairTest | None) -> str:
@@ -140,8 +142,9 @@ def _evidence(winner: ScoredModel, standing: Standing, pair: PairTest | None) ->
             f"{percent(standing.test)} ({reach}, over seeds and photos)."
         )
     else:
+        within = f"In {standing.folds}-fold cross-validation, " if standing.folds else ""
         accuracy = (
-            f"{winner.name} classifies {test.correct:,} of {photos} correctly: accuracy "
+            f"{within}{winner.name} classifies {test.correct:,} of {photos} correctly: accuracy "
             f"{percent(test.accuracy)} ({reach})."
         )
     if pair is None:
@@ -150,9 +153,10 @@ def _evidence(winner: ScoredModel, standing: Standing, pair: PairTest | None) ->
     return f"{accuracy} Against the best of the others: {against}"
 
 
-def _cost(winner: ScoredModel, others: Sequence[ScoredModel]) -> str:
+def _cost(winner: ScoredModel, others: Sequence[ScoredModel], folds: int | None) -> str:
+    of = " of the first fold" if folds else ""
     own = (
-        f"Training time {duration(winner.seconds)}; inference time "
+        f"Training time{of} {duration(winner.seconds)}; inference time "
         f"{duration(winner.seconds_per_1000)} per 1,000 images; file size "
         f"{size(winner.file_bytes)}."
     )

@@ -110,9 +110,10 @@ def _replay(predict: Predict, chosen: Chosen, store: Store) -> Replay:
     table = chosen.predictions.table()
     truth, recorded, _ = scored(table[table["split"] == "test"])
     found, seconds = np.empty_like(recorded), np.empty(len(recorded))
-    for i, image in enumerate(arrays.images("test")):
+    images = arrays.images("test")
+    for i in range(len(recorded)):
         began = time.perf_counter()
-        found[i] = predict(image[None].astype(np.float32))
+        found[i] = predict(images[i][None].astype(np.float32))
         seconds[i] = time.perf_counter() - began
     ours, theirs = found.argmax(axis=1), recorded.argmax(axis=1)
     replay = Replay(

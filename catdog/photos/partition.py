@@ -49,7 +49,7 @@ def partition(
     test. A class has at least one picture in each split as long as it has enough of them.
     """
     places = {path: place(seed, path, digest) for path, digest in digests.items()}
-    lowest = {group: min(places[path] for path in group) for group in _all(digests, groups)}
+    lowest = {group: min(places[path] for path in group) for group in grouped(digests, groups)}
     wanted = [part for part in FILLED_FIRST if part != "train" or held_out < 1]
     splits = {group: _split(low, held_out, test) for group, low in lowest.items()}
     ordered = sorted(lowest, key=lambda group: (lowest[group], group))
@@ -79,11 +79,11 @@ def _even_places(seed: int) -> dict[str, float]:
     return places
 
 
-def _all(paths: Iterable[str], groups: Iterable[Group]) -> list[Group]:
-    """The groups, and each other photo as a group of its own."""
-    grouped = [tuple(sorted(group)) for group in groups]
-    together = {path for group in grouped for path in group}
-    return [*grouped, *((path,) for path in paths if path not in together)]
+def grouped(paths: Iterable[str], groups: Iterable[Group]) -> list[Group]:
+    """The groups, each sorted, and each other photo as a group of its own."""
+    ordered = [tuple(sorted(group)) for group in groups]
+    together = {path for group in ordered for path in group}
+    return [*ordered, *((path,) for path in paths if path not in together)]
 
 
 def _split(low: float, held_out: float, test: float) -> str:

@@ -1,9 +1,12 @@
 """What the photos themselves are like: counts, excluded files, duplicates, sizes and brightness."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
-from catdog.store.artifacts import SPLITS, DuplicatePair, ExcludedFile, Manifest
+from catdog.store.artifacts import DuplicatePair, ExcludedFile, Manifest
 from catdog.store.store import Record
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -26,18 +29,25 @@ class DataQuality(Record):
 
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
-    """Photos by split and class."""
+    """Photos by split, or by fold, and class."""
     excluded: tuple[ExcludedFile, ...]
     duplicates: tuple[DuplicatePair, ...]
     spreads: tuple[Spread, ...]
 
 
-def data_quality(manifest: Manifest) -> DataQuality:
-    """Read a manifest's tables."""
+def data_quality(manifest: Manifest, fold: Mapping[str, int]) -> DataQuality:
+    """Read a manifest's tables. fold: of each photo by its path; empty without folds."""
     photos = manifest.table()
+    counts = manifest.counts
+    if fold:
+        placed = Counter(zip(photos["path"].map(fold), photos["label"], strict=True))
+        counts = {
+            f"fold {each}": {label: placed[each, label] for label in manifest.classes}
+            for each in sorted(set(fold.values()))
+        }
     return DataQuality(
         classes=manifest.classes,
-        counts={split: dict(manifest.counts[split]) for split in SPLITS},
+        counts={part: dict(of) for part, of in counts.items()},
         excluded=manifest.excluded_files(),
         duplicates=manifest.duplicate_pairs(),
         spreads=tuple(

@@ -58,9 +58,8 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracies",
             "scores",
-            ("Each model's first seed. " if c.repeats else "")
-            + "Dots are accuracies, lines their 95 % CI (Wilson). The epoch was selected on "
-            "validation; the test set was used once, at the end."
+            _scope(c)
+            + " The epoch was selected on validation; each test photo was used once, at the end."
             + (" Published accuracies are those of the last epoch." if c.published else ""),
             f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",
             partial(figures.accuracies, c),
@@ -68,7 +67,8 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracy-curves",
             "training",
-            "A gap between training and validation accuracy that widens is overfitting. "
+            ("The first fold. " if c.folds else "")
+            + "A gap between training and validation accuracy that widens is overfitting. "
             "Augmentation and dropout act on training only, so validation may lie above.",
             "Accuracy by epoch. "
             + _each(c, lambda m: f"selected epoch {m.selected.epoch} of {m.epochs}"),
@@ -111,8 +111,8 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "class-counts",
             "data",
-            "Photos by split and class.",
-            "Photos by split and class. "
+            f"Photos by {'fold' if c.folds else 'split'} and class.",
+            f"Photos by {'fold' if c.folds else 'split'} and class. "
             + "; ".join(f"{s}: {_counts_text(counts)}" for s, counts in c.quality.counts.items()),
             partial(quality_figures.class_counts, c.quality),
         ),
@@ -129,8 +129,11 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         repeated = Chart(
             "repeats",
             "repeats",
-            "A dot is a seed, a line the mean. The other sections show each model's first seed.",
-            "Test accuracy by seed. "
+            "A dot is a fold, a line the mean."
+            if c.folds
+            else "A dot is a seed, a line the mean. The other sections show each model's first "
+            "seed.",
+            f"Test accuracy by {c.repeats.unit}. "
             + "; ".join(
                 f"{m.name}: mean {percent(m.mean)}, {span(m.low, m.high)}" for m in c.repeats.models
             ),
@@ -138,6 +141,13 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         )
         found.append(repeated)
     return found
+
+
+def _scope(c: Comparison) -> str:
+    if c.folds:
+        return "Dots are accuracies over all folds, lines their 95 % CI over folds and photos."
+    first = "Each model's first seed. " if c.repeats else ""
+    return f"{first}Dots are accuracies, lines their 95 % CI (Wilson)."
 
 
 def galleries(c: Comparison, study: Study) -> list[Gallery]:
@@ -148,6 +158,7 @@ def galleries(c: Comparison, study: Study) -> list[Gallery]:
         Gallery("least-confident", _judged(c.least_confident, album)),
         Gallery("grad-cam", _grad_cam(c, study, album), columns=4),
         Gallery("high-confidence-errors", _confident_errors(c, album)),
+        Gallery("label-errors", _label_errors(c, album)),
         Gallery("examples", _examples(study.arrays)),
         Gallery("augmentation", _augmented(study.results)),
     ]
@@ -177,9 +188,22 @@ def _confident_errors(c: Comparison, album: Album) -> list[Picture]:
     ]
 
 
+def _label_errors(c: Comparison, album: Album) -> list[Picture]:
+    return [
+        Picture(
+            album.image(issue.path),
+            f"{issue.label}, rather\n{issue.suggested} {percent(issue.suggested_probability)}",
+            f"{issue.path}: labelled {issue.label}, rather {issue.suggested} "
+            f"({percent(issue.suggested_probability)})",
+        )
+        for issue in (c.labels.issues[:SHOWN] if c.labels else ())
+    ]
+
+
 def _grad_cam(c: Comparison, study: Study, album: Album) -> list[Picture]:
-    _, predictions = study.first[c.winner.name]
-    heat = predictions.attention()
+    winners = study.compared[c.winner.name]
+    judged = winners if c.folds else winners[:1]
+    heat = {path: seen for _, of in judged for path, seen in of.attention().items()}
     found = []
     for photo in c.highest_loss:
         if photo.path in heat:
@@ -192,9 +216,10 @@ def _grad_cam(c: Comparison, study: Study, album: Album) -> list[Picture]:
 
 
 def _examples(arrays: Arrays) -> list[Picture]:
-    images, labels = arrays.images("train"), arrays.labels("train")
+    first = next(iter(arrays.counts))
+    images, labels = arrays.images(first), arrays.labels(first)
     return [
-        Picture(images[row], label, f"a training photo of {label}")
+        Picture(images[row], label, f"a photo of {label}")
         for index, label in enumerate(arrays.classes[:CLASSES_SHOWN])
         for row in np.flatnonzero(labels == index)[:EXAMPLES]
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catdog.report.style import INK, WIDE, look, panels
-from catdog.store.artifacts import SPLITS, Arrays
+from catdog.store.artifacts import Arrays
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +31,11 @@ class Album:
     """The photos of an arrays artifact, by path."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._images = {split: arrays.images(split) for split in SPLITS}
+        self._images = {split: arrays.images(split) for split in arrays.counts}
         self._places = {
-            path: (split, row) for split in SPLITS for row, path in enumerate(arrays.paths(split))
+            path: (split, row)
+            for split in arrays.counts
+            for row, path in enumerate(arrays.paths(split))
         }
 
     def image(self, path: str) -> Image:

@@ -26,6 +26,16 @@ TIMING = (
 )
 
 
+def folding(folds: int) -> str:
+    """What the scores of a cross-validation are."""
+    return (
+        f"Cross-validation: all photos were divided into {folds} folds, and each model was trained "
+        f"{folds} times, each time with another seed and without one fold, its test photos; the "
+        "epoch was selected on the next fold. So each photo is a test photo once, for a model "
+        "that had not seen it; the scores are of these predictions together."
+    )
+
+
 class Embedded(NamedTuple):
     """A chart, or the photos of a gallery in one picture, at addresses that need no network."""
 
@@ -125,7 +135,7 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
 
 def _over_seeds(comparison: Comparison, model: ScoredModel) -> dict[str, str]:
     """The mean test accuracy of all seeds, where there are several."""
-    if not comparison.repeats:
+    if not comparison.repeats or comparison.folds:
         return {}
     found = next(each for each in comparison.repeats.models if each.name == model.name)
     reach = f" ({wording.ci(found.interval.low, found.interval.high)})" if found.interval else ""
@@ -171,6 +181,7 @@ def _template(name: str) -> "Template":
         flat=flatten,
         thumbnail=lambda image: data_uri(thumbnail(image), "image/jpeg"),
     )
+    environment.globals["folding"] = folding
     return environment.get_template(name)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catdog.comparison.compare import Comparison, Study, compare
+from catdog.comparison.labels import LabelIssue
 from catdog.report.charts import Chart, Gallery, charts, galleries
 from catdog.report.pictures import sheet
 from catdog.report.render import (
@@ -16,7 +17,7 @@ from catdog.report.render import (
     templates,
 )
 from catdog.report.style import data_uri, jpeg, png, settle, svg
-from catdog.store.artifacts import ModelResult, Report
+from catdog.store.artifacts import ModelResult, Report, write_csv
 from catdog.store.digest import make_key
 from catdog.store.files import write_json, write_text, writing
 from catdog.store.store import Recipe, Store
@@ -34,7 +35,8 @@ def recipe(study: Study) -> Recipe[Report]:
     """How a report is written on these results.
 
     Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `report.html`,
-    `report.md`, `model-card-NAME.md` for each model, and `figures/`.
+    `report.md`, `model-card-NAME.md` for each model, and `figures/`. Of a cross-validation,
+    `label-errors.csv` instead of the cards, where a model is accurate enough to check labels.
     To make it raises TrainingError when no model gave predictions.
     """
     photos, changes = study.photos, study.changes
@@ -49,7 +51,7 @@ def recipe(study: Study) -> Recipe[Report]:
         manifest=study.manifest.content,
         arrays=study.arrays.content,
         results=[
-            (r.name, r.seed, *(a and a.content for a in (r.model, r.predictions)), r.error)
+            (r.name, r.seed, r.fold, *(a and a.content for a in (r.model, r.predictions)), r.error)
             for r in study.results
         ],
         settings=dict(study.settings),
@@ -103,12 +105,17 @@ def _write_tables(
     lines = tables[0][:1] + [line for table in tables for line in table[1:]]
     write_text(folder / "predictions.csv", "".join(lines))
     write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
-    for model in comparison.models:
+    if comparison.labels:
+        issues = [issue.model_dump().values() for issue in comparison.labels.issues]
+        write_csv(folder / "label-errors.csv", LabelIssue.model_fields, issues)
+    for model in () if comparison.folds else comparison.models:
         write_text(folder / f"model-card-{model.name}.md", render_model_card(comparison, model))
 
 
 def _place_cards(report: Report, study: Study) -> None:
-    for name, (model, _) in study.first.items():
+    if study.arrays.folds:  # none of its models is to be used
+        return
+    for name, [(model, _), *_] in study.compared.items():
         card = report.file(f"model-card-{name}.md").read_text(encoding="utf-8")
         write_text(model.file("model-card.md"), card)
 
@@ -125,7 +132,7 @@ def _write_pages(
         comparison,
         charts=drawn,
         galleries={gallery.name: gallery.pictures for gallery in shown},
-        summaries={name: model.summary() for name, (model, _) in study.first.items()},
+        summaries={name: found[0][0].summary() for name, found in study.compared.items()},
     )
     write_text(folder / "report.html", page)
     pictures = _affordable([*drawn, *sheets])

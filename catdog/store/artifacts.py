@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from catdog.errors import StoreError
-from catdog.store.digest import KEY_LENGTH
+from catdog.store.digest import KEY_LENGTH, value_digest
 from catdog.store.files import write_text
 from catdog.store.store import Artifact, Record
 
@@ -134,11 +134,40 @@ class Manifest(Artifact):
         return tuple(map(DuplicatePair.model_validate, _rows(self.file("duplicates.csv"))))
 
 
+class Rows:
+    """Some photos of an array that is mapped into memory, in an order of their own: no copy."""
+
+    def __init__(self, photos: npt.NDArray[np.uint8], rows: npt.NDArray[np.intp]) -> None:
+        self._photos, self._rows = photos, rows
+        self.shape = (len(rows), *photos.shape[1:])
+
+    @overload
+    def __getitem__(self, chosen: slice) -> "Rows": ...
+    @overload
+    def __getitem__(self, chosen: npt.NDArray[Any] | int) -> npt.NDArray[np.uint8]: ...
+    def __getitem__(self, chosen: Any) -> Any:
+        """Fewer of them; or, for indices, the photos themselves."""
+        rows = self._rows[chosen]
+        return Rows(self._photos, rows) if isinstance(chosen, slice) else self._photos[rows]
+
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
+        """All of them, read."""
+        return np.asarray(self._photos[self._rows], dtype=dtype)
+
+
+Images = npt.NDArray[np.uint8] | Rows
+"""Photos, n x size x size x 3 in RGB."""
+ALL = "all"
+
+
 class Arrays(Artifact):
     """Photos decoded and resized once, ready to be mapped into memory.
 
     Files, for each split: `SPLIT_images.npy`, `SPLIT_labels.npy` and `SPLIT_photos.csv` (path,
     label; one row an image, in the same order).
+
+    For cross-validation there is one split, `all`, and a column `fold` (from 1) in its table; the
+    usual splits are there when `hold_out` has chosen a fold.
     """
 
     kind: ClassVar[str] = "arrays"
@@ -147,18 +176,58 @@ class Arrays(Artifact):
     image_size: int
     counts: dict[str, int]
     """Photos by split."""
+    folds: int | None = None
+    """How many there are."""
+    held_out: int | None = None
+    """The fold that is the test set: from 1."""
 
-    def images(self, split: str) -> npt.NDArray[np.uint8]:
+    @property
+    def digest(self) -> str:
+        """What is made from these splits depends on this."""
+        return value_digest([self.content, self.held_out]) if self.held_out else self.content
+
+    def hold_out(self, fold: int) -> Self:
+        """The same with one fold as the test set, the next one as validation, the others to train.
+
+        fold: from 1. So each photo is once a test photo and once a validation photo.
+        """
+        chosen = self.model_copy(update={"held_out": fold})
+        return chosen.model_copy(
+            update={"counts": {split: len(chosen._rows_of(split)) for split in SPLITS}}
+        )
+
+    def images(self, split: str) -> Images:
         """The photos of a split, n x size x size x 3 in RGB, mapped into memory read-only."""
+        if self.held_out:
+            return Rows(_array(self.file(f"{ALL}_images.npy"), mapped=True), self._rows_of(split))
         return _array(self.file(f"{split}_images.npy"), mapped=True)
 
     def labels(self, split: str) -> npt.NDArray[np.int32]:
         """The classes of a split's photos (n), as indices into `classes`."""
+        if self.held_out:
+            return _array(self.file(f"{ALL}_labels.npy"))[self._rows_of(split)]
         return _array(self.file(f"{split}_labels.npy"))
 
     def paths(self, split: str) -> list[str]:
         """The paths of a split's photos, relative to the folder of the photos."""
+        if self.held_out:
+            every = _rows(self.file(f"{ALL}_photos.csv"))
+            return [every[row]["path"] for row in self._rows_of(split)]
         return [row["path"] for row in _rows(self.file(f"{split}_photos.csv"))]
+
+    def fold_of(self) -> dict[str, int]:
+        """The fold of each photo by its path, from 1; empty without folds."""
+        if not self.folds:
+            return {}
+        return {row["path"]: int(row["fold"]) for row in _rows(self.file(f"{ALL}_photos.csv"))}
+
+    def _rows_of(self, split: str) -> npt.NDArray[np.intp]:
+        """Where a split's photos are among all, when a fold is held out."""
+        assert self.folds is not None, "there are no folds"  # noqa: S101
+        assert self.held_out is not None, "no fold is held out"  # noqa: S101
+        fold = np.array(list(self.fold_of().values()))
+        after = (fold - self.held_out) % self.folds
+        return np.flatnonzero({"test": after == 0, "validation": after == 1}.get(split, after > 1))
 
 
 class Cost(BaseModel):
@@ -235,6 +304,8 @@ class Predictions(Artifact):
     seed: int
     classes: tuple[str, ...]
     model_key: str
+    fold: int | None = None
+    """The one that its model was tested on, from 1; None without cross-validation."""
     temperature: float | None = None
     """What calibrates its probabilities, fitted on validation; None from an older version."""
     seconds_per_1000: float
@@ -279,6 +350,8 @@ class ModelResult(BaseModel):
 
     name: str
     seed: int
+    fold: int | None = None
+    """The one that is held out, from 1; None without cross-validation."""
     model: TrainedModel | None = None
     predictions: Predictions | None = None
     error: str | None = None

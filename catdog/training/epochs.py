@@ -25,6 +25,8 @@ class EpochKeeper:
 
     name: str
     training: Training
+    fold: int | None
+    """The one that is held out, from 1."""
     steps: int
     """A step is a batch; so many make an epoch."""
     model: Any
@@ -89,6 +91,7 @@ class EpochKeeper:
             Progress(
                 name=self.name,
                 seed=self.training.seed,
+                fold=self.fold,
                 epoch=len(history) + (0 if ended else 1),
                 epochs=self.training.epochs,
                 step=step,

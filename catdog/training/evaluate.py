@@ -38,7 +38,7 @@ def recipe(model: TrainedModel, arrays: Arrays) -> Recipe[Predictions]:
         code=(__name__,),
         libraries=("tensorflow", "keras", "numpy"),
         model=model.content,
-        arrays=arrays.content,
+        arrays=arrays.digest,
     )
     return Recipe(Predictions, key, lambda folder: _write(model, arrays, folder))
 
@@ -72,6 +72,7 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
         "seed": model.seed,
         "classes": arrays.classes,
         "model_key": model.key,
+        "fold": arrays.held_out,
         "temperature": fit_temperature(arrays.labels("validation"), probabilities["validation"]),
         "seconds_per_1000": round(1000 * seconds / arrays.counts["test"], 3),
     }

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Images = npt.NDArray[np.uint8]
+from catdog.store.artifacts import Images
+
 Labels = npt.NDArray[np.int32]
 
 READ_AHEAD = 2
@@ -60,7 +61,7 @@ def ordered_batches(images: Images, labels: Labels, *, batch_size: int) -> Any:
 def _batches(images: Images, labels: Labels, rows: Any, steps: int) -> Any:
     import tensorflow as tf
 
-    def read() -> Iterator[tuple[Images, Labels]]:
+    def read() -> Iterator[tuple[npt.NDArray[np.uint8], Labels]]:
         for chosen in rows():
             yield images[chosen], labels[chosen]
 

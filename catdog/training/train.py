@@ -51,7 +51,7 @@ def recipe(
         code=(__name__,),
         libraries=("tensorflow", "keras", "numpy"),
         name=name,
-        arrays=arrays.content,
+        arrays=arrays.digest,
         weights=weights.sha256 if weights else None,
         **training.model_dump(),
     )
@@ -110,7 +110,15 @@ class _Job:
             batch_size=self.training.batch_size,
         )
         steps = steps_per_epoch(self.arrays.counts["train"], self.training.batch_size)
-        keeper = EpochKeeper(self.name, self.training, steps, model, checkpoints, self.on_progress)
+        keeper = EpochKeeper(
+            self.name,
+            self.training,
+            self.arrays.held_out,
+            steps,
+            model,
+            checkpoints,
+            self.on_progress,
+        )
         twin.fit(
             batches,
             epochs=self.training.epochs,
@@ -144,7 +152,8 @@ class _Job:
             "seconds": round(sum(row["seconds"] for row in history), 3),
         }
         facts = {
-            "data_digest": self.arrays.content,
+            "data_digest": self.arrays.digest,
+            "fold": self.arrays.held_out,
             "weights": {"source": w.source, "sha256": w.sha256, "note": w.note} if w else None,
             "versions": versions(),
             "machine": machine(),
@@ -167,7 +176,7 @@ def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:
     layers = [layer for layer in model.layers if layer.name.startswith("random_")]
     if not layers:
         return None
-    images = arrays.images("train")[:AUGMENTED_PHOTOS]
+    images = np.asarray(arrays.images("train")[:AUGMENTED_PHOTOS])
     seed_epoch(model, seed=0, epoch=0)
     versions = [images]
     for _ in range(AUGMENTED_VERSIONS):

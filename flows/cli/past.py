@@ -55,7 +55,7 @@ def _print(compared: RunComparison, console: Console) -> None:
     table = Table()
     for heading in ("run", "model"):
         table.add_column(heading, overflow="fold")
-    for heading in ("seeds", "test accuracy", "95 % CI"):
+    for heading in ("trainings", "test accuracy", "95 % CI"):
         table.add_column(heading, justify="right")
     for score in compared.scores:
         low, high = score.interval.low, score.interval.high

@@ -57,7 +57,7 @@ def run_flow(settings: Settings, console: Console) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     print_run(run, console)
     print_decision(run, settings.home)
-    _print_next(console)
+    _print_next(run, console)
 
 
 def _call(settings: Settings) -> Run:
@@ -91,11 +91,14 @@ def print_decision(run: Run, home: Path) -> None:
             return
 
 
-def _print_next(console: Console) -> None:
-    """Print what one may want to do with the result, as one would type it here."""
+def _print_next(run: Run, console: Console) -> None:
+    """Print what one may want to do with the result, as one would type it here.
+
+    A cross-validation has no model to be used.
+    """
     typed = Path(sys.argv[0])
     catdog = typed if typed.name == "catdog" and not shutil.which("catdog") else "catdog"
-    for words, what in NEXT.items():
+    for words, what in list(NEXT.items())[: 1 if run.folds else None]:
         console.print(f"{catdog} {words:<18} {what}", soft_wrap=True)
 
 
@@ -118,15 +121,21 @@ def print_run(run: Run, console: Console) -> None:
 def _scores(run: Run) -> Table:
     table = Table()
     table.add_column("model")
-    for heading in ("seed", "validation accuracy", "test accuracy", "training time"):
+    for heading in (
+        "fold" if run.folds else "seed",
+        "validation accuracy",
+        "test accuracy",
+        "training time",
+    ):
         table.add_column(heading, justify="right")
     for score in run.scores:
+        which = str(score.fold or score.seed)
         if score.error:
-            table.add_row(score.name, str(score.seed), "failed", "", "", style="red")
+            table.add_row(score.name, which, "failed", "", "", style="red")
         else:
             table.add_row(
                 score.name,
-                str(score.seed),
+                which,
                 percent(score.validation_accuracy or 0),
                 percent(score.test_accuracy or 0),
                 clock(score.seconds),

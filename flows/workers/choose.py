@@ -15,7 +15,7 @@ def choose_workers(settings: Settings, store: Store, progress_folder: Path) -> W
 
     Raises SettingsError when Dask is not installed, and DaskError when the cluster cannot be used.
     """
-    jobs = len(settings.models) * settings.repeats
+    jobs = len(settings.models) * settings.trainings
     here = plan(jobs, parallel=settings.parallel, cores=available_cores(), gpus=len(visible_gpus()))
     if settings.runner == "process":
         return ProcessWorkers(here, store)

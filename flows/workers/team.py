@@ -70,7 +70,7 @@ def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """One model to train with one seed."""
+    """One model to train with one seed, on all photos or on all folds but one."""
 
     name: str
     arrays: Arrays
@@ -82,6 +82,10 @@ class Job:
     def seed(self) -> int:
         """The seed of its training."""
         return self.training.seed
+
+    def result(self, **found: Any) -> ModelResult:
+        """What came of it."""
+        return ModelResult(name=self.name, seed=self.seed, fold=self.arrays.held_out, **found)
 
     def recipe(self, store: Store) -> Recipe[TrainedModel]:
         """How its model is trained."""
@@ -153,8 +157,8 @@ class _Team:
                 raise
             reason = describe(error)
             log.error("%s failed: %s", job.name, reason)
-            return ModelResult(name=job.name, seed=job.seed, error=reason)
-        return ModelResult(name=job.name, seed=job.seed, model=model, predictions=predictions)
+            return job.result(error=reason)
+        return job.result(model=model, predictions=predictions)
 
     def _cached(self, job: Job) -> tuple[TrainedModel, Predictions] | None:
         """Answer from the store where all is there: starting a process takes seconds."""

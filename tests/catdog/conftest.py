@@ -17,6 +17,8 @@ from catdog.store.store import Recipe, Store
 SIZE = 24
 COUNTS = {"train": 20, "validation": 60, "test": 96}
 """Photos of each class."""
+FOLDS = 4
+"""Of a cross-validation."""
 Pictures = Callable[[str, int, int], np.ndarray]
 
 
@@ -55,23 +57,33 @@ def make_run(
     accuracies: Mapping[str, float] | None = None,
     failed: Mapping[str, str] | None = None,
     repeats: int = 1,
+    folds: int | None = None,
     counts: Mapping[str, int] = COUNTS,
     pictures: Pictures = drawn,
     origin: str = "sample",
 ) -> Run:
-    """Artifacts of a run whose models name this share of the held-out photos rightly."""
+    """Artifacts of a run whose models name this share of the held-out photos rightly.
+
+    With folds, of a cross-validation, in which `failed` models fail in the first fold.
+    """
     store = Store(home)
     photos = store.obtain(Recipe(Photos, "photos", lambda f: _photos(f, classes, counts, origin)))
     manifest = store.obtain(Recipe(Manifest, "manifest", lambda f: _manifest(f, classes, counts)))
-    arrays = store.obtain(Recipe(Arrays, "arrays", lambda f: _arrays(f, classes, counts, pictures)))
+    make = _folded if folds else _arrays
+    arrays = store.obtain(
+        Recipe(Arrays, "arrays", lambda f: make(f, classes, counts, pictures) | {"folds": folds})
+    )
+    every = [arrays.hold_out(fold) for fold in range(1, (folds or 0) + 1)] or [arrays] * repeats
     chosen = {"baseline": 0.6, "transfer": 0.97} if accuracies is None else accuracies
     results = [
-        _result(store, arrays, name, seed, accuracy, counts)
+        _result(store, of, name, seed, accuracy)
         for name, accuracy in chosen.items()
-        for seed in range(1, repeats + 1)
+        for seed, of in enumerate(every, start=1)
+        if not (folds and seed == 1 and name in (failed or {}))
     ]
     results += [
-        ModelResult(name=name, seed=1, error=error) for name, error in (failed or {}).items()
+        ModelResult(name=name, seed=1, fold=1 if folds else None, error=error)
+        for name, error in (failed or {}).items()
     ]
     return Run(store, photos, manifest, arrays, results)
 
@@ -165,14 +177,28 @@ def _arrays(
     }
 
 
-def _result(
-    store: Store,
-    arrays: Arrays,
-    name: str,
-    seed: int,
-    accuracy: float,
-    counts: Mapping[str, int],
-) -> ModelResult:
+def _folded(
+    folder: Path, classes: tuple[str, ...], counts: Mapping[str, int], pictures: Pictures
+) -> dict[str, Any]:
+    rows = [
+        (path, label, pictures(split, k, i))
+        for split in counts
+        for k, label in enumerate(classes)
+        for i, path in enumerate(paths(split, label, counts))
+    ]
+    np.save(folder / "all_images.npy", np.stack([image for _, _, image in rows]))
+    labels = np.array([classes.index(label) for _, label, _ in rows], dtype=np.int32)
+    np.save(folder / "all_labels.npy", labels)
+    table = {
+        "path": [path for path, _, _ in rows],
+        "label": [label for _, label, _ in rows],
+        "fold": [1 + i % FOLDS for i in range(len(rows))],
+    }
+    pd.DataFrame(table).to_csv(folder / "all_photos.csv", index=False)
+    return {"classes": classes, "image_size": SIZE, "counts": {"all": len(rows)}}
+
+
+def _result(store: Store, arrays: Arrays, name: str, seed: int, accuracy: float) -> ModelResult:
     rng = np.random.default_rng([seed, *name.encode()])
     model = store.obtain(
         Recipe(
@@ -185,10 +211,12 @@ def _result(
         Recipe(
             Predictions,
             f"{name}{seed}",
-            lambda folder: _predictions(folder, arrays, name, seed, accuracy, counts, rng),
+            lambda folder: _predictions(folder, arrays, name, seed, accuracy, rng),
         )
     )
-    return ModelResult(name=name, seed=seed, model=model, predictions=predictions)
+    return ModelResult(
+        name=name, seed=seed, fold=arrays.held_out, model=model, predictions=predictions
+    )
 
 
 def _model(
@@ -215,7 +243,7 @@ def _model(
     (folder / "model.keras").write_bytes(b"not a real model")
     (folder / "summary.txt").write_text(f"Model: {name}\n dense (Dense) 2 < 3\n", encoding="utf-8")
     if name != "baseline":
-        first = np.load(arrays.file("train_images.npy"))[:2]
+        first = np.asarray(arrays.images("train")[:2])
         np.save(folder / "augmented.npy", np.stack([first] * 6, axis=1))
     rows = history.to_dict("records")
     facts = {
@@ -259,14 +287,13 @@ def _predictions(
     name: str,
     seed: int,
     accuracy: float,
-    counts: Mapping[str, int],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     classes = np.array(arrays.classes)
     tables = []
     for split in ("validation", "test"):
-        n = len(classes) * counts[split]
-        truth = np.repeat(np.arange(len(classes)), counts[split])
+        truth = arrays.labels(split)
+        n = len(truth)
         wrong = rng.permutation(n) < round(n * (1 - accuracy))
         predicted = np.where(wrong, (truth + 1) % len(classes), truth)
         certainty = rng.uniform(0.55, 0.999, n)
@@ -277,7 +304,7 @@ def _predictions(
                 "model": name,
                 "seed": seed,
                 "split": split,
-                "path": [q for label in classes for q in paths(split, label, counts)],
+                "path": arrays.paths(split),
                 "label": classes[truth],
                 "predicted": classes[predicted],
             }
@@ -296,6 +323,7 @@ def _predictions(
         "seed": seed,
         "classes": arrays.classes,
         "model_key": f"{name}{seed}",
+        "fold": arrays.held_out,
         "temperature": 2.0,
         "seconds_per_1000": 3.25,
     }

@@ -29,8 +29,9 @@ PLAUSIBLE = st.fixed_dictionaries(
         "test_share": st.floats(0, 1, exclude_min=True, exclude_max=True),
         "duplicates": st.sampled_from(["drop", "keep"]),
         "weights": WORDS,
+        "folds": st.integers(3, 20),
     },
-)
+).map(lambda given: given if given.get("repeats", 1) == 1 else {**given, "folds": None})
 
 many = hypothesis_settings(deadline=None, max_examples=50)
 
@@ -167,6 +168,7 @@ def test_an_unknown_variable_is_an_error_that_helps(
         ({"validation_share": 1}, ["validation_share", "less than 1"]),
         ({"test_share": float("nan")}, ["test_share"]),
         ({"duplicates": "burn"}, ["duplicates", "'drop' or 'keep'", "'burn'"]),
+        ({"folds": 2}, ["folds", "greater than or equal to 3", "got 2"]),
         ({"parallel": 0}, ["parallel", "got 0"]),
         ({"runner": "ray"}, ["runner", "'process' or 'dask'", "'ray'"]),
         ({"runner": "dask", "dask_address": "host"}, ["dask_address", "tcp", "'host'"]),
@@ -196,6 +198,13 @@ def test_an_address_is_refused_without_the_runner_that_uses_it(
     assert Settings.load(dask_address=address, runner="dask").dask_address == address
     environment.setenv("CATDOG_DASK_ADDRESS", address)
     assert Settings.load().dask_address == address, "commands that train nothing do not care"
+
+
+def test_folds_and_repeats_exclude_each_other() -> None:
+    with pytest.raises(SettingsError, match=r"folds: not together with repeats \(got 5 and 2\)"):
+        Settings.load(folds=5, repeats=2)
+    assert Settings.load(folds=5).trainings == 5
+    assert Settings.load(repeats=2).trainings == 2
 
 
 def test_where_a_run_works_is_not_asked() -> None:

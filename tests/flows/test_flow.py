@@ -126,6 +126,27 @@ def test_its_numbers_can_be_computed_again_from_the_predictions(first: Any) -> N
     assert {row["model"] for row in rows(run.folder / "history.csv")} == {"baseline", "transfer"}
 
 
+def test_a_cross_validation_tests_each_photo_once_and_gives_no_champion(
+    first: Any, run_tiny: Callable[..., Any], flow_store: Store
+) -> None:
+    decisions = len(Registry(flow_store.home).decisions())
+    outcome = run_tiny(models=("baseline",), folds=3)
+    run = record(outcome)
+    assert outcome.error is None
+    assert [(score.name, score.fold) for score in run.scores] == [
+        ("baseline", n) for n in (1, 2, 3)
+    ]
+    tested = [p["path"] for p in rows(run.folder / "predictions.csv") if p["split"] == "test"]
+    assert len(tested) == len(set(tested)) == run.stored(Arrays, flow_store).counts["all"]
+    assert "Cross-validation: all photos" in (run.folder / "report.html").read_text("utf-8")
+    assert len(Registry(flow_store.home).decisions()) == decisions
+    assert "fold" in outcome.printed
+    assert "predict PHOTO" not in outcome.printed
+    page = (run.folder / "report.html").read_text("utf-8")
+    render_report(run.id, flow_store.home, Console(file=io.StringIO()), show=False)
+    assert (run.folder / "report.html").read_text("utf-8") == page
+
+
 def test_prefect_shows_the_training_the_report_and_the_comparison(first: Any) -> None:
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(
@@ -136,7 +157,8 @@ def test_prefect_shows_the_training_the_report_and_the_comparison(first: Any) ->
     artifacts = {artifact.key: artifact for artifact in found}
     for name in ("baseline", "transfer"):
         assert (
-            f"| {name} | {record(first).settings['seed']} | 1 of 1 |" in artifacts["training"].data
+            f"| {name} | seed {record(first).settings['seed']} | 1 of 1 |"
+            in artifacts["training"].data
         )
     assert artifacts["report"].type == "markdown"
     markdown = (record(first).folder / "report.md").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ def progress(**changes: object) -> Progress:
 
 def test_a_row_tells_how_far_a_model_is_and_what_its_last_finished_epoch_gave() -> None:
     text = training_table({("baseline", 1): progress()})
-    row = "| baseline | 1 | 2 of 20 | 0.6500 | 60.0 % | 50.0 % | 1 min 15 s |\n"
+    row = "| baseline | seed 1 | 2 of 20 | 0.6500 | 60.0 % | 50.0 % | 1 min 15 s |\n"
     assert text == HEAD + row
 
 

@@ -234,3 +234,51 @@ def test_a_result_without_a_reason_still_counts_as_failed(fake_run: FakeRun) -> 
     run = fake_run()
     run.results.append(ModelResult(name="lost", seed=1))
     assert compared(run).failed[0].error == "no reason was recorded"
+
+
+def test_a_cross_validation_is_scored_on_all_photos_together(fake_run: FakeRun) -> None:
+    run = fake_run(folds=4)
+    found = compare(run.study())
+    photos = len(run.arrays.paths("all"))
+    transfer = found.model("transfer")
+    assert (found.folds, transfer.test.n, transfer.validation.n) == (4, photos, photos)
+    tables = [r.predictions.table() for r in run.results if r.name == "transfer"]
+    right = sum((t["predicted"] == t["label"])[t["split"] == "test"].sum() for t in tables)
+    assert transfer.test.correct == right
+    assert found.verdict.winner == "transfer"
+    (pair,) = found.pairs
+    assert (pair.folds, pair.seeds, pair.table) == (4, None, None)
+    assert pair.trained_p is not None
+    assert pair.trained_detectable is not None
+    assert "Over 4 folds" in pair.sentence
+    assert "4-fold cross-validation" in found.verdict.headline
+    assert found.verdict.standing.interval == transfer.test.accuracy_interval
+    assert found.repeats is not None
+    assert (found.repeats.unit, found.repeats.models[0].seeds) == ("fold", (1, 2, 3, 4))
+    assert found.repeats.models[1].mean == pytest.approx(transfer.test.accuracy, abs=0.002)
+    assert sum(sum(counts.values()) for counts in found.quality.counts.values()) == photos
+    assert list(found.quality.counts) == [f"fold {n}" for n in range(1, 5)]
+
+
+def test_a_model_that_lacks_a_fold_is_not_compared(fake_run: FakeRun) -> None:
+    found = compare(fake_run(folds=4, failed={"baseline": "out of memory"}).study())
+    assert [model.name for model in found.models] == ["transfer"]
+    assert found.failures == "baseline (fold 1)"
+    alone = fake_run(folds=4, accuracies={"a": 0.9}, failed={"a": "out of memory"}).study()
+    assert not alone.compared
+    with pytest.raises(TrainingError, match=r"for every fold \(a: out of memory\)"):
+        compare(alone)
+
+
+def test_labels_are_checked_where_a_model_is_accurate_enough(fake_run: FakeRun) -> None:
+    run = fake_run(folds=4)
+    found = compare(run.study()).labels
+    assert found is not None
+    assert (found.model, found.photos) == ("transfer", len(run.arrays.paths("all")))
+    tables = pd.concat([r.predictions.table() for r in run.results if r.name == "transfer"])
+    tested = tables[tables["split"] == "test"]
+    wrong = set(tested.loc[tested["predicted"] != tested["label"], "path"])
+    assert {issue.path for issue in found.issues} <= wrong
+    assert found.issues
+    assert compare(fake_run(folds=4, accuracies={"a": 0.7}).study()).labels is None
+    assert compare(fake_run().study()).labels is None

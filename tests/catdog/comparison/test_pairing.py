@@ -84,3 +84,32 @@ def test_three_seeds_of_both_runs_are_all_compared(fake_run: FakeRun, tmp_path: 
         ("tuesday", 4),
     ]
     assert "5 seeds of each model are better" in found.caveat
+
+
+def test_cross_validations_are_paired_fold_by_fold(fake_run: FakeRun, tmp_path: Path) -> None:
+    first = stacked(fake_run(folds=4), tmp_path / "a.csv")
+    other = fake_run(folds=4, accuracies={"transfer": 0.6, "lost": 0.5}, failed={"lost": "no"})
+    second = stacked_finished(other, tmp_path / "b.csv")
+    found = compare_runs(first, second, names=NAMES, margin=0.02)
+    (pair,) = found.pairs
+    assert (pair.first, pair.second, pair.folds) == ("monday: transfer", "tuesday: transfer", 4)
+    assert found.photos == 352
+    assert {score.seeds for score in found.scores} == {4}
+    assert "4 folds" in found.caveat
+
+
+def test_a_cross_validation_is_not_paired_with_other_folds(
+    fake_run: FakeRun, tmp_path: Path
+) -> None:
+    first = stacked(fake_run(folds=4), tmp_path / "a.csv")
+    table = pd.read_csv(first)
+    table["seed"] = table["path"].map({p: i % 3 for i, p in enumerate(table["path"].unique())})
+    table.to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(PhotosError, match="not the same photos were held out together"):
+        compare_runs(first, tmp_path / "b.csv", names=NAMES, margin=0.02)
+
+
+def stacked_finished(run: Any, path: Path) -> Path:
+    finished = [r for r in run.results if r.predictions]
+    pd.concat([r.predictions.table() for r in finished]).to_csv(path, index=False)
+    return path

@@ -359,3 +359,26 @@ def test_a_card_of_a_model_no_better_than_the_majority_class_says_so(fake_run: F
     run = fake_run(accuracies={"coin": 0.5})
     found = compare(run.study())
     assert "not shown to be better" in render_model_card(found, found.models[0])
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("accuracy", [0.97, 0.6])
+def test_the_report_of_a_cross_validation(fake_run: FakeRun, accuracy: float) -> None:
+    run = fake_run(folds=4, accuracies={"baseline": 0.55, "transfer": accuracy})
+    made = write_report(run.study(), run.store)
+    page = Page(made.file("report.html").read_text(encoding="utf-8"))
+    assert_well_built(page)
+    markdown = made.file("report.md").read_text(encoding="utf-8")
+    for text in ("Cross-validation: all photos were divided into 4 folds", "Fold variability"):
+        assert text in page.text
+        assert text in markdown
+    assert not list(made.path.glob("model-card-*")), "none of its models is to be used"
+    assert not [r for r in run.results if r.model.file("model-card.md").exists()]
+    listed = made.file("label-errors.csv")
+    assert listed.exists() == (accuracy > 0.9)
+    if listed.exists():
+        issues = load_comparison(made).labels.issues  # type: ignore[union-attr]
+        assert pd.read_csv(listed)["path"].tolist() == [issue.path for issue in issues]
+        assert issues[0].path in page.text
+    else:
+        assert "Labels were not checked" in page.text

@@ -43,7 +43,9 @@ def catdog(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tupl
     return call
 
 
-def add_run(home: Path, name: str, right: dict[str, int], winner: str | None = None) -> None:
+def add_run(
+    home: Path, name: str, right: dict[str, int], winner: str | None = None, **settings: int
+) -> None:
     """A run whose models classify the first so many photos of each class correctly."""
     store = Store(home)
     manifest = store.obtain(Recipe(Manifest, "manifest", _manifest))
@@ -70,7 +72,7 @@ def add_run(home: Path, name: str, right: dict[str, int], winner: str | None = N
         artifacts=artifacts,
         folder=runs_folder(store) / name,
     )
-    save_run(run, None, store)
+    save_run(run.model_copy(update={"settings": run.settings | settings}), None, store)
     best = max(scores, key=lambda score: score.validation_accuracy or 0).name
     report = {"verdict": {"winner": winner or best}}
     (run.folder / "comparison.json").write_text(json.dumps(report), encoding="utf-8")
@@ -178,6 +180,20 @@ def test_an_unknown_run_or_model_is_one_line(
     code, text = catdog("champion", "promote", *words)
     assert code == 1
     assert problem in text
+
+
+def test_no_model_of_a_cross_validation_is_used_or_made_champion(
+    home: Path, catdog: Callable[..., tuple[int, str]]
+) -> None:
+    add_run(home, "a", {"baseline": 30})
+    add_run(home, "b", {"baseline": 45, "transfer": 50}, folds=5)
+    assert choose_model(Store(home), None).model.key == "a-baseline"
+    assert choose_model(Store(home), "baseline").model.key == "a-baseline"
+    for words in ((), ("--model", "transfer")):
+        code, text = catdog("champion", "promote", "b", *words)
+        assert code == 1
+        assert "Run b is a cross-validation" in text
+        assert "without folds" in text
 
 
 def test_predict_uses_the_champion_and_a_name_overrides_it(

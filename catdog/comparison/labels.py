@@ -1,0 +1,70 @@
+"""Potential label errors: confident learning on predictions by models that never saw the photo."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from catdog.comparison.metrics import scored
+from catdog.store.store import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ACCURATE_ENOUGH = 0.8
+"""The least accuracy of a model that checks labels: the labels that are wrong count against it, and
+with less, nearly all of the list would be its own errors."""
+
+
+class LabelIssue(Record):
+    """A photo whose label may be wrong."""
+
+    path: str
+    label: str
+    suggested: str
+    """The class that it rather has."""
+    label_probability: float
+    """What the model gives to `label`."""
+    suggested_probability: float
+
+
+class LabelCheck(Record):
+    """The photos of a cross-validation whose labels may be wrong, the likeliest first."""
+
+    model: str
+    """Whose predictions tell."""
+    photos: int
+    issues: tuple[LabelIssue, ...]
+
+
+def check_labels(model: str, table: "pd.DataFrame") -> LabelCheck:
+    """Look for label errors among the photos that a model predicts without having seen them.
+
+    Confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021, 1373-1411): a photo belongs to
+    another class with confidence when the probability of that class is at least its mean over the
+    photos that are labelled so. Where several classes are, the likeliest counts. Ordered by the
+    difference of the two probabilities.
+
+    table: a row a photo, as in `Predictions.table`.
+    """
+    truth, p, classes = scored(table)
+    every = np.arange(len(classes))
+    mean = np.array([p[truth == k, k].mean() if (truth == k).any() else np.inf for k in every])
+    confident = np.where(p >= mean, p, -1.0)
+    suggested = confident.argmax(axis=1)
+    found = np.flatnonzero((confident.max(axis=1) >= 0) & (suggested != truth))
+    margin = p[found, truth[found]] - p[found, suggested[found]]
+    paths = table["path"].to_numpy()
+    return LabelCheck(
+        model=model,
+        photos=len(table),
+        issues=tuple(
+            LabelIssue(
+                path=paths[i],
+                label=classes[truth[i]],
+                suggested=classes[suggested[i]],
+                label_probability=p[i, truth[i]],
+                suggested_probability=p[i, suggested[i]],
+            )
+            for i in found[np.argsort(margin, kind="stable")].tolist()
+        ),
+    )

@@ -1,0 +1,48 @@
+"""Divide all photos into folds for cross-validation: stratified, seeded, copies together."""
+
+from collections import defaultdict
+
+from catdog.errors import PhotosError
+from catdog.photos.partition import Group, grouped, place
+from catdog.settings import Folding
+from catdog.store.artifacts import Manifest
+
+
+def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str, int]:
+    """The fold of each photo, from 1: those of every split, a test folder of the source included.
+
+    The pictures of a class are dealt out in the order of their places (`partition.place`), so that
+    the folds differ by at most one picture of each class, and of all. Photos of one picture are in
+    one fold, also when they have two classes.
+
+    origin: what errors call the photos. Raises PhotosError when a class has fewer pictures than
+    there are folds.
+    """
+    assert folding.folds is not None, "there are no folds"  # noqa: S101
+    rows = {row["path"]: row for row in manifest.rows()}
+    places = {path: place(folding.seed, path, row["sha256"]) for path, row in rows.items()}
+    by_class: defaultdict[str, list[Group]] = defaultdict(list)
+    for group in grouped(rows, _pictures(manifest, rows)):
+        by_class[rows[group[0]]["label"]].append(group)
+    folds: dict[str, int] = {}
+    dealt = 0
+    for label in manifest.classes:
+        groups = by_class[label]
+        if len(groups) < folding.folds:
+            raise PhotosError(
+                f"{origin}: class '{label}' has too few different pictures for {folding.folds} "
+                f"folds ({len(groups)}; each fold needs one).",
+                "Add photos, or ask for fewer folds.",
+            )
+        for group in sorted(groups, key=lambda g: (min(places[path] for path in g), g)):
+            folds |= dict.fromkeys(group, dealt % folding.folds + 1)
+            dealt += 1
+    return folds
+
+
+def _pictures(manifest: Manifest, kept: dict[str, dict[str, str]]) -> list[Group]:
+    """The photos that show the same picture, but for those that were dropped."""
+    groups: defaultdict[str, set[str]] = defaultdict(set)
+    for pair in manifest.duplicate_pairs():
+        groups[pair.other] |= {pair.path, pair.other} & kept.keys()
+    return [tuple(group) for group in groups.values()]

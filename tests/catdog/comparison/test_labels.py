@@ -1,0 +1,47 @@
+import numpy as np
+import pandas as pd
+
+from catdog.comparison.labels import check_labels
+
+
+def table(labels: list[str], dogs: list[float]) -> pd.DataFrame:
+    """Predictions: the probability that each photo shows a dog."""
+    p = np.array(dogs)
+    return pd.DataFrame(
+        {
+            "path": [f"{i}.jpg" for i in range(len(labels))],
+            "label": labels,
+            "predicted": np.where(p > 0.5, "dogs", "cats"),
+            "p_cats": 1 - p,
+            "p_dogs": p,
+        }
+    )
+
+
+def test_a_label_is_doubted_when_another_class_is_as_likely_as_where_it_is_the_label() -> None:
+    # The mean of p_dogs is 0.7 where it is the label, that of p_cats 0.72.
+    labels = ["dogs", "dogs", "cats", "cats", "cats", "cats", "cats"]
+    found = check_labels("a", table(labels, [0.9, 0.5, 0.8, 0.1, 0.05, 0.05, 0.4]))
+    assert (found.model, found.photos) == ("a", 7)
+    (issue,) = found.issues  # 0.5 and 0.4 are errors or nearly so, but not with confidence
+    assert (issue.path, issue.label, issue.suggested) == ("2.jpg", "cats", "dogs")
+    assert (issue.label_probability, issue.suggested_probability) == (1 - 0.8, 0.8)
+
+
+def test_flipped_labels_are_found_the_clearest_first() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(2_000) < 0.5
+    flipped = rng.random(2_000) < 0.03
+    dogs = np.where(truth, rng.beta(12, 1, 2_000), rng.beta(1, 12, 2_000))
+    labels = ["dogs" if dog else "cats" for dog in truth ^ flipped]
+    issues = check_labels("a", table(labels, dogs.tolist())).issues
+    found = {int(issue.path.removesuffix(".jpg")) for issue in issues}
+    planted = set(np.flatnonzero(flipped).tolist())
+    assert len(found & planted) / len(planted) > 0.6
+    assert len(found & planted) / len(found) > 0.95
+    margins = [issue.label_probability - issue.suggested_probability for issue in issues]
+    assert margins == sorted(margins)
+
+
+def test_right_labels_are_not_doubted() -> None:
+    assert check_labels("a", table(["cats", "dogs"] * 5, [0.1, 0.9] * 5)).issues == ()
