@@ -1,7 +1,9 @@
 """The commands that list: `catdog models`, `catdog runs` and `catdog cache`."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -40,21 +42,21 @@ def print_runs(home: Path, console: Console) -> None:
     table.add_column("epochs", justify="right", no_wrap=True)
     table.add_column("test accuracy")
     for run in runs:
-        scores = (f"{score.name} {_accuracy(score)}" for score in _first_scores(run).values())
         epochs = str(run.settings.get("epochs", ""))
-        table.add_row(run.id, run.source, epochs, "\n".join(scores))
+        table.add_row(run.id, run.source, epochs, "\n".join(_accuracies(run)))
     console.print(table)
 
 
-def _first_scores(run: Run) -> dict[str, Score]:
-    first: dict[str, Score] = {}
+def _accuracies(run: Run) -> Iterator[str]:
+    """Each model with the accuracy of its first seed, or the mean of all folds."""
+    by_name: dict[str, list[Score]] = {}
     for score in run.scores:
-        first.setdefault(score.name, score)
-    return first
-
-
-def _accuracy(score: Score) -> str:
-    return "failed" if score.test_accuracy is None else percent(score.test_accuracy)
+        by_name.setdefault(score.name, []).append(score)
+    for name, scores in by_name.items():
+        found = [score.test_accuracy for score in (scores if run.folds else scores[:1])]
+        known = [accuracy for accuracy in found if accuracy is not None]
+        folds = f" ({run.folds} folds)" if run.folds else ""
+        yield f"{name} {percent(fmean(known)) + folds if known == found else 'failed'}"
 
 
 def print_artifacts(home: Path, console: Console) -> None:

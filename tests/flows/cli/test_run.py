@@ -9,25 +9,30 @@ import pytest
 from rich.console import Console
 
 from catdog.errors import SourceError
-from catdog.runs import Run, Score
+from catdog.runs import Run, Score, runs_folder, save_run
 from catdog.settings import Settings
+from catdog.store.store import Store
 from flows.cli import run as launch
+from flows.cli.listing import print_runs
 from flows.cli.run import print_run, run_flow
 
 
-def printed(folder: Path, *scores: Score) -> str:
+def made(folder: Path, *scores: Score, **settings: int) -> Run:
     now = datetime.now(UTC)
-    run = Run(
+    return Run(
         id="one",
         began=now,
         ended=now,
-        settings={"source": "photos"},
+        settings={"source": "photos"} | settings,
         scores=scores,
         artifacts={},
         folder=folder,
     )
+
+
+def printed(folder: Path, *scores: Score) -> str:
     console = Console(file=io.StringIO(), width=120, markup=False)
-    print_run(run, console)
+    print_run(made(folder, *scores), console)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
@@ -38,6 +43,22 @@ def test_each_seed_of_a_model_has_its_row(tmp_path: Path) -> None:
     )
     rows = [line for line in printed(tmp_path, *scores).splitlines() if "baseline" in line]
     assert ["7" in rows[0], "8" in rows[1], "25.0 %" in rows[0]] == [True] * 3
+
+
+def test_a_cross_validation_is_listed_with_the_mean_of_its_folds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    scores = [
+        Score(name="a", seed=fold, fold=fold, test_accuracy=accuracy)
+        for fold, accuracy in enumerate((0.5, 0.6, 0.7), start=1)
+    ]
+    lost = Score(name="b", seed=1, fold=1, error="killed"), Score(name="b", seed=2, test_accuracy=1)
+    run = made(runs_folder(store) / "one", *scores, *lost, folds=3)
+    save_run(run, None, store)
+    console = Console(file=io.StringIO(), width=120, markup=False)
+    print_runs(tmp_path, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "a 60.0 % (3 folds)" in text
+    assert "b failed" in text
 
 
 def test_a_report_is_named_only_where_there_is_one(tmp_path: Path) -> None:
