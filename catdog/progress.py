@@ -37,6 +37,11 @@ class Progress:
     """The one that is held out, from 1; None without cross-validation."""
 
     @property
+    def which(self) -> str:
+        """Which of the model's trainings it is."""
+        return f"fold {self.fold}" if self.fold else f"seed {self.seed}"
+
+    @property
     def done(self) -> bool:
         """Whether the last epoch has ended."""
         return self.finished_epochs >= self.epochs

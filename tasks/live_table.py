@@ -89,10 +89,9 @@ def _row(progress: Progress) -> str:
     loss, accuracy = progress.epoch_loss, progress.epoch_accuracy
     if loss is None or accuracy is None:
         loss, accuracy = progress.loss, progress.accuracy
-    which = f"fold {progress.fold}" if progress.fold else f"seed {progress.seed}"
     validation = "" if progress.val_accuracy is None else percent(progress.val_accuracy)
     return (
-        f"| {progress.name} | {which} | {progress.finished_epochs} of {progress.epochs} "
+        f"| {progress.name} | {progress.which} | {progress.finished_epochs} of {progress.epochs} "
         f"| {loss:.4f} | {percent(accuracy)} | {validation} | {_left(progress)} |\n"
     )
 

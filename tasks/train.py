@@ -30,8 +30,9 @@ def train(
         write_progress(progress_folder, progress)
         if progress.finished_epochs == progress.epoch:
             log.info(
-                "%s epoch %d/%d: loss %.4f, accuracy %.4f, validation %.4f, %.0f s left",
+                "%s %s epoch %d/%d: loss %.4f, accuracy %.4f, validation %.4f, %.0f s left",
                 name,
+                progress.which,
                 progress.epoch,
                 progress.epochs,
                 progress.loss,

@@ -57,7 +57,7 @@ def progress_table(progress: dict[tuple[str, int], Progress]) -> Table:
     for (name, _), state in progress.items():
         within = state.step / state.steps if state.finished_epochs < state.epoch else 0
         table.add_row(
-            f"{name} {_which(state)}" if several else name,
+            f"{name} {state.which}" if several else name,
             f"{state.epoch}/{state.epochs}",
             ProgressBar(total=state.epochs, completed=state.finished_epochs + within, width=20),
             f"{state.loss:.4f}",
@@ -105,13 +105,9 @@ class _Lines:
                 self.console.print(_line(state), highlight=False, soft_wrap=True)
 
 
-def _which(state: Progress) -> str:
-    return f"fold {state.fold}" if state.fold else f"seed {state.seed}"
-
-
 def _line(state: Progress) -> str:
     return (
-        f"{state.name:<14} {_which(state)}  epoch {state.finished_epochs}/{state.epochs}  "
+        f"{state.name:<14} {state.which}  epoch {state.finished_epochs}/{state.epochs}  "
         f"loss {state.epoch_loss or 0:.4f}  accuracy {percent(state.epoch_accuracy or 0)}  "
         f"validation {percent(state.val_accuracy or 0)}  left {clock(state.seconds_left)}"
     )

@@ -27,6 +27,7 @@ def test_a_row_tells_how_far_a_model_is_and_what_its_last_finished_epoch_gave() 
     text = training_table({("baseline", 1): progress()})
     row = "| baseline | seed 1 | 2 of 20 | 0.6500 | 60.0 % | 50.0 % | 1 min 15 s |\n"
     assert text == HEAD + row
+    assert "| baseline | fold 3 | 2 of 20 |" in training_table({("baseline", 1): progress(fold=3)})
 
 
 def test_the_first_epoch_has_no_validation_yet_and_the_last_leaves_nothing() -> None:

@@ -64,6 +64,8 @@ def test_several_seeds_are_told_apart() -> None:
     text = shown(progress_table(keyed(STATE, replace(STATE, seed=2))))
     assert "transfer seed 1" in text
     assert "transfer seed 2" in text
+    folds = shown(progress_table(keyed(replace(STATE, fold=1), replace(STATE, seed=2, fold=2))))
+    assert "transfer fold 2" in folds
 
 
 @pytest.mark.parametrize(
