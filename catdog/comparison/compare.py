@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,8 +72,8 @@ class Comparison(Record):
 
     Metrics are those of the first seed of each model; the verdict, the pairs and the repeats are
     of all seeds, where there are enough. In a cross-validation all are of the out-of-fold
-    predictions: each photo is a test photo once, and a validation photo once. Costs and epochs are
-    then those of the first fold.
+    predictions: each photo is a test photo once, and a validation photo once; epochs are then those
+    of the first fold. Times are medians of all seeds or folds.
     """
 
     origin: str
@@ -153,7 +154,7 @@ def compare(study: Study) -> Comparison:
     tables = {name: pooled[name, found[0][0].seed] for name, found in compared.items()}
     fold_of = study.arrays.fold_of()
     models = tuple(
-        score(*found[0], tables[name] if folds else None, fold_of)
+        score(*found[0], tables[name] if folds else None, fold_of).model_copy(update=_times(found))
         for name, found in compared.items()
     )
     correct, on_validation = (_correct(pooled, split) for split in ("test", "validation"))
@@ -217,6 +218,14 @@ def compare(study: Study) -> Comparison:
         digests=_digests(study),
         settings=dict(study.settings),
     )
+
+
+def _times(found: "Sequence[tuple[TrainedModel, Predictions]]") -> dict[str, float]:
+    """The medians of all trainings of a model: one may have been held up."""
+    return {
+        "seconds": median(model.seconds for model, _ in found),
+        "seconds_per_1000": median(predictions.seconds_per_1000 for _, predictions in found),
+    }
 
 
 def _pooled(tables: "Mapping[tuple[str, int], pd.DataFrame]") -> dict[tuple[str, int], Any]:

@@ -93,7 +93,7 @@ def decide(
         headline=_headline(standing, involved, undecided, better, beats_majority=beats_majority),
         evidence=_evidence(winner, standing, pair),
         caveat=caveat,
-        cost=_cost(winner, others, standing.folds),
+        cost=_cost(winner, others),
     )
 
 
@@ -153,10 +153,9 @@ def _evidence(winner: ScoredModel, standing: Standing, pair: PairTest | None) ->
     return f"{accuracy} Against the best of the others: {against}"
 
 
-def _cost(winner: ScoredModel, others: Sequence[ScoredModel], folds: int | None) -> str:
-    of = " of the first fold" if folds else ""
+def _cost(winner: ScoredModel, others: Sequence[ScoredModel]) -> str:
     own = (
-        f"Training time{of} {duration(winner.seconds)}; inference time "
+        f"Training time {duration(winner.seconds)}; inference time "
         f"{duration(winner.seconds_per_1000)} per 1,000 images; file size "
         f"{size(winner.file_bytes)}."
     )

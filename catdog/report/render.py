@@ -26,6 +26,12 @@ TIMING = (
 )
 
 
+def _timing(comparison: Comparison) -> str:
+    if not comparison.repeats:
+        return TIMING
+    return f"{TIMING} Both are medians of all {comparison.repeats.unit}s of a model."
+
+
 def folding(folds: int) -> str:
     """What the scores of a cross-validation are."""
     return (
@@ -88,7 +94,7 @@ def render_html(
         c=comparison,
         costs=COSTS,
         bins=BINS,
-        timing=TIMING,
+        timing=_timing(comparison),
         charts=charts,
         galleries=galleries,
         summaries=summaries,
@@ -99,7 +105,7 @@ def render_html(
 def render_markdown(comparison: Comparison, *, pictures: Sequence[Embedded]) -> str:
     """The same in Markdown."""
     return _template("report.md.jinja").render(
-        c=comparison, costs=BRIEF_COSTS, timing=TIMING, pictures=pictures
+        c=comparison, costs=BRIEF_COSTS, timing=_timing(comparison), pictures=pictures
     )
 
 

@@ -282,3 +282,14 @@ def test_labels_are_checked_where_a_model_is_accurate_enough(fake_run: FakeRun) 
     assert found.issues
     assert compare(fake_run(folds=4, accuracies={"a": 0.7}).study()).labels is None
     assert compare(fake_run().study()).labels is None
+
+
+@pytest.mark.parametrize("options", [{"repeats": 3}, {"folds": 4}])
+def test_times_are_medians_of_all_trainings(fake_run: FakeRun, options: dict[str, int]) -> None:
+    run = fake_run(accuracies={"a": 0.9}, **options)
+    slow = [
+        r.model_copy(update={"model": r.model.model_copy(update={"seconds": 10.0**i})})
+        for i, r in enumerate(run.results)
+    ]
+    times = [10.0**i for i in range(len(slow))]
+    assert compare(run.study(results=slow)).model("a").seconds == np.median(times)
