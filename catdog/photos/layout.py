@@ -63,8 +63,6 @@ def _check(layout: Layout, origin: str) -> None:
         return
     found = {(split, layout.labels[path]) for path, split in layout.splits.items()}
     given = {split for split, _ in found}
-    if "validation" not in given:
-        raise PhotosError(f"{origin} has train/ and test/ but no validation/.", HOW)
     for split in SPLITS:
         for label in classes:
             if split in given and (split, label) not in found:

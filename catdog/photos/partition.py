@@ -46,11 +46,13 @@ def partition(
     digests: SHA-256 of each photo's file by its path; labels: its class. groups: paths of the same
     picture. held_out: the share of all photos that is held out, 1 for those of a validation folder
     (no training photo is then wanted); test: the share of the held-out photos that is kept for the
-    test. A class has at least one picture in each split as long as it has enough of them.
+    test, 0 for those of a training folder beside a test folder. A class has at least one picture in
+    each split that is wanted as long as it has enough of them.
     """
     places = {path: place(seed, path, digest) for path, digest in digests.items()}
     lowest = {group: min(places[path] for path in group) for group in grouped(digests, groups)}
-    wanted = [part for part in FILLED_FIRST if part != "train" or held_out < 1]
+    unwanted = {"train": held_out == 1, "test": test == 0}
+    wanted = [part for part in FILLED_FIRST if not unwanted.get(part)]
     splits = {group: _split(low, held_out, test) for group, low in lowest.items()}
     ordered = sorted(lowest, key=lambda group: (lowest[group], group))
     for label in sorted(set(labels.values())):

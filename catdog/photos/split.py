@@ -54,7 +54,8 @@ def recipe(photos: Photos, cut: Cut) -> Recipe[Manifest]:
     """How every photo is decoded and given its split.
 
     Where there is a validation folder, about `test_share` of it becomes the test set; where there
-    are class folders only, about `validation_share` of the photos is held out first. Both are
+    are class folders only, about `validation_share` of the photos is held out first, and where
+    there are a training and a test folder, so much of the training folder is for validation. All is
     decided photo by photo, so that more photos never make a test photo of one that was in another
     split: see `catdog.photos.partition`, also for what is left. A test folder is used as it is.
 
@@ -126,8 +127,9 @@ def _check_counts(layout: Layout, rejected: Mapping[str, str], origin: str) -> N
     found: dict[tuple[str, str], list[str]] = {}
     for path, label in layout.labels.items():
         found.setdefault((label, layout.splits.get(path, "")), []).append(path)
-    cut_test = "test" not in layout.splits.values()
-    needs = {"": 3, "train": 1, "validation": 2 if cut_test else 1, "test": 1}
+    needs = {"": 3, "train": 1, "validation": 1, "test": 1}
+    if undecided := _undecided(layout):
+        needs[undecided] = 2
     for (label, part), paths in sorted(found.items()):
         bad = [path for path in paths if path in rejected]
         place = f"class '{label}'" + (f" in its {part} folder" if part else "")
@@ -148,9 +150,9 @@ def _splits(
     layout: Layout, photos: Sequence[Photo], pictures: Iterable[Sequence[Photo]], cut: Cut
 ) -> dict[str, str]:
     given = {photo.path: layout.splits.get(photo.path, "") for photo in photos}
-    if "test" in given.values():
+    undecided = _undecided(layout)
+    if undecided is None:
         return given
-    undecided = "validation" if layout.splits else ""
     free = {photo.path: photo for photo in photos if given[photo.path] == undecided}
     groups = [tuple(photo.path for photo in group if photo.path in free) for group in pictures]
     return given | partition(
@@ -158,9 +160,19 @@ def _splits(
         {path: photo.label for path, photo in free.items()},
         filter(None, groups),
         seed=cut.seed,
-        held_out=1 if layout.splits else cut.validation_share,
-        test=cut.test_share,
+        held_out=1 if undecided == "validation" else cut.validation_share,
+        test=0 if undecided == "train" else cut.test_share,
     )
+
+
+def _undecided(layout: Layout) -> str | None:
+    """The split folder whose photos are divided: "" for photos without one, None where none is."""
+    given = set(layout.splits.values())
+    if not given:
+        return ""
+    if "validation" not in given:
+        return "train"
+    return "validation" if "test" not in given else None
 
 
 def _copies(

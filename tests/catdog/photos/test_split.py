@@ -171,7 +171,10 @@ def test_bad_files_are_set_aside_with_their_reason(root: Path, store: Store) -> 
         ),
         ({"train/a": 2, "train/b": 2, "val/a": 2}, "no photos of class 'b' in its validation"),
         ({"train/a": 2, "val/a": 2, "val/b": 2}, "no photos of class 'b' in its train"),
-        ({"train/a": 2, "train/b": 2, "test/a": 2, "test/b": 2}, "no validation"),
+        (
+            {"train/a": 2, "train/b": 1, "test/a": 2, "test/b": 2},
+            r"'b' in its train folder has too few readable photos \(1; at least 2",
+        ),
     ],
 )
 def test_what_is_no_data_set(
@@ -224,6 +227,30 @@ def test_training_copies_of_held_out_photos_are_dropped(root: Path, store: Store
     kept = made(root, store, duplicates="keep")
     assert sum(totals(kept)) == sum(totals(manifest)) + 3
     assert {row["action"] for row in table(kept, "duplicates")} == {"kept"}
+
+
+def test_beside_a_test_folder_part_of_the_training_folder_is_for_validation(
+    root: Path, store: Store
+) -> None:
+    fill(root, {f"{part}/{label}": n for part, n in (("train", 30), ("test", 8)) for label in "ab"})
+    picture(700).save(root / "test/a/one.png")
+    picture(700).save(root / "train/a/again.png")
+    manifest = made(root, store, validation_share=0.3)
+    rows = table(manifest, "manifest")
+    assert {row["path"] for row in rows if row["split"] == "test"} == {
+        path.relative_to(root).as_posix() for path in (root / "test").rglob("*.*")
+    }
+    assert "train/a/again.png" not in {row["path"] for row in rows}
+    train, validation, test = totals(manifest)
+    assert (train + validation, test) == (60, 17)
+    assert 8 <= validation <= 28
+
+
+def test_two_training_photos_a_class_are_enough_beside_a_test_folder(
+    root: Path, store: Store
+) -> None:
+    fill(root, {"train/a": 2, "train/b": 2, "test/a": 1, "test/b": 1})
+    assert totals(made(root, store)) == [2, 2, 2]
 
 
 @pytest.mark.parametrize("seed", range(5))
