@@ -487,7 +487,7 @@ def _limits(could: Reach) -> str:
         return "so few photos cannot show that any model is better"
     return (
         f"so many photos can show a difference from {_size(could.attainable)} percentage points "
-        f"on, and a true one of {_size(could.detectable)} {100 * POWER:.0f} % of the time"
+        f"on, and find a true one of {_size(could.detectable)} with {100 * POWER:.0f} % power"
     )
 
 
