@@ -194,6 +194,7 @@ def _template(name: str) -> "Template":
 def _keep_together(page: str) -> str:
     """Let no line end between a number and its sign or unit."""
     page = re.sub(r"(\d) %", rf"\1{NBSP}%", page)
+    page = re.sub(r"\bn = (\d)", rf"n{NBSP}={NBSP}\1", page)
     return re.sub(r"\bp (=|&lt;) (\d)", rf"p{NBSP}\1{NBSP}\2", page)
 
 
