@@ -54,7 +54,9 @@ def test_a_changed_archive_is_fetched_again(bucket: MemoryFileSystem, get: Fetch
     assert get(ARCHIVE).count == before.count - 1
 
 
-@pytest.mark.parametrize(("given", "fine"), [(SHA256, True), ("0" * 64, False)])
+@pytest.mark.parametrize(
+    ("given", "fine"), [(SHA256, True), ("0" * 64, False)], ids=["right", "wrong"]
+)
 def test_the_checksum_is_checked(
     bucket: MemoryFileSystem, get: Fetcher, given: str, fine: bool
 ) -> None:
