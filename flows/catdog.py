@@ -81,7 +81,9 @@ def catdog(settings: Settings) -> Run:
     log.info("The report is in %s", run.folder)
     if run.unchanged_since:
         log.info("Nothing changed since run %s", run.unchanged_since)
-    if written and settings.promote and not settings.folds:
+    if settings.folds:
+        log.info("A cross-validation has no model that could become champion")
+    elif written and settings.promote:
         challenge(run, written, study, settings.group(Promotion))
     if run.failed:
         raise ModelsFailedError(run)

@@ -63,8 +63,12 @@ class Study:
         found: dict[str, list[tuple[TrainedModel, Predictions]]] = {}
         for model, predictions in self.scored:
             found.setdefault(model.name, []).append((model, predictions))
-        folds = self.arrays.folds or 1
-        return {name: each for name, each in found.items() if len(each) >= folds}
+        if not self.arrays.folds:
+            return found
+        wanted = list(range(1, self.arrays.folds + 1))
+        return {
+            n: each for n, each in found.items() if sorted(p.fold or 0 for _, p in each) == wanted
+        }
 
 
 class Comparison(Record):
@@ -148,8 +152,11 @@ def compare(study: Study) -> Comparison:
         reasons = "; ".join(f"{each.name}: {each.error}" for each in study.results if each.error)
         what = "predictions for every fold" if folds else "predictions"
         raise TrainingError(f"No model gave {what} ({reasons}).", "See the log of the run.")
-    every = {(m.name, m.seed): p.table() for found in compared.values() for m, p in found}
-    pooled = _pooled(every) if folds else every
+    pooled = (
+        {(name, found[0][0].seed): _pooled(found) for name, found in compared.items()}
+        if folds
+        else {(m.name, m.seed): p.table() for found in compared.values() for m, p in found}
+    )
     _check_same_photos(pooled)
     tables = {name: pooled[name, found[0][0].seed] for name, found in compared.items()}
     fold_of = study.arrays.fold_of()
@@ -228,16 +235,11 @@ def _times(found: "Sequence[tuple[TrainedModel, Predictions]]") -> dict[str, flo
     }
 
 
-def _pooled(tables: "Mapping[tuple[str, int], pd.DataFrame]") -> dict[tuple[str, int], Any]:
-    """The predictions of all folds of each model as one table, under the seed of the first."""
+def _pooled(found: "Sequence[tuple[TrainedModel, Predictions]]") -> "pd.DataFrame":
+    """The predictions of all folds of a model as one table."""
     import pandas as pd
 
-    folds: dict[str, list[tuple[str, int]]] = {}
-    for name, seed in tables:
-        folds.setdefault(name, []).append((name, seed))
-    return {
-        of[0]: pd.concat([tables[each] for each in of], ignore_index=True) for of in folds.values()
-    }
+    return pd.concat([predictions.table() for _, predictions in found], ignore_index=True)
 
 
 def _fold_of_each(fold: Mapping[str, int], tables: "Mapping[str, pd.DataFrame]") -> Fold:

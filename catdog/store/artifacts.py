@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from catdog.errors import StoreError
+from catdog.errors import PhotosError, StoreError
 from catdog.store.digest import KEY_LENGTH, value_digest
 from catdog.store.files import write_text
 from catdog.store.store import Artifact, Record
@@ -189,27 +189,39 @@ class Arrays(Artifact):
     def hold_out(self, fold: int) -> Self:
         """The same with one fold as the test set, the next one as validation, the others to train.
 
-        fold: from 1. So each photo is once a test photo and once a validation photo.
+        fold: from 1. So each photo is once a test photo and once a validation photo. Raises
+        PhotosError when there is no such fold.
         """
+        if not 1 <= fold <= (self.folds or 0):
+            raise PhotosError(
+                f"There is no fold {fold}: these photos have {self.folds or 'no'} folds.",
+                "Choose one of them, or prefetch the photos with more folds.",
+            )
         chosen = self.model_copy(update={"held_out": fold})
         return chosen.model_copy(
             update={"counts": {split: len(chosen._rows_of(split)) for split in SPLITS}}
         )
 
     def images(self, split: str) -> Images:
-        """The photos of a split, n x size x size x 3 in RGB, mapped into memory read-only."""
+        """The photos of a split, n x size x size x 3 in RGB, mapped into memory read-only.
+
+        Raises PhotosError, as the two below, when no fold was held out of those that there are.
+        """
+        self._require(split)
         if self.held_out:
             return Rows(_array(self.file(f"{ALL}_images.npy"), mapped=True), self._rows_of(split))
         return _array(self.file(f"{split}_images.npy"), mapped=True)
 
     def labels(self, split: str) -> npt.NDArray[np.int32]:
         """The classes of a split's photos (n), as indices into `classes`."""
+        self._require(split)
         if self.held_out:
             return _array(self.file(f"{ALL}_labels.npy"))[self._rows_of(split)]
         return _array(self.file(f"{split}_labels.npy"))
 
     def paths(self, split: str) -> list[str]:
         """The paths of a split's photos, relative to the folder of the photos."""
+        self._require(split)
         if self.held_out:
             every = _rows(self.file(f"{ALL}_photos.csv"))
             return [every[row]["path"] for row in self._rows_of(split)]
@@ -220,6 +232,13 @@ class Arrays(Artifact):
         if not self.folds:
             return {}
         return {row["path"]: int(row["fold"]) for row in _rows(self.file(f"{ALL}_photos.csv"))}
+
+    def _require(self, split: str) -> None:
+        if self.folds and split not in self.counts:
+            raise PhotosError(
+                f"These photos have {self.folds} folds and no split '{split}'.",
+                "Hold one out: 'arrays.hold_out(1)'.",
+            )
 
     def _rows_of(self, split: str) -> npt.NDArray[np.intp]:
         """Where a split's photos are among all, when a fold is held out."""

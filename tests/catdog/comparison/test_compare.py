@@ -293,3 +293,14 @@ def test_times_are_medians_of_all_trainings(fake_run: FakeRun, options: dict[str
     ]
     times = [10.0**i for i in range(len(slow))]
     assert compare(run.study(results=slow)).model("a").seconds == np.median(times)
+
+
+def test_folds_that_were_trained_with_one_seed_are_told_apart(fake_run: FakeRun) -> None:
+    run = fake_run(folds=4)
+    same = [
+        r.model_copy(update={"seed": 1, "model": r.model.model_copy(update={"seed": 1})})
+        for r in run.results
+    ]
+    found, usual = (compare(run.study(results=results)) for results in (same, run.results))
+    assert found.model("transfer").test == usual.model("transfer").test
+    assert found.pairs == usual.pairs

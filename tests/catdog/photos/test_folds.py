@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,19 @@ def test_holding_out_each_fold_in_turn_tests_and_validates_each_photo_once(
     assert len({each.digest for each in every} | {arrays.digest}) == 5
 
 
-def test_a_fold_gives_the_photos_and_labels_of_its_paths(fake_run: FakeRun, tmp_path: Path) -> None:
+def test_a_fold_that_is_not_there_or_was_not_chosen_is_one_line(fake_run: FakeRun) -> None:
+    folded, whole = fake_run(folds=4).arrays, fake_run().arrays
+    for fold in (0, 5):
+        with pytest.raises(PhotosError, match=f"no fold {fold}: these photos have 4 folds"):
+            folded.hold_out(fold)
+    with pytest.raises(PhotosError, match="have no folds"):
+        whole.hold_out(1)
+    for read in (folded.images, folded.labels, folded.paths):
+        with pytest.raises(PhotosError, match="4 folds and no split 'train'"):
+            read("train")
+
+
+def test_a_fold_gives_the_photos_and_labels_of_its_paths(fake_run: FakeRun) -> None:
     arrays = fake_run(folds=4).arrays
     images, labels = arrays.images("all"), arrays.labels("all")
     row = {path: i for i, path in enumerate(arrays.paths("all"))}
