@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.measure import Cost, run
-from catdog.library import download
+from catdog.entry.functions import download
 from catdog.machine import divert_native_stderr, machine, versions
 from catdog.models import MODELS
 from catdog.settings import Settings

@@ -20,11 +20,11 @@ from pathlib import Path
 import httpx
 import psutil
 
-from catdog.champion.candidates import choose_entrant
-from catdog.champion.registry import Registry
-from catdog.inference.photos import find_photos
-from catdog.runs import load_run
+from catdog.history.runs import load_run
+from catdog.promotion.candidates import choose_entrant
+from catdog.promotion.registry import Registry
 from catdog.settings import Settings
+from catdog.sources.named_photos import find_photos
 
 CLIENTS = 8
 PROMOTIONS = 20

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from catdog.photos.partition import partition
+from catdog.photos.places import places_of
 from catdog.settings import Settings
 
 WEEKS = 10
@@ -32,10 +33,12 @@ def weekly_splits(photos: int, copies: float, seed: int) -> Iterator[dict[str, s
                 pictures.append((path,))
         paths = [path for group in pictures for path in group]
         yield partition(
-            {path: hashlib.sha256(f"{seed} {path}".encode()).hexdigest() for path in paths},
+            places_of(
+                {path: hashlib.sha256(f"{seed} {path}".encode()).hexdigest() for path in paths},
+                cut.seed,
+            ),
             {path: path.split("/")[0] for path in paths},
             pictures,
-            seed=cut.seed,
             held_out=cut.validation_share,
             test=cut.test_share,
         )

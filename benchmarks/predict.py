@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from catdog.inference.photos import find_photos
+from catdog.sources.named_photos import find_photos
 
 TRIES = 5
 COUNTS = (1, 1_000)

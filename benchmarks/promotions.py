@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from catdog.champion.ledger import LEVEL
 from catdog.comparison.significance import ALPHA, Correct, Paired, Table
+from catdog.promotion.ledger import LEVEL
 from catdog.settings import Promotion
 
 WEEKS = 52

@@ -3,16 +3,12 @@
 The functions that a notebook needs are here; each is imported when it is first used.
 """
 
-import sys
 from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from catdog.errors import CatdogError
-    from catdog.inference.load import load
-    from catdog.library import (
+    from catdog.entry.functions import (
         champion,
         compare,
         download,
@@ -22,6 +18,8 @@ if TYPE_CHECKING:
         split,
         train,
     )
+    from catdog.errors import CatdogError
+    from catdog.export.load import load
     from catdog.report import figures
 
     __version__: str
@@ -46,24 +44,11 @@ __all__ = [
 ]
 
 
-class _Catdog(ModuleType):
-    """So that `champion` and `runs` stay functions, though a room and a module are called so too.
-
-    Python sets what it imports as an attribute of the package around it.
-    """
-
-    champion = property(lambda self: __getattr__("champion"), lambda self, room: None)
-    runs = property(lambda self: __getattr__("runs"), lambda self, module: None)
-
-
-sys.modules[__name__].__class__ = _Catdog
-
-
 def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
-        return getattr(import_module("catdog.library"), name)
+        return getattr(import_module("catdog.entry.functions"), name)
     if name == "load":
-        return import_module("catdog.inference.load").load
+        return import_module("catdog.export.load").load
     if name == "CatdogError":
         return import_module("catdog.errors").CatdogError
     if name == "figures":

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from catdog.beside import claim
+from catdog.entry.packages import claim
 
 
 def main() -> None:

@@ -101,14 +101,6 @@ class Seeded(Group):
     often die in the first steps, and it predicts one class for good: see `benchmarks/README.md`."""
 
 
-SEED_REMARK = (
-    "Seed 42 is the default because baseline learns with it. With others it may stay at 50 %: on "
-    "the official photos, of the seeds 1 to 8 seven had not left that after three epochs, and of "
-    "43 to 46 one after 20."
-)
-"""Said wherever that model's result with that seed is shown: the seed was selected."""
-
-
 class Training(Seeded):
     """How a model is trained."""
 

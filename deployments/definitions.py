@@ -17,7 +17,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from flows.catdog import catdog
-from flows.server import ServerError
+from flows.server.client import ServerError
 
 
 def definitions() -> list[dict[str, Any]]:

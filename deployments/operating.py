@@ -24,7 +24,7 @@ def deploy(*, pool: str, home: Home = None) -> None:
     pool
         The work pool, which is there: prefect work-pool create NAME --type process
     """
-    from flows.server import standing_server
+    from flows.server.configured import standing_server
 
     url = standing_server(use(home))
     from deployments.definitions import register
@@ -52,7 +52,7 @@ def automations(
     notify
         A notification block of the server as TYPE/NAME, which is told beside the server's log.
     """
-    from flows.server import standing_server
+    from flows.server.configured import standing_server
 
     url = standing_server(use(home))
     from deployments.automations import create_automations

@@ -10,11 +10,12 @@ from pathlib import Path
 from catdog.errors import SettingsError
 from catdog.store.files import writing
 from catdog.store.store import Store
+from deployments.api.command import PORT as API_PORT
 from deployments.operating import SILENCE_DAYS, ZOMBIE_MINUTES
-from flows.cli.api import PORT as API_PORT
 from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, out, use
-from flows.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
-from flows.server import CLIENT_CONFIG, HOST, address
+from flows.server.client import CLIENT_CONFIG, HOST
+from flows.server.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
+from flows.server.private import address
 
 LOOPBACK = (HOST, "localhost")
 
@@ -55,9 +56,10 @@ def serve(
     """
     check_exposure(host, insecure=insecure or auth)
     folder = use(home)
-    from flows.login import client_config as written
-    from flows.login import keep_login, require_ours, saved_login
-    from flows.server import require_free, running_server, set_prefect_up
+    from flows.server.client import set_prefect_up
+    from flows.server.login import client_config as written
+    from flows.server.login import keep_login, require_ours, saved_login
+    from flows.server.private import require_free, running_server
 
     set_prefect_up()
     require_free(port, host)
@@ -143,7 +145,7 @@ def _say_where(url: str, home: Path, client_config: Path | None) -> None:
     import asyncio
 
     from deployments.definitions import next_run
-    from flows.server import log_file
+    from flows.server.private import log_file
 
     lines = [f"UI:        {url.removesuffix('/api')}"]
     if login_file(home).exists():

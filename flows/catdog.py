@@ -9,12 +9,19 @@ from prefect.runtime import flow_run
 
 from catdog.addresses import short_name
 from catdog.comparison.compare import Study
+from catdog.history.runs import (
+    ModelsFailedError,
+    Run,
+    artifacts_of,
+    describe,
+    make_record,
+    save_run,
+)
 from catdog.models import model_spec
-from catdog.progress import claim_progress, progress_folder, write_stage
-from catdog.runs import ModelsFailedError, Run, artifacts_of, describe, make_record, save_run
 from catdog.settings import Comparing, Cut, Decoding, Folding, Promotion, Settings, Training
 from catdog.store.artifacts import Arrays, Report
 from catdog.store.store import Store
+from catdog.training.progress import claim_progress, progress_folder, write_stage
 from flows.parameters import run_form
 from flows.processes import end_with_runner
 from flows.retraining import challenge, forget_models, note_changes

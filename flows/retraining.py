@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from prefect.runtime import flow_run
 
 from catdog.comparison.compare import Study
+from catdog.history.runs import Run, changes_since_last_run
 from catdog.photos.changes import Changes
 from catdog.report.write import load_comparison
-from catdog.runs import Run, changes_since_last_run
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Report
 from catdog.store.store import Store

@@ -2,9 +2,9 @@
 
 from prefect import task
 
-from catdog.progress import progress_folder, write_stage
 from catdog.sources.download import recipe
 from catdog.store.artifacts import Photos
+from catdog.training.progress import progress_folder, write_stage
 from tasks.caching import obtained, store
 
 BYTES_IN_A_MEGABYTE = 1_000_000

@@ -5,7 +5,7 @@ import logging
 from prefect import task
 
 from catdog.errors import TrainingError
-from catdog.inference import flatbuffer
+from catdog.export import flatbuffer
 from catdog.store.artifacts import Arrays, Predictions, TrainedModel
 from catdog.store.store import Store
 from catdog.training.evaluate import recipe

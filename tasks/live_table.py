@@ -16,7 +16,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 
-from catdog.progress import Progress, read_progress
+from catdog.training.progress import Progress, read_progress
 from catdog.wording import duration, percent
 
 log = logging.getLogger("catdog.run")

@@ -2,8 +2,8 @@
 
 from prefect import task
 
-from catdog.champion.registry import Registry
-from catdog.champion.rules import Decision, entrant
+from catdog.promotion.registry import Registry
+from catdog.promotion.rules import Decision, entrant
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from tasks.caching import store

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
-from catdog.champion.explain import explain
-from catdog.champion.rules import Decision, title
+from catdog.history.runs import Run
 from catdog.photos.changes import Changes
+from catdog.promotion.explain import explain
+from catdog.promotion.rules import Decision, title
 from catdog.report.render import comparison_table
 from catdog.report.write import load_comparison
-from catdog.runs import Run
 from catdog.store.artifacts import Report
 from catdog.store.store import Artifact
 

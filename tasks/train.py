@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prefect import task
 
-from catdog.progress import Progress, write_progress
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.training.progress import Progress, write_progress
 from catdog.training.train import recipe
 from catdog.training.weights import Weights
 from tasks.caching import obtained

@@ -117,7 +117,7 @@ def trained(arrays: Arrays, training: Training, store_of_tests: Store) -> Traine
 @pytest.fixture(scope="session")
 def flatbuffer(trained: TrainedModel, store_of_tests: Store) -> Flatbuffer:
     """`trained` as LiteRT runs it."""
-    from catdog.inference.flatbuffer import recipe
+    from catdog.export.flatbuffer import recipe
 
     return store_of_tests.obtain(recipe(trained))
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from catdog.champion.candidates import Chosen
-from catdog.inference import load
+from catdog.export import load
+from catdog.promotion.candidates import Chosen
 from catdog.sources import download as sources
 from catdog.store.artifacts import Flatbuffer, TrainedModel
 from catdog.store.store import Store

@@ -18,7 +18,7 @@ from catdog.comparison.mistakes import (
     least_confident,
 )
 from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy, sensitivity
-from catdog.comparison.published import Published, missing_official, published_results
+from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, score
 from catdog.comparison.significance import Correct
@@ -26,7 +26,8 @@ from catdog.comparison.verdict import Standing, Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
-from catdog.settings import SEED_REMARK, Comparing, Seeded
+from catdog.settings import Comparing, Seeded
+from catdog.sources.official import SEED_REMARK, missing_official
 from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
 from catdog.store.store import Record
 from catdog.wording import listing

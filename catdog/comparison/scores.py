@@ -7,9 +7,9 @@ import numpy as np
 
 from catdog.comparison.folds import accuracy_over_folds
 from catdog.comparison.metrics import Labels, Metrics, Probabilities, measure, scored
+from catdog.inference.temperature import soften
 from catdog.store.artifacts import Cost, Predictions, TrainedModel
 from catdog.store.store import Record
-from catdog.temperature import soften
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ class ScoredModel(Record, Cost):
     seconds_per_1000: float
     """Inference time: wall seconds to predict 1,000 photos."""
     temperature: float | None = None
-    """Fitted on validation (`catdog.temperature`); None where an older version evaluated it."""
+    """Fitted on validation; None where an older version evaluated it."""
     scaled_error: float | None = None
     """The expected calibration error on test at that temperature."""
     facts: dict[str, Any]

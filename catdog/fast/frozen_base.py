@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from catdog.litert import Floats, Network, convert
+from catdog.inference.litert import Floats, Network, convert
 
 CHUNK = 4
 """Images run at a time: so few fit the processor's caches, and a batch may have any size."""

@@ -18,10 +18,10 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from catdog.errors import PhotosError
-from catdog.litert import Network
+from catdog.inference.litert import Network
+from catdog.inference.temperature import soften
 from catdog.machine import available_cores
 from catdog.photos.reading import UnreadablePhotoError, read_photo, resize, upright_rgb
-from catdog.temperature import soften
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ class Facts:
     classes: tuple[str, ...]
     image_size: int
     temperature: float | None
-    """What calibrates its probabilities (`catdog.temperature`); None where none was fitted."""
+    """What calibrates its probabilities (see `temperature.py`); None where none was fitted."""
 
 
 class Classifier:

@@ -3,7 +3,8 @@
 from collections import defaultdict
 
 from catdog.errors import PhotosError
-from catdog.photos.partition import Group, grouped, place
+from catdog.photos.partition import Group, grouped
+from catdog.photos.places import places_of
 from catdog.settings import Folding
 from catdog.store.artifacts import Manifest
 
@@ -11,7 +12,7 @@ from catdog.store.artifacts import Manifest
 def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str, int]:
     """The fold of each photo, from 1: those of every split, a test folder of the source included.
 
-    The pictures of a class are dealt out in the order of their places (`partition.place`), so that
+    The pictures of a class are dealt out in the order of their places (`places.py`), so that
     the folds differ by at most one picture of each class, and of all. Photos of one picture are in
     one fold, also when they have two classes.
 
@@ -20,7 +21,7 @@ def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str,
     """
     assert folding.folds is not None, "there are no folds"  # noqa: S101
     rows = {row["path"]: row for row in manifest.rows()}
-    places = {path: place(folding.seed, path, row["sha256"]) for path, row in rows.items()}
+    places = places_of({path: row["sha256"] for path, row in rows.items()}, folding.seed)
     by_class: defaultdict[str, list[Group]] = defaultdict(list)
     for group in grouped(rows, _pictures(manifest, rows)):
         by_class[rows[group[0]]["label"]].append(group)

@@ -14,6 +14,7 @@ from catdog.errors import PhotosError
 from catdog.photos.duplicates import Fingerprint, distance, fingerprint, same_pictures
 from catdog.photos.layout import Layout, read_layout
 from catdog.photos.partition import partition
+from catdog.photos.places import places_of
 from catdog.photos.reading import (
     UnreadablePhotoError,
     in_threads,
@@ -156,10 +157,9 @@ def _splits(
     free = {photo.path: photo for photo in photos if given[photo.path] == undecided}
     groups = [tuple(photo.path for photo in group if photo.path in free) for group in pictures]
     return given | partition(
-        {path: photo.sha256 for path, photo in free.items()},
+        places_of({path: photo.sha256 for path, photo in free.items()}, cut.seed),
         {path: photo.label for path, photo in free.items()},
         filter(None, groups),
-        seed=cut.seed,
         held_out=1 if undecided == "validation" else cut.validation_share,
         test=0 if undecided == "train" else cut.test_share,
     )

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from catdog.sample.animals import Coat, draw_animal
+from catdog.sample.facts import SPECIES, photo_path
 from catdog.sample.pen import Colour, Pen, shade
 
-SPECIES = ("cat", "dog")
 POSES = {"face": (0.22, 0.38), "sitting": (0.28, 0.4), "standing": (0.24, 0.34)}
 """The animal's scale in each pose, least and most, as a share of the photo's shorter side."""
 SHORTEST, LONGEST = 200, 300
@@ -45,13 +45,11 @@ def draw(folder: Path, *, train: int, validation: int, seed: int) -> None:
     """
     for part, (split, total) in enumerate((("train", train), ("validation", validation))):
         for label, species in enumerate(SPECIES):
-            target = folder / split / f"{species}s"
-            target.mkdir(parents=True, exist_ok=True)
             for number in range((total + 1 - label) // 2):
                 rng = np.random.default_rng((seed, part, label, number))
-                photo(species, rng).save(
-                    target / f"drawn-{species}-{number + 1:04}.jpg", quality=QUALITY
-                )
+                target = folder / photo_path(split, species, number + 1)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                photo(species, rng).save(target, quality=QUALITY)
 
 
 def photo(species: str, rng: np.random.Generator) -> Image.Image:

@@ -15,7 +15,8 @@ import httpx
 
 from catdog.addresses import telling_query, without_secrets
 from catdog.errors import SourceError, StoreError
-from catdog.sources import cloud
+from catdog.sample.facts import SEED, TRAIN, VALIDATION
+from catdog.sources import cloud, official
 from catdog.sources import fetch as web
 from catdog.sources.archives import DamagedArchiveError, extract
 from catdog.sources.fetch import OnBytes, UnreachableError
@@ -26,14 +27,6 @@ from catdog.store.files import read_entry
 from catdog.store.store import Recipe, Store
 
 log = logging.getLogger(__name__)
-
-OFFICIAL = "https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip"
-OFFICIAL_BYTES = 68_606_236
-"""Its publisher gives no checksum; the one that was seen is recorded."""
-SAMPLE_TRAIN = 600
-SAMPLE_VALIDATION = 200
-SAMPLE_SEED = 1
-"""Fixed: a run with another training seed is a run on the same photos."""
 
 _CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
@@ -70,7 +63,7 @@ def recipe(
     if source == "sample":
         return _sample()
     if source == "official":
-        return _of_url(OFFICIAL, store, progress)
+        return _of_url(official.URL, store, progress)
     if _WEB.match(source):
         return _of_url(source, store, progress)
     if _SCHEME.match(source):
@@ -79,7 +72,7 @@ def recipe(
 
 
 def _sample() -> Recipe[Photos]:
-    size = {"train": SAMPLE_TRAIN, "validation": SAMPLE_VALIDATION, "seed": SAMPLE_SEED}
+    size = {"train": TRAIN, "validation": VALIDATION, "seed": SEED}
 
     def make(folder: Path) -> Mapping[str, Any]:
         from catdog.sample.draw import draw
@@ -171,7 +164,7 @@ def _of_url(source: str, store: Store, progress: OnBytes, *, reader: Any = web) 
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(Archive, key)
         part = work / "archive.part"
-        size = OFFICIAL_BYTES if url == OFFICIAL else None
+        size = official.BYTES if url == official.URL else None
         seen = reader.fetch(url, part, size=size, sha256=sha256, on_bytes=progress)
         bytes_ = part.replace(folder / "archive").stat().st_size
         shutil.rmtree(work, ignore_errors=True)

@@ -18,7 +18,7 @@ PLUMBING = frozenset(
     {
         "catdog.errors",
         "catdog.machine",
-        "catdog.progress",
+        "catdog.training.progress",
         "catdog.settings",
         "catdog.sources.fetch",
         "catdog.store.digest",

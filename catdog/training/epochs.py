@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from catdog.errors import TrainingError
-from catdog.progress import Progress
 from catdog.settings import Training
 from catdog.training.checkpoints import Checkpoints
+from catdog.training.progress import Progress
 from catdog.training.seeding import seed_epoch
 
 OnProgress = Callable[[Progress], None]

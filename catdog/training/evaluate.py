@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from catdog.errors import TrainingError
 from catdog.fast.twin import accelerate
+from catdog.inference.temperature import fit_temperature
 from catdog.machine import threads
 from catdog.store.artifacts import HELD_OUT, Arrays, Predictions, TrainedModel
 from catdog.store.digest import make_key
 from catdog.store.store import Recipe
-from catdog.temperature import fit_temperature
 from catdog.training.attention import grad_cam
 from catdog.training.pipeline import ordered_batches
 

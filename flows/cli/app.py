@@ -58,7 +58,7 @@ app = App(
 cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
 app.command(cache_app)
 app.command(
-    "flows.cli.api:api",
+    "deployments.api.command:api",
     name="api",
     help="Serve the champion over HTTP, with a page to drop photos on.",
 )
@@ -129,7 +129,7 @@ def predict(
     csv
         Write the table to this file.
     """
-    from catdog.inference.load import load
+    from catdog.export.load import load
     from flows.cli.predict import named, predict_photos
 
     files = named(photos)
@@ -155,7 +155,7 @@ def export(
     to
         The folder: a new or an empty one.
     """
-    from catdog.inference.export import export as write
+    from catdog.export.export import export as write
 
     replay = write(model, format, to, use(home))
     say(f"{to} holds the model, its labels, preprocessing, card and example. {replay.sentence}")
@@ -192,7 +192,7 @@ def report(
     name
         A run of 'catdog runs', or 'latest'.
     """
-    from flows.cli.past import render_report
+    from flows.cli.reports import render_report
 
     render_report(name, use(home), out, show=show)
 
@@ -208,7 +208,7 @@ def compare(first: str, second: str, /, *, home: Home = None) -> None:
     second
         Another one, or 'latest'.
     """
-    from flows.cli.past import print_comparison
+    from flows.cli.reports import print_comparison
 
     print_comparison(first, second, use(home), out)
 

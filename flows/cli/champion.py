@@ -10,7 +10,7 @@ from catdog.store.store import Store
 from flows.cli.terminal import Home, Switch, say, use
 
 if TYPE_CHECKING:
-    from catdog.champion.rules import Decision
+    from catdog.promotion.rules import Decision
 
 champion_app = App(name="champion", help="Show, choose or take back the model that 'predict' uses.")
 
@@ -24,7 +24,7 @@ def show(*, json: Switch = False, home: Home = None) -> None:
     json
         Print the newest decision as JSON.
     """
-    from catdog.champion.registry import Registry
+    from catdog.promotion.registry import Registry
 
     decisions = Registry(use(home)).decisions()
     if not decisions:
@@ -34,8 +34,8 @@ def show(*, json: Switch = False, home: Home = None) -> None:
     if json:
         print(json_text.dumps(newest.told(), indent=2), flush=True)  # noqa: T201
         return
-    from catdog.champion.ledger import USES
-    from catdog.champion.rules import score_text, title
+    from catdog.promotion.ledger import USES
+    from catdog.promotion.rules import score_text, title
 
     say(f"Champion: {title(newest.champion)}, {score_text(newest.champion)}.")
     say(f"Model: {newest.champion.model}, trained on {newest.champion.origin}.")
@@ -47,7 +47,7 @@ def show(*, json: Switch = False, home: Home = None) -> None:
 @champion_app.command
 def history(*, home: Home = None) -> None:
     """List all decisions, the newest last."""
-    from catdog.champion.registry import Registry
+    from catdog.promotion.registry import Registry
 
     for decision in Registry(use(home)).decisions():
         when = f"{decision.at:%Y-%m-%d %H:%M}"
@@ -66,8 +66,8 @@ def promote(run: str, /, *, model: str | None = None, home: Home = None) -> None
     model
         One of its models. [default: the winner of its report, which is chosen on validation]
     """
-    from catdog.champion.candidates import choose_entrant
-    from catdog.champion.registry import Registry
+    from catdog.promotion.candidates import choose_entrant
+    from catdog.promotion.registry import Registry
 
     folder = use(home)
     _tell(Registry(folder).promote(choose_entrant(Store(folder), run, model)), folder)
@@ -76,7 +76,7 @@ def promote(run: str, /, *, model: str | None = None, home: Home = None) -> None
 @champion_app.command
 def rollback(*, home: Home = None) -> None:
     """Go back to the champion before this one."""
-    from catdog.champion.registry import Registry
+    from catdog.promotion.registry import Registry
 
     folder = use(home)
     _tell(Registry(folder).rollback(), folder)
@@ -85,10 +85,10 @@ def rollback(*, home: Home = None) -> None:
 def _tell(decision: "Decision", home: Path) -> None:
     """Print a decision, and emit its event where a Prefect server is configured."""
     say(decision.sentence)
-    from flows.server import configured_url
+    from flows.server.client import configured_url
 
     if url := configured_url():
-        from flows.login import log_in
+        from flows.server.login import log_in
         from tasks.shown import announce
 
         log_in(home, url)

@@ -20,7 +20,9 @@ from catdog.machine import (
     visible_gpus,
 )
 from catdog.training.weights import find_weights
-from flows.server import configured_url, require_free, set_prefect_up, standing_server
+from flows.server.client import configured_url, set_prefect_up
+from flows.server.configured import standing_server
+from flows.server.private import require_free
 
 ENOUGH_BYTES = 2_000_000_000
 """For the official photos and all that is made of them, with room for some trainings."""

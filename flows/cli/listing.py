@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from catdog.history.runs import Run, Score, load_runs
 from catdog.models import MODELS
-from catdog.runs import Run, Score, load_runs
 from catdog.store import housekeeping as cache
 from catdog.store.store import Store
 from catdog.wording import percent

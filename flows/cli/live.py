@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 
-from catdog.progress import Progress, read_progress, read_stage
+from catdog.training.progress import Progress, read_progress, read_stage
 from catdog.wording import clock, percent
 
 REFRESHES_PER_SECOND = 4

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from catdog.errors import StoreError
 from catdog.inference.classifier import Classifier, Photo, Prediction
-from catdog.inference.photos import find_photos
+from catdog.sources.named_photos import find_photos
 from catdog.wording import percent
 from flows.cli.terminal import err
 

@@ -11,18 +11,20 @@ from rich.console import Console
 from rich.table import Table
 
 from catdog.addresses import without_secrets
-from catdog.champion.registry import Registry
 from catdog.errors import CatdogError
-from catdog.progress import claim_progress, progress_folder, write_stage
+from catdog.history.runs import ModelsFailedError, Run
+from catdog.promotion.registry import Registry
 from catdog.report.write import load_comparison
-from catdog.runs import ModelsFailedError, Run
 from catdog.settings import NOT_OF_A_RUN, Settings
 from catdog.sources.download import require_source
 from catdog.store.files import no_space, writing
+from catdog.training.progress import claim_progress, progress_folder, write_stage
 from catdog.wording import clock, percent
 from flows.cli.live import live_view
 from flows.cli.terminal import say
-from flows.server import LEAST_FREE, prefect_server, set_prefect_up
+from flows.server.choose import prefect_server
+from flows.server.client import set_prefect_up
+from flows.server.private import LEAST_FREE
 
 NEXT = {
     "report --open": "shows the report",

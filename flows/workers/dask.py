@@ -19,7 +19,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 from catdog.errors import CatdogError
 from catdog.machine import visible_gpus
 from catdog.store.store import Store
-from flows.server import configured_url
+from flows.server.client import configured_url
 from flows.workers.dask_plugin import PLACE, TrainingPlugin, code_key, obstacle
 from flows.workers.team import Job, Plan
 

@@ -15,7 +15,7 @@ from catdog.addresses import without_secrets
 from catdog.machine import tensorflow_environment
 from catdog.store.digest import make_key
 from flows.processes import start_training_process
-from flows.server import deliver, healthy
+from flows.server.client import deliver, healthy
 
 PLACE = "training"
 """The resource of which each worker has one: trainings of several runs do not share its cores."""

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import httpx
 
-from flows.server import free_port
+from flows.server.private import free_port
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = dict(os.environ)

@@ -26,8 +26,9 @@ from deployments.definitions import definitions, next_run, served_deployments
 from deployments.operating import ZOMBIE_MINUTES
 from deployments.serving import check_exposure, serve
 from flows.catdog import catdog
-from flows.login import login_file, saved_login
-from flows.server import ServerError, free_port, require_free
+from flows.server.client import ServerError
+from flows.server.login import login_file, saved_login
+from flows.server.private import free_port, require_free
 
 MINUTE = 60
 SOON = 30

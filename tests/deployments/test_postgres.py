@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sites import TINY, Site, open_site
 
-from flows.server import free_port
+from flows.server.private import free_port
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 ACCOUNT = "postgres"

@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from catdog.runs import load_run
+from catdog.history.runs import load_run
 from catdog.sample.draw import draw
 from catdog.store.housekeeping import prune
 from catdog.store.store import Store

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from catdog.errors import CatdogError
-from catdog.runs import Run, load_runs
+from catdog.history.runs import Run, load_runs
 from catdog.store.store import Store
 
 
@@ -47,10 +47,10 @@ def flow_store(flow_home: Path) -> Store:
 @pytest.fixture(scope="session")
 def server(flow_home: Path) -> Iterator[str]:
     """A private Prefect server for all tests that need one; `catdog run` finds it too."""
-    from flows import server
+    from flows.server import choose, private
 
-    server.START_SECONDS = 600  # a busy machine is no failed test
-    with server.prefect_server(flow_home) as url:
+    private.START_SECONDS = 600  # a busy machine is no failed test
+    with choose.prefect_server(flow_home) as url:
         yield url
     os.environ["PREFECT_API_URL"] = ""
 

@@ -16,15 +16,15 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from rich.console import Console
 
-from catdog.champion.registry import Registry
 from catdog.errors import CatdogError
+from catdog.history.runs import Run
 from catdog.machine import available_cores
-from catdog.progress import progress_folder, read_progress
-from catdog.runs import Run
+from catdog.promotion.registry import Registry
 from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
 from catdog.store.store import Store
+from catdog.training.progress import progress_folder, read_progress
 from catdog.training.weights import find_weights
-from flows.cli.past import render_report
+from flows.cli.reports import render_report
 
 MADE = ("download", "split", "prefetch", "train-baseline", "train-transfer")
 MADE = (*MADE, "evaluate-baseline", "evaluate-transfer", "report")

@@ -16,7 +16,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from catdog.runs import Run
+from catdog.history.runs import Run
 
 STORAGE = Path(os.environ["PREFECT_HOME"]) / "storage"
 MAKERS = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from website import Site, running
 
-from flows.server import deliver
+from flows.server.client import deliver
 
 PLANTED = "planted7secret"
 

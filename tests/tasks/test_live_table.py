@@ -1,6 +1,6 @@
 import math
 
-from catdog.progress import Progress
+from catdog.training.progress import Progress
 from tasks.live_table import HEAD, QUIET_SECONDS, Table, training_table
 
 

@@ -12,6 +12,7 @@ from catdog.comparison.compare import Comparison, compare
 from catdog.errors import PhotosError, TrainingError
 from catdog.report.render import comparison_table
 from catdog.settings import Comparing
+from catdog.sources import official
 from catdog.store.artifacts import ModelResult
 
 FakeRun = Callable[..., Any]
@@ -175,31 +176,32 @@ def test_the_margin_of_equivalence_is_a_setting(fake_run: FakeRun) -> None:
 
 
 def test_published_results_stand_only_beside_the_official_photos(fake_run: FakeRun) -> None:
-    official = {"train": 1000, "validation": 404, "test": 96}
-    assert compared(fake_run(counts=official)).published == ()
+    counts = {"train": 1000, "validation": 404, "test": 96}
+    assert compared(fake_run(counts=counts)).published == ()
 
 
 def test_a_source_is_official_by_the_bytes_of_its_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [*published._official_names()]
+    names = official.NAMES
     rows = [{"path": f"photos/{name}", "sha256": f"{n:064}"} for n, name in enumerate(names)]
-    known = {r["sha256"] for r in rows if not r["path"].endswith(published.UNVERIFIED)}
-    monkeypatch.setattr(published, "OFFICIAL", published._digest(known))
-    one_less = [r for r in rows if not r["path"].endswith(published.UNVERIFIED)]
-    for source, missing in ((rows, ()), (one_less, (published.UNVERIFIED,))):
-        assert published.published_results(source) == published.RESULTS
-        assert published.missing_official(source) == missing
+    known = {r["sha256"] for r in rows if not r["path"].endswith(official.UNVERIFIED)}
+    monkeypatch.setattr(official, "DIGEST", official._digest(known))
+    one_less = [r for r in rows if not r["path"].endswith(official.UNVERIFIED)]
+    for source, missing in ((rows, ()), (one_less, (official.UNVERIFIED,))):
+        assert len(published.published_results(source)) == len(official.PUBLISHED)
+        assert official.missing_official(source) == missing
     assert not published.published_results([rows[0] | {"sha256": "f" * 64}, *rows[1:]])
     assert not published.published_results(rows[1:])
 
 
 def test_the_published_accuracies_are_those_that_were_printed() -> None:
+    results = [published.Published(**r._asdict()) for r in official.PUBLISHED]
     draft, final = (
-        [f"{100 * r.accuracy:.1f}" for r in published.RESULTS if (r.n, "7032f02" in r.source) == of]
+        [f"{100 * r.accuracy:.1f}" for r in results if (r.n, "7032f02" in r.source) == of]
         for of in ((808, False), (808, True))
     )
     assert final == ["60.6", "68.2", "77.2", "98.4"]
-    assert draft == ["57.9", "57.5", "73.3", "97.9"]  # see RESULTS for 57.6
-    (tested,) = [r for r in published.RESULTS if (r.n, r.correct) == (192, 190)]
+    assert draft == ["57.9", "57.5", "73.3", "97.9"]  # see PUBLISHED for 57.6
+    (tested,) = [r for r in results if (r.n, r.correct) == (192, 190)]
     assert round(tested.interval.low, 3) == 0.963
     assert round(tested.interval.high, 3) == 0.997
 

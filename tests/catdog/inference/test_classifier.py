@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catdog.champion.candidates import Chosen
 from catdog.errors import PhotosError
+from catdog.export.flatbuffer import FILE
+from catdog.export.load import facts_of, open_classifier
 from catdog.inference.classifier import Classifier, Facts
-from catdog.inference.flatbuffer import FILE
-from catdog.inference.load import facts_of, open_classifier
+from catdog.inference.temperature import soften
+from catdog.promotion.candidates import Chosen
 from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
-from catdog.temperature import soften
 
 TEXT = "not a photo"
 

@@ -17,6 +17,7 @@ from PIL import Image
 from catdog.errors import PhotosError
 from catdog.photos.duplicates import fingerprint, same_pictures
 from catdog.photos.partition import partition
+from catdog.photos.places import places_of
 from catdog.photos.split import recipe
 from catdog.settings import Cut
 from catdog.sources.inventory import take_inventory
@@ -370,7 +371,7 @@ def cut(
 ) -> dict[str, str]:
     """Partition photos whose content is their path."""
     digests = {path: hashlib.sha256(path.encode()).hexdigest() for path in labels}
-    return partition(digests, labels, groups, seed=seed, held_out=held_out, test=test)
+    return partition(places_of(digests, seed), labels, groups, held_out=held_out, test=test)
 
 
 sizes = st.lists(st.integers(3, 60), min_size=2, max_size=4)

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from catdog.comparison import published
 from catdog.comparison.compare import compare
 from catdog.comparison.metrics import measure, scored
 from catdog.photos.changes import Changes, Moved
@@ -20,6 +19,7 @@ from catdog.report import write as report
 from catdog.report.charts import Chart, Section, charts
 from catdog.report.render import BRIEF_COSTS, COSTS, NBSP, render_model_card
 from catdog.report.write import load_comparison, recipe, write_report
+from catdog.sources import official
 from catdog.store.artifacts import Cost, Report
 from catdog.wording import percent
 
@@ -334,7 +334,7 @@ def test_every_kind_of_run_reads_well(
     missing: str,
 ) -> None:
     if options.get("counts") == OFFICIAL:
-        monkeypatch.setattr(published, "OFFICIAL", published._digest({"0"}))
+        monkeypatch.setattr(official, "DIGEST", official._digest({"0"}))
     made = written(fake_run(**options), command="catdog run")
     page = page_of(made)
     assert_well_built(page)

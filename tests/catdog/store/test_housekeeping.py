@@ -84,7 +84,7 @@ USE = """
 import sys
 from pathlib import Path
 from typing import Any
-from catdog.progress import claim_progress, write_stage
+from catdog.training.progress import claim_progress, write_stage
 from catdog.store.artifacts import Report
 from catdog.store.store import Store
 

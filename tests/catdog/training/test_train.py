@@ -11,7 +11,6 @@ import pytest
 
 from catdog.errors import TrainingError
 from catdog.models import build_model
-from catdog.progress import Progress
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.store import Store
@@ -19,6 +18,7 @@ from catdog.training import train as module
 from catdog.training.checkpoints import best_row
 from catdog.training.epochs import OnProgress
 from catdog.training.evaluate import load_model
+from catdog.training.progress import Progress
 from catdog.training.train import recipe
 from catdog.training.weights import Weights, fill_base, find_weights, new_base
 

@@ -28,8 +28,8 @@ import tenacity
 from PIL import Image
 from rich.console import Console
 
+from catdog.history.runs import Run, Score, runs_folder, save_run
 from catdog.photos import prefetch, split
-from catdog.runs import Run, Score, runs_folder, save_run
 from catdog.settings import Cut, Decoding, Settings
 from catdog.sources import download
 from catdog.store.artifacts import Flatbuffer, Predictions, TrainedModel
@@ -38,7 +38,9 @@ from catdog.store.store import Store
 from catdog.wording import percent
 from flows.cli import run as launch
 from flows.cli.app import main
-from flows.server import ServerError, free_port, prefect_server, require_free
+from flows.server.choose import prefect_server
+from flows.server.client import ServerError
+from flows.server.private import free_port, require_free
 
 ROOT = Path(__file__).parents[3]
 
@@ -421,8 +423,8 @@ def test_a_server_on_a_full_disk_says_so(
     home: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = SimpleNamespace(free=0)
-    monkeypatch.setattr("flows.server.configured_url", lambda: None)
-    monkeypatch.setattr("flows.server.shutil.disk_usage", lambda folder: full)
+    monkeypatch.setattr("flows.server.choose.configured_url", lambda: None)
+    monkeypatch.setattr("flows.server.private.shutil.disk_usage", lambda folder: full)
     with files_up_to(100_000):
         answer = command("run", "--source", "sample")
     assert_one_clear_line(answer, str(home), "No space left", "catdog cache prune")
@@ -496,7 +498,7 @@ def test_a_bad_environment_is_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flows.server.configured_url", lambda: None)
+    monkeypatch.setattr("flows.server.choose.configured_url", lambda: None)
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(tmp_path))
     answer = command("run", "--source", "sample")

@@ -11,10 +11,10 @@ from unittest.mock import patch
 import pandas as pd
 import pytest
 
-from catdog.champion.candidates import choose_model
 from catdog.errors import StoreError
-from catdog.inference.flatbuffer import FILE, flatbuffer_of
-from catdog.runs import Run, Score, runs_folder, save_run
+from catdog.export.flatbuffer import FILE, flatbuffer_of
+from catdog.history.runs import Run, Score, runs_folder, save_run
+from catdog.promotion.candidates import choose_model
 from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
 from flows.cli.app import main

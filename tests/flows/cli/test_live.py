@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from catdog.progress import Progress, write_progress, write_stage
+from catdog.training.progress import Progress, write_progress, write_stage
 from catdog.wording import clock
 from flows.cli.live import live_view, progress_table
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from catdog.errors import SourceError
-from catdog.runs import Run, Score, runs_folder, save_run
+from catdog.history.runs import Run, Score, runs_folder, save_run
 from catdog.settings import Settings
 from catdog.store.store import Store
 from flows.cli import run as launch

@@ -16,10 +16,10 @@ import pytest
 from distributed import Client, LocalCluster
 
 from catdog.machine import available_cores, tensorflow_environment
-from catdog.progress import write_stage
 from catdog.store.artifacts import TrainedModel
 from catdog.store.store import Store
-from flows.server import free_port
+from catdog.training.progress import write_stage
+from flows.server.private import free_port
 from flows.workers.dask import DaskError, workers_at
 from flows.workers.dask_plugin import code_key, obstacle
 from flows.workers.team import plan

@@ -1,0 +1,74 @@
+"""Find a model that can predict: the champion, one of the newest run, or an exported one."""
+
+from pathlib import Path
+
+from catdog.errors import StoreError
+from catdog.export.exported import read_export
+from catdog.export.flatbuffer import FILE, flatbuffer_of
+from catdog.inference.classifier import Classifier, Facts
+from catdog.models import MODELS
+from catdog.promotion.candidates import Chosen, choose_model
+from catdog.settings import Settings
+from catdog.store.artifacts import TrainedModel
+from catdog.store.store import Store
+
+
+def load(
+    which: str | Path | TrainedModel | None = None,
+    *,
+    calibrated: bool = False,
+    threshold: float | None = None,
+    home: Path | None = None,
+) -> Classifier:
+    """A model that predicts; without a name, the champion.
+
+    which: a name, which stands for the newest run that has the model; the folder of an export; or
+    a model that was just trained. Where there is no champion yet, the newest run's best model on
+    validation is taken.
+    calibrated: give probabilities at the temperature that was fitted on validation.
+    threshold: a prediction of a lower probability is uncertain. It and home are as set when None.
+    Raises StoreError when there is no such model, or it is damaged.
+    """
+    settings = Settings.load(home=home, threshold=threshold)
+    facts, flatbuffer = _find(which, Store(settings.home))
+    if calibrated and facts.temperature is None:
+        raise StoreError(
+            f"'{facts.name}' has no temperature: this version of catdog has not evaluated it.",
+            "Leave out --calibrated, or evaluate it again: 'catdog run'.",
+        )
+    return open_classifier(facts, flatbuffer, settings.threshold, calibrated=calibrated)
+
+
+def _find(which: str | Path | TrainedModel | None, store: Store) -> tuple[Facts, Path]:
+    if isinstance(which, TrainedModel):
+        chosen = Chosen(which, None, "")
+    elif which is not None and str(which) not in MODELS and Path(which).is_dir():
+        return read_export(Path(which))
+    else:
+        chosen = choose_model(store, None if which is None else str(which))
+    return facts_of(chosen), flatbuffer_of(chosen.model, store).file(FILE)
+
+
+def open_classifier(
+    facts: Facts, flatbuffer: Path, threshold: float, *, calibrated: bool = False
+) -> Classifier:
+    """A classifier from its file. Raises StoreError when that cannot be used."""
+    try:
+        content = flatbuffer.read_bytes()
+        return Classifier(facts, content, threshold=threshold, calibrated=calibrated)
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{flatbuffer} cannot be used ({error}).", "Restore it, or make it again."
+        ) from error
+
+
+def facts_of(chosen: Chosen) -> Facts:
+    """What a classifier must know of a trained model."""
+    model, predictions = chosen.model, chosen.predictions
+    return Facts(
+        model.name,
+        model.content,
+        model.classes,
+        model.image_size,
+        predictions.temperature if predictions else None,
+    )

@@ -1,0 +1,73 @@
+"""Which model of which run: to be used, or to be champion."""
+
+from typing import NamedTuple
+
+from catdog.errors import StoreError
+from catdog.history.runs import load_run, load_runs
+from catdog.promotion.registry import Registry
+from catdog.promotion.rules import Entrant, entrant
+from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.store import Store
+
+
+class Chosen(NamedTuple):
+    """A model to be used, and how it was tested."""
+
+    model: TrainedModel
+    predictions: Predictions | None
+    """None when they are no longer stored."""
+    run: str
+
+
+def choose_model(store: Store, name: str | None) -> Chosen:
+    """The model of this name in the newest run that has it; without a name, the champion.
+
+    Where there is no champion, the newest run's best on validation; a cross-validation has no
+    model to be used. Raises StoreError when there is none.
+    """
+    registry = Registry(store.home)
+    if name is None and (champion := registry.champion()):
+        predictions = registry.store.find(Predictions, champion.predictions)
+        return Chosen(registry.model_of(champion), predictions, champion.run)
+    for run in reversed(load_runs(store)):
+        if run.folds:
+            continue
+        for score in run.finished(name):
+            if model := run.find(TrainedModel, store, score):
+                return Chosen(model, run.find(Predictions, store, score), run.id)
+    what = f"'{name}'" if name else "model"
+    raise StoreError(f"There is no trained {what} in {store.home}.", "Train one: 'catdog run'.")
+
+
+def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entrant:
+    """The model of this name of a run, with what is needed to judge it; without, its winner.
+
+    The winner is the one that challenged the champion after the run. Raises StoreError when there
+    is no such run, model or winner, or its artifacts are gone.
+    """
+    run = load_run(run_name, store)
+    if run.folds:
+        raise StoreError(
+            f"Run {run.id} is a cross-validation: no model of it was trained on all it may use.",
+            "Promote a model of a run without folds.",
+        )
+    finished = run.finished(model_name)
+    if not finished:
+        names = ", ".join(dict.fromkeys(score.name for score in run.finished())) or "none"
+        raise StoreError(
+            f"Run {run.id} has no finished model '{model_name or ''}'.", f"It has: {names}."
+        )
+    best = finished[0] if model_name else run.winner()
+    if best is None:
+        names = ", ".join(dict.fromkeys(score.name for score in finished))
+        raise StoreError(
+            f"Run {run.id} has no report that names a winner.", f"Add --model: {names}."
+        )
+    model = run.find(TrainedModel, store, best)
+    predictions = run.find(Predictions, store, best)
+    manifest = run.find(Manifest, store)
+    if model is None or predictions is None or manifest is None:
+        raise StoreError(
+            f"The artifacts of {best.name} of run {run.id} are gone.", "Run it again: 'catdog run'."
+        )
+    return entrant(model, predictions, manifest, run=run.id, origin=run.source)

@@ -1,0 +1,264 @@
+"""The champion registry: every decision, and the models that it needs.
+
+Layout below `CATDOG_HOME/champion`: `decisions/NUMBER.json`, one whole file a decision, never
+changed; `store/`, the champions' own copies of their artifacts (hard links where the disk has
+them), which pruning the artifact store leaves alone. Who is champion is what the newest decision
+says, so that a reader sees either the old champion or the new one.
+"""
+
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from catdog.errors import StoreError
+from catdog.promotion.rules import (
+    DIGITS,
+    Candidate,
+    Decision,
+    Entrant,
+    Ruling,
+    Standing,
+    incomparable,
+    rule,
+    score_text,
+    tested_photos,
+    title,
+)
+from catdog.settings import Promotion
+from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
+from catdog.store.files import read_entry, write_text, writing
+from catdog.store.store import Artifact, Recipe, Store
+
+log = logging.getLogger(__name__)
+
+
+class Registry:
+    """The champions of one home folder; safe under several processes at once."""
+
+    def __init__(self, home: Path) -> None:
+        self.origin = Store(home)
+        """Where the artifacts of all runs are."""
+        self.store = Store(home / "champion")
+        self.folder = self.store.home / "decisions"
+
+    def decisions(self) -> list[Decision]:
+        """All decisions, the newest last. Raises StoreError for a damaged one."""
+        return [_read(path) for path in sorted(self.folder.glob("[!.]*.json"))]
+
+    def champion(self) -> Candidate | None:
+        """The model in use, or None before the first run."""
+        newest = max(self.folder.glob("[!.]*.json"), default=None)
+        return _read(newest).champion if newest else None
+
+    def model_of(self, champion: Candidate) -> TrainedModel:
+        """A champion's model. Raises StoreError when its files are missing or damaged."""
+        model = self.store.find(TrainedModel, champion.model)
+        if model is None:
+            raise StoreError(
+                f"The champion, {title(champion)}, is missing or damaged in {self.store.home}.",
+                "Choose another one: 'catdog champion promote RUN' or 'catdog champion rollback'.",
+            )
+        return model
+
+    def challenge(self, challenger: Entrant, promotion: Promotion) -> Decision:
+        """Judge a challenger by the rules, and record the decision."""
+        with self.store.lock("decisions"):
+            past = self.decisions()
+            ruling = self._ruling(challenger, past, promotion)
+            return self._record(past, ruling, challenger, promotion)
+
+    def promote(self, challenger: Entrant) -> Decision:
+        """Make a model champion whatever the rules say, and record that."""
+        with self.store.lock("decisions"):
+            past = self.decisions()
+            return self._record(past, self._by_hand(challenger.candidate, past), challenger)
+
+    def rollback(self) -> Decision:
+        """Go back to the champion before this one. Raises StoreError when there is none."""
+        with self.store.lock("decisions"):
+            past = self.decisions()
+            reign = _reign(past)
+            if len(reign) < 2:
+                raise StoreError(
+                    "There is no earlier champion to go back to.", "See 'catdog champion history'."
+                )
+            *_, earlier, current = reign
+            if self._entrant(earlier) is None:
+                raise StoreError(
+                    f"The earlier champion, {title(earlier)}, is missing or damaged.",
+                    "Choose a run: 'catdog champion promote RUN'.",
+                )
+            sentence = (
+                f"{title(earlier)} is champion again; {title(current)} was taken back and will not "
+                "be promoted again but by hand."
+            )
+            return self._append(
+                past,
+                Ruling("rolled-back", "rollback", sentence),
+                champion=earlier,
+                previous=current,
+                challenger=None,
+                test_set_uses=0,
+            )
+
+    def _by_hand(self, new: Candidate, past: list[Decision]) -> Ruling:
+        if past and past[-1].champion.model == new.model and self._entrant(past[-1].champion):
+            return Ruling("kept", "same model", f"{title(new)} is champion already.")
+        sentence = f"{title(new)} was made champion by hand: {score_text(new)}."
+        return Ruling("promoted", "by hand", sentence)
+
+    def _ruling(self, challenger: Entrant, past: list[Decision], promotion: Promotion) -> Ruling:
+        new = challenger.candidate
+        if not past:
+            sentence = f"{title(new)} is the first champion: {score_text(new)}."
+            return Ruling("promoted", "first", sentence)
+        before, rolled_back = past[-1].champion, _rolled_back(past)
+        champion = self._entrant(before)
+        if champion is None:
+            found = incomparable(new, before, rolled_back)
+            if found and found.reason != "same model":
+                return found
+            old = title(before)
+            sentence = (
+                f"{title(new)} is champion, since the files of {old} are missing or damaged: "
+                f"{score_text(new)}."
+            )
+            return Ruling("promoted", "champion lost", sentence)
+        best = self._best(past) or champion
+        return rule(challenger, Standing(champion, best, rolled_back, self.uses(past)), promotion)
+
+    def uses(self, past: Iterable[Decision]) -> Counter[str]:
+        """Decisions that each photo has served, by the first digits of its SHA-256.
+
+        Of a record of an older version, which does not name its photos: all test photos of the
+        champion that was challenged.
+        """
+        served = Counter[str]()
+        for decision in past:
+            if decision.evidence and decision.previous:
+                served.update(decision.evidence.photos or self._test_photos(decision.previous))
+        return served
+
+    def _test_photos(self, candidate: Candidate) -> list[str]:
+        entrant = self._entrant(candidate)
+        if entrant is None:
+            return []
+        return [sha[:DIGITS] for sha in tested_photos(entrant.predictions, entrant.manifest).index]
+
+    def _best(self, past: list[Decision]) -> Entrant | None:
+        """The last champion in force that has not only been found not to be worse."""
+        proven = {
+            d.champion.model for d in past if d.outcome == "promoted" and d.reason != "not worse"
+        }
+        found = (self._entrant(c) for c in reversed(_reign(past)) if c.model in proven)
+        return next(filter(None, found), None)
+
+    def _record(
+        self,
+        past: list[Decision],
+        ruling: Ruling,
+        challenger: Entrant,
+        promotion: Promotion | None = None,
+    ) -> Decision:
+        new = challenger.candidate
+        promoted = ruling.outcome == "promoted"
+        if promoted:
+            self._keep(challenger.model, new.model)
+            self._keep(challenger.predictions, new.predictions)
+            self._keep(challenger.manifest, new.manifest)
+            # A model of an older version has none yet; whoever uses it first makes it.
+            if flatbuffer := self.origin.find(Flatbuffer, challenger.model.flatbuffer_key):
+                self._keep(flatbuffer, flatbuffer.key)
+        previous = past[-1].champion if past else None
+        served = self.uses(past) if ruling.evidence else Counter[str]()
+        photos = ruling.evidence.photos if ruling.evidence else ()
+        return self._append(
+            past,
+            ruling,
+            champion=new if promoted or previous is None else previous,
+            previous=previous,
+            challenger=new,
+            promotion=promotion,
+            test_set_uses=max((served[photo] + 1 for photo in photos), default=0),
+        )
+
+    def _append(self, past: list[Decision], ruling: Ruling, **facts: Any) -> Decision:
+        number, at = (past[-1].number + 1 if past else 1), datetime.now(UTC).replace(microsecond=0)
+        decision = Decision(number=number, at=at, **ruling._asdict(), **facts)
+        with writing(self.store.home):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"{decision.number:06d}.json"
+            write_text(path, decision.model_dump_json(indent=2) + "\n")
+        log.info("%s", decision.sentence)
+        return decision
+
+    def _entrant(self, candidate: Candidate) -> Entrant | None:
+        model = self.store.find(TrainedModel, candidate.model)
+        predictions = self.store.find(Predictions, candidate.predictions)
+        manifest = self.store.find(Manifest, candidate.manifest)
+        if model is None or predictions is None or manifest is None:
+            return None
+        return Entrant(candidate, model, predictions, manifest)
+
+    def _keep(self, artifact: Artifact, key: str) -> None:
+        kept = self.store.obtain(
+            Recipe(type(artifact), key, lambda folder: _link(artifact, folder))
+        )
+        # What was written beside the artifact later, such as its card, is no part of its digest.
+        for path in artifact.path.iterdir():
+            if path.is_file() and not (target := kept.path / path.name).exists():
+                _link_or_copy(path, target)
+
+
+def _link(artifact: Artifact, folder: Path) -> Mapping[str, Any]:
+    """Fill a folder with the recorded files of an artifact, and give its record."""
+    for name in read_entry(artifact.path)["files"]:
+        _link_or_copy(artifact.path / name, folder / name)
+    return artifact.model_dump(exclude={"key", "path", "content"})
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _read(path: Path) -> Decision:
+    try:
+        return Decision.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise StoreError(
+            f"{path} is not a whole decision record ({str(error).splitlines()[0]}).",
+            "Restore it from a backup, or move it away.",
+        ) from error
+
+
+def _reign(past: list[Decision]) -> list[Candidate]:
+    """The champions in force one after the other, those rolled back taken away."""
+    reign: list[Candidate] = []
+    for decision in past:
+        if decision.outcome == "promoted":
+            if not reign or reign[-1].model != decision.champion.model:  # else it was restored
+                reign.append(decision.champion)
+        elif decision.outcome == "rolled-back":
+            reign.pop()
+    return reign
+
+
+def _rolled_back(past: list[Decision]) -> set[str]:
+    """Keys of the models that were taken back and not promoted since."""
+    gone: set[str] = set()
+    for decision in past:
+        if decision.outcome == "rolled-back" and decision.previous:
+            gone.add(decision.previous.model)
+        elif decision.outcome == "promoted":
+            gone.discard(decision.champion.model)
+    return gone

@@ -1,0 +1,368 @@
+"""The API itself: what is asked, and what is answered."""
+
+import asyncio
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from catdog.errors import StoreError
+from catdog.inference.classifier import Classifier, Prediction
+from catdog.machine import DISTRIBUTION, available_cores
+from catdog.settings import TOKEN, Limits
+from deployments.api.body import MULTIPART, Upload, uploads
+from deployments.api.journal import Journal
+from deployments.api.observed import Metrics, Observed
+from deployments.api.problems import Problem, ProblemError
+from deployments.api.served import Models, Served
+from flows.server.guard import Guard, known_names
+
+LOOK_SECONDS = 1.0
+"""Between two looks at the registry: one small file is read."""
+AGAIN_SECONDS = "1"
+"""After which a client may come again: a full queue of single photos takes half of that."""
+PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+
+
+class Answer(BaseModel):
+    """What the model says of one photo: a class and its confidence, or why there is none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "rex.jpg",
+                "class": "dogs",
+                "confidence": 0.993,
+                "probabilities": {"cats": 0.007, "dogs": 0.993},
+                "uncertain": False,
+                "error": None,
+            }
+        },
+    )
+
+    name: str | None = Field(description="Of the file, as the client called it.")
+    label: str | None = Field(alias="class")
+    confidence: float | None = Field(description="Probability of the class, 0 to 1.")
+    probabilities: dict[str, float]
+    uncertain: bool = Field(description="Whether the confidence is below the threshold.")
+    error: str | None = Field(description="Why the photo cannot be read.")
+
+
+class Answers(BaseModel):
+    """What one model says of the photos of a request, in their order."""
+
+    model: str = Field(examples=["transfer"])
+    version: str = Field(description="Digest of the trained model.", examples=["9f2c41d07be3"])
+    calibrated: bool
+    predictions: list[Answer]
+
+
+class Card(BaseModel):
+    """The model that answers, and how its run tested it."""
+
+    model: str = Field(examples=["transfer"])
+    version: str = Field(description="Digest of the trained model.", examples=["9f2c41d07be3"])
+    classes: tuple[str, ...] = Field(examples=[["cats", "dogs"]])
+    image_size: int = Field(description="Photos are resized to this square.", examples=[160])
+    calibrated: bool
+    temperature: float | None = Field(description="What calibrates it.", examples=[1.31])
+    threshold: float = Field(description="A lower confidence is uncertain.", examples=[0.8])
+    champion: bool = Field(description="Whether it is the registry's champion.")
+    run: str | None = Field(description="That trained the champion.")
+    photos: str | None = Field(description="Where the champion's photos came from.")
+    test_photos: int | None = Field(description="On which it was tested.", examples=[192])
+    test_accuracy: float | None = Field(examples=[0.969])
+
+
+class Health(BaseModel):
+    status: str = Field(examples=["ok"])
+    catdog: str = Field(description="Its version.", examples=["0.1.0"])
+
+
+class Ready(BaseModel):
+    model: str = Field(examples=["transfer"])
+    version: str = Field(examples=["9f2c41d07be3"])
+
+
+class ProblemBody(BaseModel):
+    """A problem as RFC 9457 has it."""
+
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["No photo of the request can be read."])
+    predictions: list[Answer] | None = Field(None, description="With 422: each photo's error.")
+
+
+def _problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    content = {Problem.media_type: {"schema": schema}}
+    problem = {"model": ProblemBody, "content": content}
+    return {int(s): {"description": s.phrase, **problem} for s in statuses}
+
+
+class Api:
+    """One server: its model, its limits, and the threads that read and predict."""
+
+    def __init__(
+        self, models: Models, limits: Limits, *, token: str | None, journal: Journal
+    ) -> None:
+        self._models = models
+        self._limits = limits
+        self._token = token
+        self._journal = journal
+        self._metrics = Metrics()
+        self._waiting = 0
+        self._pool = ThreadPoolExecutor(available_cores(), "predict")
+
+    def application(self, host: str) -> ASGIApp:
+        """The whole of it, guarded and observed. host: the address that it listens on."""
+        app = FastAPI(
+            title="catdog",
+            summary="The class of a photo, by the champion of the last runs.",
+            version=version(DISTRIBUTION),
+            docs_url=None,  # they would come from another site
+            redoc_url=None,
+            lifespan=self._lifespan,
+        )
+        app.add_exception_handler(ProblemError, _told)
+        app.add_exception_handler(HTTPException, _told)
+        app.add_exception_handler(Exception, _told)  # raised again, for the log
+        self._add_routes(app)
+        guarded = Guard(
+            app,
+            names=None if self._token else known_names([f"http://{host}"]),  # a token guards, too
+            origins=(),
+            refuse=lambda objection: Problem(HTTPStatus.FORBIDDEN, f"Refused: {objection}."),
+        )
+        return Observed(guarded, self._metrics)
+
+    def _add_routes(self, app: FastAPI) -> None:
+        known = [Depends(self._require_token)]
+        app.get("/", include_in_schema=False)(page)
+        app.get("/health", summary="Whether the process answers")(health)
+        app.get(
+            "/ready",
+            summary="Whether there is a model, and room for a request",
+            responses=_problems(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
+        )(self.ready)
+        app.get(
+            "/model",
+            summary="The model that answers",
+            dependencies=known,
+            responses=_problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
+        )(self.model)
+        app.get(
+            "/metrics",
+            summary="Numbers for Prometheus",
+            dependencies=known,
+            response_class=PlainTextResponse,
+        )(self.metrics)
+        app.post(
+            "/predict",
+            summary="The class of each photo",
+            description="Photos as files of a form, or the bytes of one as the body. One that "
+            "cannot be read costs only itself; when none can, the answer is a 422.",
+            dependencies=known,
+            openapi_extra={"requestBody": BODY},
+            responses=_problems(
+                HTTPStatus.BAD_REQUEST,
+                HTTPStatus.UNAUTHORIZED,
+                HTTPStatus.REQUEST_TIMEOUT,
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                HTTPStatus.TOO_MANY_REQUESTS,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+            ),
+        )(self.predict)
+
+    async def predict(self, request: Request) -> Answers:
+        self._served()  # or no body is awaited
+        with self._admitted():
+            photos = await uploads(request, self._limits)
+            served = self._served()
+            answers = await asyncio.gather(*(self._answer(p, served.classifier) for p in photos))
+        request.state.noted = {"photos": len(photos), "version": served.classifier.version}
+        if all(answer.error for answer in answers):
+            shown = [answer.model_dump(mode="json", by_alias=True) for answer in answers]
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "No photo of the request can be read.",
+                predictions=shown,
+            )
+        return Answers(
+            model=served.classifier.name,
+            version=served.classifier.version,
+            calibrated=self._models.calibrated,
+            predictions=answers,
+        )
+
+    def model(self) -> Card:
+        served = self._served()
+        facts, champion = served.classifier.facts, served.champion
+        return Card(
+            model=facts.name,
+            version=facts.version,
+            classes=facts.classes,
+            image_size=facts.image_size,
+            calibrated=self._models.calibrated,
+            temperature=facts.temperature,
+            threshold=served.classifier.threshold,
+            champion=champion is not None,
+            run=champion.run if champion else None,
+            photos=champion.origin if champion else None,
+            test_photos=champion.test_photos if champion else None,
+            test_accuracy=champion.test_accuracy if champion else None,
+        )
+
+    async def ready(self) -> Ready:
+        classifier = self._served().classifier
+        with self._admitted():
+            return Ready(model=classifier.name, version=classifier.version)
+
+    async def metrics(self) -> Response:
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def _answer(self, upload: Upload, classifier: Classifier) -> Answer:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._pool, self._predict, upload, classifier)
+        shared = found.model_dump(include={"probabilities", "uncertain", "error"})
+        answer = {"name": upload.name, "class": found.label, "confidence": found.probability}
+        return Answer.model_validate(answer | shared)
+
+    def _predict(self, upload: Upload, classifier: Classifier) -> Prediction:
+        with self._metrics.predicting.time():
+            photo = upload.read()
+            found = classifier.predict_one(photo)
+        self._metrics.photos.labels(classifier.name, found.label or "").inc()
+        self._journal.add(photo, hashlib.sha256(photo).hexdigest(), found, classifier)
+        return found
+
+    def _served(self) -> Served:
+        try:
+            return self._models.now()
+        except StoreError as error:
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        if self._waiting >= self._limits.max_waiting:
+            raise ProblemError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"{self._waiting} requests are being answered, and no more may wait.",
+                headers={"retry-after": AGAIN_SECONDS},
+            )
+        self._waiting += 1
+        self._metrics.waiting.set(self._waiting)
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._metrics.waiting.set(self._waiting)
+
+    async def _require_token(
+        self,
+        given: Annotated[
+            HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))
+        ],
+    ) -> None:
+        if self._token is None:
+            return
+        offered = given.credentials if given else ""
+        if not secrets.compare_digest(offered.encode(), self._token.encode()):
+            raise ProblemError(
+                HTTPStatus.UNAUTHORIZED,
+                f"Send the header 'Authorization: Bearer TOKEN'; the server's {TOKEN} says which.",
+                headers={"www-authenticate": "Bearer"},
+            )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        self._show_model()
+        following = asyncio.create_task(self._follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            self._pool.shutdown()
+            self._journal.close()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if await asyncio.to_thread(self._models.follow):
+                self._show_model()
+
+    def _show_model(self) -> None:
+        self._metrics.model.clear()
+        if served := self._models.served:
+            self._metrics.model.labels(served.classifier.name, served.classifier.version).set(1)
+
+
+async def page() -> HTMLResponse:
+    return HTMLResponse(PAGE, headers=PAGE_HEADERS)
+
+
+async def health() -> Health:
+    return Health(status="ok", catdog=version(DISTRIBUTION))
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    if isinstance(error, ProblemError):
+        return error.response
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+        return Problem(status, f"{error.detail}.", headers=error.headers)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An error of catdog's: see the server's log.")
+
+
+def _hashed(tag: str) -> str:
+    """What the page's own script or style is allowed by, and no other."""
+    (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", PAGE, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"{tag}-src 'sha256-{digest}'"
+
+
+PAGE_HEADERS = {
+    "content-security-policy": "; ".join(
+        (
+            "default-src 'none'",
+            _hashed("script"),
+            _hashed("style"),
+            "img-src blob: data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+_FILE = {"type": "string", "format": "binary"}
+BODY = {
+    "required": True,
+    "content": {
+        MULTIPART: {
+            "schema": {
+                "type": "object",
+                "properties": {"photos": {"type": "array", "items": _FILE}},
+            }
+        },
+        "image/*": {"schema": _FILE},
+    },
+}

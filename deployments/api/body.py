@@ -1,0 +1,100 @@
+"""The photos of a request, taken in within the limits."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
+from typing import NamedTuple
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from catdog.settings import Limits
+from deployments.api.problems import ProblemError
+
+MULTIPART = "multipart/form-data"
+MAX_FIELDS = 100
+"""Of a form beside its files; none is used."""
+
+
+class Upload(NamedTuple):
+    """One photo as it was sent. Nothing is ever opened by its name."""
+
+    name: str | None
+    content: bytes | UploadFile
+
+    def read(self) -> bytes:
+        """Its bytes, from the disk where it was too large to wait in memory."""
+        if isinstance(self.content, bytes):
+            return self.content
+        with self.content.file as file:
+            read: bytes = file.read()
+        return read
+
+
+async def uploads(request: Request, limits: Limits) -> list[Upload]:
+    """The photos of a request: the files of a form, or its whole body.
+
+    Raises ProblemError when it holds none, breaks a limit, or ends too early or too late.
+    """
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            found = await _read(request, limits)
+    except TimeoutError as error:
+        raise ProblemError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"The body did not arrive within {limits.body_seconds:g} seconds.",
+        ) from error
+    except ClientDisconnect as error:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "The request ended before its body did."
+        ) from error
+    if not found:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            "There is no photo in the request. Send its bytes as the body, or files in a form.",
+        )
+    return found
+
+
+async def _read(request: Request, limits: Limits) -> list[Upload]:
+    if not request.headers.get("content-type", "").lower().startswith(MULTIPART):
+        body = b"".join([chunk async for chunk in _chunks(request, limits)])
+        return [Upload(None, body)] if body else []
+    parser = MultiPartParser(
+        request.headers,
+        _chunks(request, limits),
+        max_files=limits.max_photos,
+        max_fields=MAX_FIELDS,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        many = error.message.startswith("Too many")
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if many else HTTPStatus.BAD_REQUEST
+        raise ProblemError(status, error.message) from error
+    files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    return [Upload(file.filename, file) for file in files]
+
+
+async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+    most = limits.max_mebibytes * 2**20
+    try:
+        declared = int(request.headers.get("content-length", 0))
+    except ValueError:
+        declared = 0  # the server has refused what is no number
+    _require_fit(declared, most)
+    taken = 0
+    async for chunk in request.stream():
+        taken += len(chunk)
+        _require_fit(taken, most)
+        yield chunk
+
+
+def _require_fit(size: int, most: int) -> None:
+    if size > most:
+        raise ProblemError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The body is larger than {most // 2**20} MiB. Send fewer photos at a time.",
+        )

@@ -1,0 +1,75 @@
+"""The command `catdog api`."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from catdog.settings import Limits
+from flows.cli.terminal import Home, Switch, Threshold, err, use
+from flows.parameters import flag
+
+HOST = "127.0.0.1"
+PORT = 8000
+"""uvicorn's own."""
+
+
+def api(
+    *,
+    host: str = HOST,
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))] = PORT,
+    model: str | None = None,
+    calibrated: Switch = False,
+    threshold: Threshold = None,
+    wait: Switch = False,
+    keep_photos: Switch = False,
+    max_mebibytes: Annotated[int | None, flag("max_mebibytes", Limits)] = None,
+    max_photos: Annotated[int | None, flag("max_photos", Limits)] = None,
+    max_waiting: Annotated[int | None, flag("max_waiting", Limits)] = None,
+    body_seconds: Annotated[float | None, flag("body_seconds", Limits)] = None,
+    log_mebibytes: Annotated[int | None, flag("log_mebibytes", Limits)] = None,
+    home: Home = None,
+) -> None:
+    """Serve the champion over HTTP, with a page to drop photos on; Ctrl-C ends it.
+
+    Whoever is made champion meanwhile takes over, and no request fails.
+
+    Parameters
+    ----------
+    host
+        The address to listen on; any but loopback needs a token in CATDOG_API_TOKEN.
+    port
+        The one to listen on; 0 is any free one.
+    model
+        A model of the newest run that has it, or the folder of an export. [default: the champion]
+    calibrated
+        Give the confidence at the temperature that was fitted on validation.
+    wait
+        Start without a model, too, and be ready as soon as a run has made one.
+    keep_photos
+        Keep every photo in HOME/api/photos, by its SHA-256. Nothing removes them.
+    """
+    from deployments.api.served import Models
+    from deployments.api.server import first_model, listen, run, token_for
+
+    limits = Limits.of(
+        max_mebibytes=max_mebibytes,
+        max_photos=max_photos,
+        max_waiting=max_waiting,
+        body_seconds=body_seconds,
+        log_mebibytes=log_mebibytes,
+    )
+    folder = use(home)
+    token = token_for(host)
+    with listen(host, port) as listening:
+        models = Models(model, calibrated=calibrated, threshold=threshold, home=folder)
+        first_model(models, wait=wait)
+        run(
+            listening,
+            models,
+            limits,
+            token=token,
+            home=folder,
+            keep_photos=keep_photos,
+            say=lambda text: err.print(text, highlight=False, markup=False),
+        )

@@ -1,0 +1,115 @@
+"""What operators see of the API: a line for each request, and numbers for Prometheus."""
+
+import json
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from deployments.api.problems import WHOLE
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+access = logging.getLogger("catdog.access")
+
+PATHS = {"/", "/predict", "/model", "/health", "/ready", "/metrics", "/openapi.json"}
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The numbers of one server."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter(
+            "catdog_requests", "Requests answered.", ["path", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "catdog_request_seconds",
+            "From a request's head to the end of its answer.",
+            ["path"],
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self.photos = Counter(
+            "catdog_photos",
+            "Photos by predicted class; without one where a photo cannot be read.",
+            ["model", "label"],
+            registry=registry,
+        )
+        self.predicting = Histogram(
+            "catdog_photo_seconds",
+            "To read and predict one photo.",
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self.waiting = Gauge(
+            "catdog_waiting", "Requests that are being answered.", registry=registry
+        )
+        self.model = Gauge(
+            "catdog_model", "1 for the model that answers.", ["model", "version"], registry=registry
+        )
+
+    def text(self) -> bytes:
+        """All of them, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class Observed:
+    """Counts, times and logs each request of an application."""
+
+    def __init__(self, app: "ASGIApp", metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Pass on, and note what came of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status, sent = 500, 0
+
+        async def receiving() -> "Message":
+            message = await receive()
+            scope[WHOLE] = not message.get("more_body", False)
+            return message
+
+        async def noting(message: "Message") -> None:
+            nonlocal status, sent
+            status = message.get("status", status)
+            sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receiving, noting)
+        finally:
+            seconds = time.perf_counter() - began
+            self._note(scope, status, sent, seconds)
+
+    def _note(self, scope: "Scope", status: int, sent: int, seconds: float) -> None:
+        path = scope["path"] if scope["path"] in PATHS else "other"
+        self._metrics.requests.labels(path, status).inc()
+        self._metrics.seconds.labels(path).observe(seconds)
+        line: dict[str, Any] = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "client": (scope.get("client") or [None])[0],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "bytes": sent,
+            "ms": round(1000 * seconds, 1),
+            **scope.get("state", {}).get("noted", {}),
+        }
+        access.info(json.dumps(line))

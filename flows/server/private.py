@@ -1,0 +1,149 @@
+"""A private Prefect server, which ends with the process that starts it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from catdog.store.files import no_space, writing
+from catdog.store.store import Store
+from flows.server.client import (
+    HOST,
+    ServerError,
+    allowed_origins,
+    deliver,
+    healthy,
+    reach_directly,
+    report_to,
+)
+from flows.server.login import require_login
+from flows.server.watch import watching
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
+
+LOOK_SECONDS = 0.5
+
+START_SECONDS = 300
+"""A new database takes 16 s on 2 free cores, and more than 2 min on busy ones."""
+
+LEAST_FREE = 1_000_000
+"""Bytes. A server that ends on a disk with less has run out of space."""
+
+
+@contextmanager
+def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
+    """A private server of this process, which reports to it, by its API URL.
+
+    It asks for a login when the home keeps one. Raises ServerError or LoginError.
+    """
+    require_login(home)
+    reach_directly(host)
+    with ExitStack() as stack:
+        with Store(home).lock("prefect-server"):  # two that make the database at once would fail
+            process = start_server(home, port, host)
+            stack.callback(process.terminate)
+            url = wait_until_ready(process, port, log_file(home), host)
+        report_to(url)
+        stack.callback(_deliver_to, process)
+        ended = ServerError(
+            "The private Prefect server has ended.",
+            f"See {log_file(home)}; the same command goes on from what is finished.",
+        )
+        with watching(lambda: process.poll() is not None, ended, every=LOOK_SECONDS):
+            yield url
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int, host: str = HOST) -> None:
+    """Raise ServerError when something listens on this port already, or nothing may."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServerError(
+                f"Port {port} of {host} cannot be used ({error.strerror}).",
+                "Stop what uses it, or choose another one with --port.",
+            ) from error
+
+
+def address(port: int, host: str = HOST) -> str:
+    """Where this machine reaches its server, and its UI."""
+    return f"http://{HOST if host == EVERYWHERE else host}:{port}"
+
+
+def log_file(home: Path) -> Path:
+    """Where the private server writes what it has to say."""
+    return home / "prefect" / "server.log"
+
+
+def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[bytes]:
+    """Start a private server in a session of its own, so that Ctrl-C does not reach it first."""
+    folder = home / "prefect"
+    if "?" in str(folder):  # SQLAlchemy takes the rest of the address for options
+        raise ServerError(
+            f"Prefect's database cannot be in a folder with a '?' in its name: {folder}.",
+            "Set CATDOG_HOME, or --home, to another folder.",
+        )
+    with writing(home):
+        folder.mkdir(parents=True, exist_ok=True)
+        log = log_file(home).open("ab")
+    origins = [address(port, host), *allowed_origins()]
+    environment = os.environ | {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui"),
+        "PREFECT_SERVER_API_HOST": host,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(origins),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_UI_API_URL": "/api",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # its console is the log file
+    }
+    with log:
+        return subprocess.Popen(  # noqa: S603  our own module
+            [
+                *(sys.executable, "-m", "flows.server", "--parent", str(os.getpid())),
+                *("--host", host, "--port", str(port)),
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def wait_until_ready(
+    process: subprocess.Popen[bytes], port: int, log: Path, host: str = HOST
+) -> str:
+    """Wait for the server's health check and give its API URL."""
+    url = f"{address(port, host)}/api"
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        if healthy(url):
+            return url
+        time.sleep(0.1)
+    process.terminate()
+    if shutil.disk_usage(log.parent).free < LEAST_FREE:
+        raise no_space(log.parent)
+    raise ServerError("The private Prefect server did not start.", f"See {log}.")
+
+
+def _deliver_to(server: subprocess.Popen[bytes]) -> None:
+    """Deliver while there is a server, or Prefect tries for a minute at exit."""
+    if server.poll() is None:
+        deliver()

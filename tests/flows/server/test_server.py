@@ -1,0 +1,134 @@
+"""The private Prefect server of a run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from prefect.events import emit_event
+from prefect.events.clients import AssertingEventsClient
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from website import serving
+
+from flows.server.choose import prefect_server
+from flows.server.client import ServerError, deliver, healthy, reach_directly
+
+START = """
+import sys
+from pathlib import Path
+from flows.server.private import free_port, running_server
+with running_server(Path(sys.argv[1]), free_port()) as url:
+    print(url)
+"""
+
+
+@pytest.mark.slow
+def test_two_runs_that_start_at_once_on_a_new_home_both_get_a_server(tmp_path: Path) -> None:
+    starting = [
+        subprocess.Popen(  # noqa: S603  our own script
+            [sys.executable, "-c", START, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in starting:
+        printed, problem = process.communicate(timeout=600)
+        assert process.returncode == 0, problem
+        assert printed.startswith("http://127.0.0.1:")
+
+
+def test_the_last_events_are_delivered_by_what_this_prefect_has() -> None:
+    """`drain_all` is no public part of Prefect: a new version may do without it."""
+    EventsWorker.set_client_override(AssertingEventsClient)
+    try:
+        with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+            emit_event("catdog.test", resource={"prefect.resource.id": "catdog.test"})
+        deliver()
+        sent = [event.event for client in AssertingEventsClient.all for event in client.events]
+        assert "catdog.test" in sent
+    finally:
+        EventsWorker.set_client_override(None)
+        AssertingEventsClient.reset()
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def refuses(self) -> bool:
+        return False
+
+    def do_GET(self) -> None:
+        self.send_response(401 if self.refuses() else 200)
+        self.end_headers()
+
+
+@pytest.fixture
+def healthy_url() -> Iterator[str]:
+    with serving(Healthy) as server:
+        yield server.url
+
+
+def test_a_proxy_does_not_stand_before_the_private_server(
+    healthy_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "example.org")
+    assert not healthy(healthy_url)
+    reach_directly("127.0.0.1")
+    assert healthy(healthy_url)
+    assert os.environ["NO_PROXY"].startswith("example.org,")
+
+
+def test_a_server_that_refuses_this_user_is_one_clear_error(
+    healthy_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Healthy, "refuses", lambda self: self.path.endswith("/version"))
+    with (
+        temporary_settings({PREFECT_API_URL: f"{healthy_url}/api"}),
+        pytest.raises(ServerError, match=r"refuses this user\. Set PREFECT_API_AUTH_STRING"),
+        prefect_server(tmp_path),
+    ):
+        deliver()
+
+
+def test_who_may_log_in_to_the_private_server_is_its_own_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "cat:dog")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "of:another")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    reach_directly("127.0.0.1")
+    assert os.environ["PREFECT_API_AUTH_STRING"] == "cat:dog"
+
+
+def test_a_server_whose_parent_is_gone_before_it_is_up_ends() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", "flows.server", "--parent", str(gone.pid)]
+    ended = subprocess.run(  # noqa: S603  our own module
+        [*command, "--host", "127.0.0.1", "--port", "0"], check=False, timeout=120
+    )
+    assert ended.returncode == 1
+
+
+class _Anything(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+
+def test_a_server_that_is_not_prefects_is_named(tmp_path: Path) -> None:
+    with (
+        serving(_Anything) as other,
+        temporary_settings({PREFECT_API_URL: f"{other.url}/api"}),
+        pytest.raises(ServerError, match="is no Prefect server"),
+        prefect_server(tmp_path),
+    ):
+        pass
