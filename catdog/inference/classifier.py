@@ -21,7 +21,13 @@ from catdog.errors import PhotosError
 from catdog.inference.litert import Network
 from catdog.inference.temperature import soften
 from catdog.machine import available_cores
-from catdog.photos.reading import UnreadablePhotoError, read_photo, resize, upright_rgb
+from catdog.photos.reading import (
+    MAX_PIXELS,
+    UnreadablePhotoError,
+    reading_photo,
+    resize,
+    upright_rgb,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,11 +163,14 @@ class Classifier:
             return probabilities
         return soften(probabilities, self.temperature)
 
-    def predict_one(self, photo: Photo) -> Prediction:
-        """As `predict`, for one photo, in the thread that asks."""
+    def predict_one(self, photo: Photo, *, max_pixels: int = MAX_PIXELS) -> Prediction:
+        """As `predict`, for one photo, in the thread that asks.
+
+        max_pixels: of a file; one with more is unreadable.
+        """
         path = Path(photo) if isinstance(photo, (str, Path)) else None
         try:
-            pixels = resize(_opened(photo), self.image_size)
+            pixels = _resized(photo, self.image_size, max_pixels)
         except UnreadablePhotoError as error:
             return Prediction(path=path, error=error.reason)
         row = map(float, self.classify(pixels))
@@ -195,14 +204,16 @@ def _several(photos: Photo | Iterable[Photo]) -> Iterable[Photo]:
     return photos
 
 
-def _opened(photo: Photo) -> Image.Image | Pixels:
+def _resized(photo: Photo, size: int, max_pixels: int) -> Pixels:
     match photo:
         case Image.Image():
-            return upright_rgb(photo.copy())  # it is turned in place
+            return resize(upright_rgb(photo.copy()), size)  # it is turned in place
         case np.ndarray(dtype=np.uint8, ndim=3) if photo.shape[2] == 3 and photo.size:
-            return photo
+            return resize(photo, size)
         case bytes() | Path() | str():
-            return read_photo(photo if isinstance(photo, bytes) else Path(photo))
+            source = photo if isinstance(photo, bytes) else Path(photo)
+            with reading_photo(source, max_pixels=max_pixels) as (opened, _):
+                return resize(opened, size)
     what = (
         f"An array of {photo.dtype} and shape {photo.shape}"
         if isinstance(photo, np.ndarray)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catdog.photos.folds import assign_folds
-from catdog.photos.reading import in_threads, read_photo, read_verified, resize
+from catdog.photos.reading import in_threads, read_verified, reading_photo, resize
 from catdog.settings import Decoding, Folding
 from catdog.store.artifacts import ALL, SPLITS, Arrays, Manifest, Photos, write_csv
 from catdog.store.digest import make_key
@@ -78,7 +78,8 @@ def _write_images(target: Path, root: Path, rows: Sequence[Row], size: int) -> N
 def _write_image(images: npt.NDArray[np.uint8], root: Path, item: tuple[int, Row]) -> None:
     place, row = item
     data = read_verified(root / row["path"], row["sha256"])
-    images[place] = resize(read_photo(data, row["path"]), images.shape[1])
+    with reading_photo(data, row["path"]) as (photo, _):
+        images[place] = resize(photo, images.shape[1])
 
 
 def _reserve(target: Path) -> None:

@@ -4,9 +4,11 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,15 +29,29 @@ MAX_SCANS = 100
 (LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER)."""
 MAX_SCANS_OF_LARGEST = 20
 """Of one with MAX_PIXELS, and in between by size: 3 seconds where the scans are plain."""
+MAX_SEGMENTS = 1_000
+"""Of a JPEG. A phone's photo with a depth map in its metadata has about 100; Pillow reads each one
+before the first scan, and joins some."""
+MAX_PADDING = 2**16
+"""Bytes of a JPEG that are in none of its segments before the first scan, where there should be
+none. Pillow reads one at a time: 30 MB take it 10 seconds."""
+BYTES_A_PIXEL = 12
+"""What reading one takes at the most: 4 bytes a channel."""
+MEMORY = 2**28 * max(4, os.cpu_count() or 1)
+"""Bytes that the photos which all threads read at a moment take together: 256 MiB a core, in which
+a photo of 22 megapixels never waits, and at least 1 GiB, in which the largest has room."""
+STRIP = 2**20
+"""Pixels that are converted at a time."""
 CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\f\r"))
 """Bytes that text does not have, and the head of a picture does."""
 
 _JPEG = b"\xff\xd8"
-_SCAN = b"\xff\xda"
+_SCAN = b"\xda"
 _END = b"\xd9"
-_WITHOUT_LENGTH = (b"\xd8", b"\x01")
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
-"""Zero, and the restarts that are left out here, stand within a scan."""
+_WITHOUT_LENGTH = (b"\x01", b"\xc8", b"\xd8", _END, *(bytes([code]) for code in range(0xF0, 0xFE)))
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
+"""Zero, and the restarts that are left out here, stand within a scan. Any number of FF may stand
+before it: repeated here, it would be tried from each of them."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,21 +76,55 @@ def read_photo(source: Path | bytes, name: str | None = None) -> Image.Image:
 
     source: a file, or a file's bytes. name: what errors call it; the path when None.
     Raises UnreadablePhotoError when it cannot be decoded whole, has more than MAX_PIXELS or
-    MAX_SIDE, or is a JPEG of so many scans that they would take very long.
+    MAX_SIDE, or is a JPEG of so many parts that they would take very long.
     """
-    return read_photo_and_mode(source, name)[0]
+    with reading_photo(source, name) as (image, _):
+        return image
 
 
-def read_photo_and_mode(source: Path | bytes, name: str | None = None) -> tuple[Image.Image, str]:
-    """As `read_photo`, with Pillow's name of the kind of pixels in the file, such as "CMYK"."""
+@contextmanager
+def reading_photo(
+    source: Path | bytes, name: str | None = None, *, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[Image.Image, str]]:
+    """As `read_photo`, with Pillow's name of the kind of pixels in the file, such as "CMYK".
+
+    A photo waits until what other threads read leaves it room in MEMORY, and keeps that room until
+    the body ends. max_pixels: MAX_PIXELS or less.
+    """
     shown = name or ("photo" if isinstance(source, bytes) else str(source))
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
         raise UnreadablePhotoError(shown, (error.strerror or str(error)).lower()) from error
-    image = _open(data, shown)
+    image = _open(data, shown, max_pixels)
     mode = image.mode
-    return upright_rgb(image, shown), mode
+    with _ROOM.taking(image.width * image.height * BYTES_A_PIXEL):
+        yield upright_rgb(image, shown), mode
+
+
+class Room:
+    """So much memory, of which threads take what they need, and wait until it is free."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, size: int) -> Iterator[None]:
+        """Take so much while the body runs; who needs more than there is takes all of it."""
+        share = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= share)
+            self._free -= share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += share
+                self._changed.notify_all()
+
+
+_ROOM = Room(MEMORY)
 
 
 def upright_rgb(image: Image.Image, name: str = "photo") -> Image.Image:
@@ -156,9 +206,11 @@ def _blend(a: npt.NDArray[Any], b: npt.NDArray[Any], weight: Floats) -> Floats:
     return first
 
 
-def _open(data: bytes, name: str) -> Image.Image:
+def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     if not data:
         raise UnreadablePhotoError(name, "empty file")
+    if problem := _slow_to_open(data):
+        raise UnreadablePhotoError(name, problem)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
@@ -169,31 +221,64 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise UnreadablePhotoError(name, reason) from error
     except Exception as error:  # decoders raise all kinds; the file is to blame
         raise UnreadablePhotoError(name, "damaged or truncated image") from error
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise UnreadablePhotoError(name, f"more than {MAX_PIXELS:,} pixels")
-    if max(image.size) > MAX_SIDE:
-        raise UnreadablePhotoError(name, f"a side of more than {MAX_SIDE:,} pixels")
-    allowed = min(MAX_SCANS, MAX_SCANS_OF_LARGEST * MAX_PIXELS // pixels)
-    if data.startswith(_JPEG) and _has_more_scans(data, allowed):
-        raise UnreadablePhotoError(name, f"a JPEG of more than {allowed} scans")
+    if problem := _too_large(image, max_pixels) or _slow_to_decode(data, image):
+        raise UnreadablePhotoError(name, problem)
     return image
 
 
-def _has_more_scans(data: bytes, allowed: int) -> bool:
-    """Whether a JPEG has more scans than allowed, by its markers; nothing is decoded."""
-    if data.count(_SCAN) <= allowed:
-        return False
-    # The same bytes may stand in metadata, and in a film that follows the picture.
-    place = scans = 0
-    while scans <= allowed and (marker := _MARKER.search(data, place)):
-        place = marker.end()
-        if marker[1] == _END:
+def _too_large(image: Image.Image, max_pixels: int) -> str | None:
+    if image.width * image.height > max_pixels:
+        return f"more than {max_pixels:,} pixels"
+    return f"a side of more than {MAX_SIDE:,} pixels" if max(image.size) > MAX_SIDE else None
+
+
+def _slow_to_open(data: bytes) -> str | None:
+    """What would make Pillow slow before the first scan of a JPEG."""
+    padding = 0
+    for number, (code, before) in enumerate(_segments(data, MAX_PADDING)):
+        padding += before
+        if padding > MAX_PADDING:
+            return f"a JPEG with more than {MAX_PADDING:,} bytes between its segments"
+        if number > MAX_SEGMENTS:
+            return f"a JPEG of more than {MAX_SEGMENTS:,} segments"
+        if code == _SCAN:
             break
-        scans += marker[0].endswith(_SCAN)
+    return None
+
+
+def _slow_to_decode(data: bytes, image: Image.Image) -> str | None:
+    """Whether a JPEG has more scans than one of its size may have; nothing is decoded."""
+    allowed = min(MAX_SCANS, MAX_SCANS_OF_LARGEST * MAX_PIXELS // (image.width * image.height))
+    if data.count(b"\xff" + _SCAN) <= allowed:
+        return None
+    # The same bytes may stand in metadata, and in a film that follows the picture.
+    scans = 0
+    for number, (code, _) in enumerate(_segments(data)):
+        scans += code == _SCAN
+        if scans > allowed:
+            return f"a JPEG of more than {allowed} scans"
+        if number > MAX_SEGMENTS:
+            return f"a JPEG of more than {MAX_SEGMENTS:,} segments"
+        if code == _END:
+            break
+    return None
+
+
+def _segments(data: bytes, reach: int = sys.maxsize) -> Iterator[tuple[bytes, int]]:
+    """The code of each marker of a JPEG, and the bytes before it that are in no segment.
+
+    The last code is empty: for the rest, in which there is no marker, or none within reach. Nothing
+    for another format.
+    """
+    if not data.startswith(_JPEG):
+        return
+    place = len(_JPEG)
+    while marker := _MARKER.search(data, place, min(len(data), place + reach)):
+        yield marker[1], marker.start() - place
+        place = marker.end()
         if marker[1] not in _WITHOUT_LENGTH:
             place += int.from_bytes(data[place : place + 2], "big")
-    return scans > allowed
+    yield b"", max(0, len(data) - place)
 
 
 def _turn_upright(image: Image.Image) -> None:
@@ -202,8 +287,21 @@ def _turn_upright(image: Image.Image) -> None:
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
+    """A strip at a time, since some conversions take a copy for each of their steps."""
     if image.mode == "F":  # 0 to 1, 0 to 255, or a measurement
         raise UnreadablePhotoError(name, "floating-point pixels have no certain meaning in RGB")
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    width, height = image.size
+    rows = max(1, STRIP // width)
+    whole = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        whole.paste(_strip_in_rgb(strip, name), (0, top))
+    return whole
+
+
+def _strip_in_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _from_16_bits(image, name)
     if image.mode == "La":  # Pillow takes the alpha out of it, and goes no further at once.
@@ -212,14 +310,14 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         image = Image.alpha_composite(white, rgba)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image.convert("RGB")
 
 
 def _from_16_bits(image: Image.Image, name: str) -> Image.Image:
     """Grey of 0 to 65,535 as 0 to 255; Pillow's own conversion would clip it."""
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image).astype(np.int32)
     if values.min() < 0 or values.max() > 65_535:
         raise UnreadablePhotoError(
             name, "grey values beyond 16 bits have no certain meaning in RGB"
         )
-    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))  # rounded: 257 is odd

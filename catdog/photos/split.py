@@ -18,8 +18,8 @@ from catdog.photos.places import places_of
 from catdog.photos.reading import (
     UnreadablePhotoError,
     in_threads,
-    read_photo_and_mode,
     read_verified,
+    reading_photo,
 )
 from catdog.settings import Cut
 from catdog.store.artifacts import SPLITS, DuplicatePair, ExcludedFile, Manifest, Photos, write_csv
@@ -115,12 +115,12 @@ def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Phot
     path, sha256 = row["path"], row["sha256"]
     data = read_verified(root / path, sha256)
     try:
-        picture, mode = read_photo_and_mode(data, path)
+        with reading_photo(data, path) as (picture, mode):
+            brightness = round(float(np.asarray(picture.convert("L")).mean()), 1)
+            facts = (*picture.size, len(data), mode, brightness)
+            return Photo(path, labels[path], sha256, *facts, fingerprint(picture))
     except UnreadablePhotoError as error:
         return ExcludedFile(path=path, reason=error.reason)
-    brightness = round(float(np.asarray(picture.convert("L")).mean()), 1)
-    facts = (*picture.size, len(data), mode, brightness)
-    return Photo(path, labels[path], sha256, *facts, fingerprint(picture))
 
 
 def _check_counts(layout: Layout, rejected: Mapping[str, str], origin: str) -> None:

@@ -123,6 +123,7 @@ class Api:
     ) -> None:
         self._models = models
         self._limits = limits
+        self._max_pixels = limits.max_megapixels * 1_000_000
         self._token = token
         self._journal = journal
         self._metrics = Metrics()
@@ -247,7 +248,7 @@ class Api:
     def _predict(self, upload: Upload, classifier: Classifier) -> Prediction:
         with self._metrics.predicting.time():
             photo = upload.read()
-            found = classifier.predict_one(photo)
+            found = classifier.predict_one(photo, max_pixels=self._max_pixels)
         self._metrics.photos.labels(classifier.name, found.label or "").inc()
         self._journal.add(photo, hashlib.sha256(photo).hexdigest(), found, classifier)
         return found

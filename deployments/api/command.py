@@ -24,6 +24,7 @@ def api(
     wait: Switch = False,
     keep_photos: Switch = False,
     max_mebibytes: Annotated[int | None, flag("max_mebibytes", Limits)] = None,
+    max_megapixels: Annotated[int | None, flag("max_megapixels", Limits)] = None,
     max_photos: Annotated[int | None, flag("max_photos", Limits)] = None,
     max_waiting: Annotated[int | None, flag("max_waiting", Limits)] = None,
     body_seconds: Annotated[float | None, flag("body_seconds", Limits)] = None,
@@ -54,6 +55,7 @@ def api(
 
     limits = Limits.of(
         max_mebibytes=max_mebibytes,
+        max_megapixels=max_megapixels,
         max_photos=max_photos,
         max_waiting=max_waiting,
         body_seconds=body_seconds,

@@ -1,8 +1,10 @@
 import io
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,8 @@ from catdog.photos import reading
 from catdog.photos.reading import (
     UnreadablePhotoError,
     read_photo,
-    read_photo_and_mode,
     read_verified,
+    reading_photo,
     resize,
 )
 
@@ -130,7 +132,8 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
 
 
 def test_the_mode_is_that_of_the_file() -> None:
-    photo, mode = read_photo_and_mode(encoded(Image.new("L", (30, 20), 77), "PNG"))
+    with reading_photo(encoded(Image.new("L", (30, 20), 77), "PNG")) as (photo, mode):
+        pass
     assert (photo.mode, mode) == ("RGB", "L")
 
 
@@ -214,11 +217,106 @@ def test_what_only_looks_like_scans_is_no_harm() -> None:
     assert read_photo(data[:2] + comment + data[2:] + looks).size == (WIDTH, HEIGHT)
 
 
+def with_head(junk: bytes) -> bytes:
+    """A JPEG with something between its first bytes and its segments."""
+    data = encoded(picture(), "JPEG")
+    return data[:2] + junk + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("junk", "expected"),
+    [
+        (b"\xff" * 30_000_000, "a JPEG with more than 65,536 bytes between its segments"),
+        (bytes(30_000_000), "a JPEG with more than 65,536 bytes between its segments"),
+        (b"\xff\xd9" * 1_001, "a JPEG of more than 1,000 segments"),
+        (b"\xff\xf0" * 15_000_000, "a JPEG of more than 1,000 segments"),
+        (b"\xff\xfe\0\2" * 7_000_000, "a JPEG of more than 1,000 segments"),
+    ],
+    ids=["padding", "zeros", "ends", "unknown", "comments"],
+)
+def test_a_head_that_pillow_would_read_byte_by_byte_is_refused(junk: bytes, expected: str) -> None:
+    assert reason(with_head(junk)) == expected
+
+
+def test_a_little_padding_and_many_segments_are_read() -> None:
+    for junk in (b"\xff" * 60_000, b"\xff\xfe\0\2" * 900):
+        assert read_photo(with_head(junk)).size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(
+    "unit", [b"\xff", b"\xff\0", b"\xff\xd0", b"\xff\xff\0", SCAN, b"\xff\xfe\0\2"]
+)
+def test_the_scans_of_any_bytes_are_counted_in_linear_time(unit: bytes) -> None:
+    comment = b"\xff\xfe" + struct.pack(">H", 402) + SCAN * 200  # so that they have to be counted
+
+    def least(length: int) -> float:
+        data = encoded(picture(), "JPEG")[:-2] + comment + unit * (length // len(unit))
+        times = []
+        for _ in range(15):
+            began = time.thread_time()
+            reading._slow_to_decode(data, picture())
+            times.append(time.thread_time() - began)
+        return min(times)
+
+    assert least(2**17) < 10 * least(2**15)  # of this thread alone: 16 times where it is quadratic
+
+
+def test_grey_of_16_bits_is_rounded_as_its_share() -> None:
+    values = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(values / 257).astype(np.uint8)
+    for photo in (read_photo(encoded(Image.fromarray(values), kind)) for kind in ("PNG", "TIFF")):
+        np.testing.assert_array_equal(np.asarray(photo)[..., 1], expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "I", "I;16"])
+def test_a_photo_is_converted_alike_in_strips_and_at_once(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    image = noise().convert("L" if mode.startswith("I;") else mode)
+    if mode.startswith("I;"):
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(noise(1).convert("L"))
+    if mode in ("L", "P"):
+        image.info["transparency"] = 7
+    whole = reading._rgb(image.copy(), "photo")
+    monkeypatch.setattr(reading, "STRIP", 3 * WIDTH)
+    np.testing.assert_array_equal(reading._rgb(image, "photo"), whole)
+
+
+def test_photos_wait_for_room_and_give_it_back() -> None:
+    room = reading.Room(10)
+    began, end = threading.Event(), threading.Event()
+
+    def fail_later() -> None:
+        with room.taking(6):
+            began.set()
+            end.wait(30)
+            raise KeyError
+
+    def take(size: int) -> str:
+        with room.taking(size):
+            return "first" if not end.is_set() else "last"
+
+    with ThreadPoolExecutor(3) as pool:
+        failing = pool.submit(fail_later)
+        assert began.wait(30)
+        assert take(4) == "first"
+        waiting = pool.submit(take, 99)  # more than there is: alone
+        assert wait([waiting], timeout=0.05).not_done
+        end.set()
+        assert waiting.result(30) == "last"
+        with pytest.raises(KeyError):
+            failing.result(30)
+    assert take(10) == "last"
+
+
 def test_premultiplied_grey_is_divided_by_its_alpha() -> None:
     straight = encoded(Image.new("LA", (4, 4), (64, 128)), "TIFF")
     kind_of_alpha = struct.pack("<HHI", 338, 3, 1)
     premultiplied = straight.replace(kind_of_alpha + b"\2", kind_of_alpha + b"\1")
-    photo, mode = read_photo_and_mode(premultiplied)
+    with reading_photo(premultiplied) as (photo, mode):
+        pass
     assert mode == "La"
     np.testing.assert_allclose(np.asarray(photo), 64 + 255 - 128, atol=1)
 

@@ -208,6 +208,13 @@ def test_when_no_photo_can_be_read_each_reason_is_said(client: httpx.Client) -> 
     assert "pixels" in pixels
 
 
+def test_a_photo_of_too_many_pixels_for_this_server_is_refused(client: httpx.Client) -> None:
+    file = io.BytesIO()
+    Image.new("1", (8_001, 8_000)).save(file, "PNG")
+    problem = require_problem(client.post("/predict", content=file.getvalue()), 422, "No photo")
+    assert problem["predictions"][0]["error"] == "more than 64,000,000 pixels"
+
+
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "a\x00b\x1b[2J.jpg", "<script>.jpg", "猫.jpg"]
 )
