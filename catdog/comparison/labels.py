@@ -40,19 +40,23 @@ def check_labels(model: str, table: "pd.DataFrame") -> LabelCheck:
     """Look for label errors among the photos that a model predicts without having seen them.
 
     Confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021, 1373-1411): a photo belongs to
-    another class with confidence when the probability of that class is at least its mean over the
-    photos that are labelled so. Where several classes are, the likeliest counts. Ordered by the
-    difference of the two probabilities.
+    a class with confidence when the probability of that class is at least its mean over the photos
+    that are labelled so; where several classes are, to the likeliest of all. Listed are photos that
+    belong to another class than their label's, unless the model predicts their label: a rare class
+    has a low mean, which photos of other classes reach. The label's probability less that of the
+    likeliest other class gives the order.
 
     table: a row a photo, as in `Predictions.table`.
     """
     truth, p, classes = scored(table)
     every = np.arange(len(classes))
     mean = np.array([p[truth == k, k].mean() if (truth == k).any() else np.inf for k in every])
-    confident = np.where(p >= mean, p, -1.0)
-    suggested = confident.argmax(axis=1)
-    found = np.flatnonzero((confident.max(axis=1) >= 0) & (suggested != truth))
-    margin = p[found, truth[found]] - p[found, suggested[found]]
+    confident, predicted = p >= mean, p.argmax(axis=1)
+    several = confident.sum(axis=1) > 1
+    suggested = np.where(several, predicted, confident.argmax(axis=1))
+    doubted = (suggested != truth) & (predicted != truth)
+    found = np.flatnonzero(confident.any(axis=1) & doubted)
+    margin = p[found, truth[found]] - p[found].max(axis=1)
     paths = table["path"].to_numpy()
     return LabelCheck(
         model=model,

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from catdog.comparison.labels import check_labels
 
@@ -41,6 +42,37 @@ def test_flipped_labels_are_found_the_clearest_first() -> None:
     assert len(found & planted) / len(found) > 0.95
     margins = [issue.label_probability - issue.suggested_probability for issue in issues]
     assert margins == sorted(margins)
+
+
+def unequal(seed: int, shares: tuple[float, ...], strength: float) -> pd.DataFrame:
+    """Out-of-fold predictions of 300 photos of unequal classes, 4 % of the labels drawn again."""
+    rng, k = np.random.default_rng(seed), len(shares)
+    truth = rng.choice(k, 300, p=shares)
+    label = np.where(rng.random(300) < 0.04, rng.integers(0, k, 300), truth)
+    logits = rng.normal(0, 1.2, (300, k)) + np.log(shares)
+    logits[np.arange(300), truth] += strength
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    names = np.array(list("abcd")[:k])
+    columns = {"path": np.arange(300).astype(str), "label": names[label]}
+    columns |= {"predicted": names[p.argmax(axis=1)]}
+    return pd.DataFrame(columns | {f"p_{name}": p[:, i] for i, name in enumerate(names)})
+
+
+@pytest.mark.parametrize(
+    ("shares", "seed", "strength", "listed"),
+    [
+        ((0.1, 0.9), 4, 1.5, "105 35 92 246 80 3 176 90 100 15 128"),
+        ((0.1, 0.3, 0.6), 3, 2.0, "172 245 159 80 239 137 65 186 76 291 20 167 64 35"),
+        ((0.05, 0.1, 0.2, 0.65), 5, 2.5, "285 250 10 3 107 199 241 16 64 283 198"),
+    ],
+)
+def test_of_unequal_classes_the_list_is_that_of_cleanlab(
+    shares: tuple[float, ...], seed: int, strength: float, listed: str
+) -> None:
+    # find_label_issues(labels, pred_probs, filter_by="confident_learning",
+    # return_indices_ranked_by="normalized_margin") of cleanlab 2.9.0
+    issues = check_labels("a", unequal(seed, shares, strength)).issues
+    assert [issue.path for issue in issues] == listed.split()
 
 
 def test_right_labels_are_not_doubted() -> None:

@@ -122,6 +122,5 @@ def test_a_calibrated_model_scores_as_simulated_and_an_overconfident_one_higher(
     assert 0.005 < calibrated.calibrated_error < 0.03
     sharp = p**3 / (p**3 + (1 - p) ** 3)
     found = measure(truth, np.column_stack([1 - sharp, sharp]), ("cats", "dogs"))
-    interval = found.calibration_interval
-    assert found.calibrated_error < interval.low < found.calibration_error < interval.high
+    assert found.calibrated_error < 0.03 < found.calibration_error
     assert found.overconfidence > 0.05
