@@ -44,6 +44,8 @@ class Site:
     etag: str | None = '"v1"'
     modified: str | None = None
     ranges: bool = True
+    heeds_versions: bool = True
+    """Whether it sends the rest of a file only to who has the first part of the same version."""
     knows_head: bool = True
     sends_size: bool = True
     pause: float = 0.0
@@ -108,7 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         site, start = self.site, 0
         span = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
-        if span and site.ranges and self.headers["If-Range"] in (site.etag, site.modified):
+        same = self.headers["If-Range"] in (site.etag, site.modified)
+        if span and site.ranges and (same or not site.heeds_versions):
             start = int(span[1])
         end = len(site.body)
         if start >= end:

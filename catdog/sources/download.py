@@ -16,11 +16,12 @@ import httpx
 from catdog.addresses import telling_query, without_secrets
 from catdog.errors import SourceError, StoreError
 from catdog.sample.facts import SEED, TRAIN, VALIDATION
-from catdog.sources import cloud, official
-from catdog.sources import fetch as web
+from catdog.sources import official
 from catdog.sources.archives import DamagedArchiveError, extract
-from catdog.sources.fetch import OnBytes, UnreachableError
+from catdog.sources.cloud import CloudPath
+from catdog.sources.fetch import Download, OnBytes, Remote, UnreachableError
 from catdog.sources.inventory import Inventory, reading, take_inventory
+from catdog.sources.web import WebFile
 from catdog.store.artifacts import Archive, Photos, write_csv
 from catdog.store.digest import digest_once, make_key, value_digest
 from catdog.store.files import read_entry
@@ -39,7 +40,7 @@ def require_source(source: str) -> None:
     if source in ("sample", "official") or _WEB.match(source):
         return
     if _SCHEME.match(source):
-        cloud.require_store(source.partition("#")[0])
+        CloudPath(source.partition("#")[0])  # To make it is to check it.
     else:
         _local_path(source)
 
@@ -62,12 +63,9 @@ def recipe(
     """
     if source == "sample":
         return _sample()
-    if source == "official":
-        return _of_url(official.URL, store, progress)
-    if _WEB.match(source):
-        return _of_url(source, store, progress)
-    if _SCHEME.match(source):
-        return _of_store(source, store, progress)
+    address = official.URL if source == "official" else source
+    if _SCHEME.match(address):
+        return _remote(*_parse_url(address), store, progress)
     return _local(source)
 
 
@@ -127,33 +125,39 @@ def _of_folder(source: str, path: Path) -> Recipe[Photos]:
     return Recipe(Photos, key, lambda folder: _record(folder, inventory, source))
 
 
-def _of_store(source: str, store: Store, progress: OnBytes) -> Recipe[Photos]:
-    """Photos in an object store: an archive as one of the web, a folder file by file."""
-    url, sha256 = _parse_url(source)
-    if sha256 or not cloud.is_folder(url):
-        return _of_url(source, store, progress, reader=cloud)
-    shown, listing = without_secrets(url), cloud.list_folder(url)
-    key = make_key(code=(__name__,), url=shown, listing=listing.digest)
+def _remote(url: str, sha256: str | None, store: Store, progress: OnBytes) -> Recipe[Photos]:
+    if _WEB.match(url):
+        return _of_archive(WebFile(url), sha256, store, progress)
+    there = CloudPath(url)
+    if sha256 or not there.is_folder():
+        return _of_archive(there, sha256, store, progress)
+    return _of_cloud_folder(there, store, progress)
+
+
+def _of_cloud_folder(there: CloudPath, store: Store, progress: OnBytes) -> Recipe[Photos]:
+    listing = there.list_folder()
+    key = make_key(code=(__name__,), url=there.shown, listing=listing.digest)
 
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(Photos, key)
-        cloud.fetch_folder(url, listing, work, on_bytes=progress)
+        there.fetch_folder(listing.files, work, on_bytes=progress)
         photos = work.replace(folder / "photos")
-        log.info("Fetched %s: %d bytes", shown, listing.bytes)
-        return _record(folder, take_inventory(photos, name=shown), shown)
+        log.info("Fetched %s: %d files", there.shown, len(listing.files))
+        return _record(folder, take_inventory(photos, name=there.shown), there.shown)
 
     return Recipe(Photos, key, make)
 
 
-def _of_url(source: str, store: Store, progress: OnBytes, *, reader: Any = web) -> Recipe[Photos]:
-    url, sha256 = _parse_url(source)
-    shown = without_secrets(url)
-    query = value_digest(asked) if (asked := telling_query(url)) else ""
+def _of_archive(
+    there: Remote, sha256: str | None, store: Store, progress: OnBytes
+) -> Recipe[Photos]:
+    shown = there.shown
+    query = value_digest(asked) if (asked := telling_query(there.url)) else ""
     known: dict[str, Any] = {"sha256": sha256}
     told = True
     if not sha256:
         try:
-            version = reader.look(url)._asdict()
+            version = there.look()._asdict()
         except UnreachableError as error:
             return _offline(shown, query, store, error)
         told = any(value is not None for value in version.values())
@@ -164,24 +168,24 @@ def _of_url(source: str, store: Store, progress: OnBytes, *, reader: Any = web) 
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(Archive, key)
         part = work / "archive.part"
-        size = official.BYTES if url == official.URL else None
-        seen = reader.fetch(url, part, size=size, sha256=sha256, on_bytes=progress)
+        size = official.BYTES if there.url == official.URL else None
+        seen = Download(there, part, size, sha256, progress).run()
         bytes_ = part.replace(folder / "archive").stat().st_size
         shutil.rmtree(work, ignore_errors=True)
         log.info("Fetched %s: %d bytes, SHA-256 %s", shown, bytes_, seen)
         return {"url": shown, "query": query, "sha256": seen, "bytes": bytes_}
 
-    origin = f"{shown}#sha256={sha256}" if sha256 else shown
     archive = Recipe(Archive, key, make)
     if not told:
         return _untold(archive, shown, store)
+    if not sha256:
+        return _stored(lambda: store.obtain(archive), key, shown, store)
 
     def unpack(folder: Path) -> str:
-        if sha256:
-            return _unpack_stored(store.obtain(archive), folder, shown)
-        return _unpack_or_drop(store.obtain(archive), folder, shown, store)
+        extract(store.obtain(archive).file("archive"), folder, name=shown)
+        return sha256
 
-    return _unpacked(sha256 or key, unpack, shown, origin=origin)
+    return _unpacked(sha256, unpack, shown, origin=f"{shown}#sha256={sha256}")
 
 
 def _untold(recipe: Recipe[Archive], url: str, store: Store) -> Recipe[Photos]:
@@ -192,9 +196,7 @@ def _untold(recipe: Recipe[Archive], url: str, store: Store) -> Recipe[Photos]:
     )
     log.warning("%s", note)
     archive = store.renew(recipe)
-    return _unpacked(
-        archive.sha256, lambda folder: _unpack_or_drop(archive, folder, url, store), url, note=note
-    )
+    return _stored(lambda: archive, archive.sha256, url, store, note=note)
 
 
 def _parse_url(source: str) -> tuple[str, str | None]:
@@ -225,9 +227,7 @@ def _offline(url: str, query: str, store: Store, error: UnreachableError) -> Rec
     fetched = f"{archive.created:%Y-%m-%d}"
     note = f"{url} could not be reached; its archive that was fetched on {fetched} is used."
     log.warning("%s (%s)", note, error.problem)
-    return _unpacked(
-        archive.sha256, lambda folder: _unpack_or_drop(archive, folder, url, store), url, note=note
-    )
+    return _stored(lambda: archive, archive.sha256, url, store, note=note)
 
 
 def _of(archive: Path) -> tuple[str, str] | None:
@@ -239,17 +239,23 @@ def _of(archive: Path) -> tuple[str, str] | None:
         return None
 
 
-def _unpack_stored(archive: Archive, folder: Path, name: str) -> str:
-    extract(archive.file("archive"), folder, name=name)
-    return archive.sha256
+def _stored(
+    obtain: Callable[[], Archive], identity: str, url: str, store: Store, *, note: str = ""
+) -> Recipe[Photos]:
+    """How an archive of the store becomes photos; one that arrived damaged is removed there."""
 
+    def unpack(folder: Path) -> str:
+        archive = obtain()
+        try:
+            extract(archive.file("archive"), folder, name=url)
+        except DamagedArchiveError as error:
+            store.drop(archive)
+            raise SourceError(
+                error.problem, "It is not kept: run again to fetch it anew."
+            ) from error
+        return archive.sha256
 
-def _unpack_or_drop(archive: Archive, folder: Path, name: str, store: Store) -> str:
-    try:
-        return _unpack_stored(archive, folder, name)
-    except DamagedArchiveError as error:
-        store.drop(archive)
-        raise SourceError(error.problem, "It is not kept: run again to fetch it anew.") from error
+    return _unpacked(identity, unpack, url, note=note)
 
 
 def _unpacked(

@@ -21,6 +21,7 @@ PLUMBING = frozenset(
         "catdog.training.progress",
         "catdog.settings",
         "catdog.sources.fetch",
+        "catdog.sources.web",
         "catdog.store.digest",
         "catdog.store.files",
         "catdog.store.holds",

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import httpx
 
 from catdog.errors import SourceError, TrainingError
-from catdog.sources.fetch import fetch
+from catdog.sources.fetch import Download
+from catdog.sources.web import WebFile
 from catdog.store.digest import file_digest
 from catdog.store.files import write_text, writing
 
@@ -184,7 +185,7 @@ def _official(home: Path, url: str) -> Weights:
         final.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=final.parent) as folder:
             partial = Path(folder, OFFICIAL_NAME)
-            fetch(url, partial, size=OFFICIAL_BYTES, attempts=1, timeout=TIMEOUT)
+            Download(WebFile(url, TIMEOUT), partial, OFFICIAL_BYTES, attempts=1).run()
             digest = _hdf5_digest(partial)
             write_text(final.with_suffix(RECORD), f"{digest}\n")
             partial.replace(final)

@@ -39,7 +39,7 @@ def set_prefect_up() -> None:
 
     Raises SettingsError when no HTTP client works in this environment.
     """
-    from catdog.sources.fetch import require_proxies
+    from catdog.sources.web import require_proxies
 
     require_proxies()
     for name, value in PREFECT_ENVIRONMENT.items():

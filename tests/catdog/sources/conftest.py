@@ -1,8 +1,10 @@
 """A site with an archive of photos, and a way to fetch from it without waiting."""
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import tenacity
@@ -45,3 +47,24 @@ def waits(while_waiting: Callable[[Callable[[float], None]], None]) -> list[floa
 @pytest.fixture
 def get(store: Store, waits: list[float]) -> Fetcher:
     return Fetcher(store)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written into a part download."""
+
+    class FullDisk:
+        def __enter__(self) -> "FullDisk":
+            return self
+
+        def __exit__(self, *args: object) -> None: ...
+
+        def write(self, data: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = Path.open
+
+    def opened(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        return FullDisk() if path.suffix == ".part" else real(path, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "open", opened)

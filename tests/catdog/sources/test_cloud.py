@@ -1,17 +1,21 @@
 """Photos in an object store; the store is fsspec's own in memory, which is one like the others."""
 
+import errno
 import sys
 from collections.abc import Iterator
+from itertools import count
+from types import SimpleNamespace
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from pets import BODY, NAMES, SHA256, Fetcher, leftovers, listed, zipped
 
-from catdog.errors import SourceError
+from catdog.errors import SourceError, StoreError
 from catdog.sources import cloud
+from catdog.sources.cloud import CloudPath
 from catdog.sources.download import recipe, require_source
-from catdog.sources.fetch import UnreachableError
+from catdog.sources.fetch import WINDOW_SECONDS, Download, UnreachableError
 from catdog.store.store import Store
 
 ARCHIVE = "memory://bucket/pets.zip"
@@ -100,9 +104,60 @@ def test_a_version_that_came_meanwhile_is_fetched_from_the_start(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cloud.fetch(ARCHIVE, part, size=None, on_bytes=stop)
+        Download(CloudPath(ARCHIVE), part, on_bytes=stop).run()
     bucket.pipe("/bucket/pets.zip", BODY)
-    assert cloud.fetch(ARCHIVE, part, size=None) == SHA256
+    assert Download(CloudPath(ARCHIVE), part).run() == SHA256
+
+
+def test_a_full_disk_is_no_fault_of_the_store(
+    bucket: MemoryFileSystem, get: Fetcher, waits: list[float], full_disk: None
+) -> None:
+    bucket.pipe("/bucket/pets.zip", BODY)
+    with pytest.raises(StoreError, match="No space left"):
+        get(ARCHIVE)
+    assert waits == []
+
+
+def test_a_full_disk_is_no_fault_of_a_store_s_folder(
+    folder: MemoryFileSystem,
+    get: Fetcher,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fill(there: list[str], here: list[str]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(folder, "get", fill)
+    with pytest.raises(StoreError, match="No space left"):
+        get(FOLDER)
+    assert waits == []
+
+
+def test_an_archive_of_unknown_size_may_take_half_of_the_disk(
+    bucket: MemoryFileSystem, get: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.pipe("/bucket/pets.zip", BODY)
+    info = bucket.info
+    monkeypatch.setattr(bucket, "info", lambda path: info(path) | {"size": None})
+    assert get(ARCHIVE).archive_sha256 == SHA256
+    bucket.pipe("/bucket/pets.zip", zipped(NAMES[::-1]))
+    monkeypatch.setattr(
+        "catdog.sources.fetch.shutil.disk_usage", lambda _: SimpleNamespace(free=len(BODY))
+    )
+    with pytest.raises(SourceError, match=r"did not end: the disk of .* is too small"):
+        get(ARCHIVE)
+    assert not leftovers(get.store)
+
+
+def test_a_store_that_drips_is_given_up_on(
+    bucket: MemoryFileSystem, get: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.pipe("/bucket/pets.zip", BODY)
+    monkeypatch.setattr(cloud, "BLOCK", 10_000)
+    ticking = count(step=100 * WINDOW_SECONDS)
+    monkeypatch.setattr("catdog.sources.fetch.time", SimpleNamespace(monotonic=ticking.__next__))
+    with pytest.raises(UnreachableError, match="less than"):
+        get(ARCHIVE)
 
 
 def test_a_folder_is_fetched_file_by_file_without_hidden_ones(
@@ -141,6 +196,22 @@ def test_what_is_there_of_an_interrupted_folder_is_not_fetched_again(
     photos = store.obtain(recipe(FOLDER, store=store, progress=stop))
     assert listed(photos) == NAMES
     assert len(seen) == 3, "5 of the 12 photos, then 5, then 2"
+
+
+def test_the_disk_need_hold_only_what_is_missing_of_a_folder(
+    folder: MemoryFileSystem, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloud, "AT_ONCE", 5)
+
+    def fill(done: int, total: int | None) -> None:
+        assert total
+        monkeypatch.setattr(cloud, "disk_usage", lambda _: SimpleNamespace(free=total - done))
+        if done < total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.obtain(recipe(FOLDER, store=store, progress=fill))
+    assert listed(store.obtain(recipe(FOLDER, store=store))) == NAMES
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from pets import BODY, NAMES, SHA256, Fetcher, as_folder, leftovers, listed, zip
 from website import Site
 
 from catdog.errors import SourceError
-from catdog.sources import download as sources
+from catdog.sample.facts import SEED
+from catdog.sources import official
 from catdog.sources.fetch import UnreachableError
 from catdog.store.artifacts import Archive
 from catdog.store.store import Store
@@ -49,8 +50,8 @@ def test_two_runs_at_once_fetch_once(site: Site, store: Store) -> None:
 def test_official_is_a_short_name_of_its_url(
     site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "OFFICIAL", site.url)
-    monkeypatch.setattr(sources, "OFFICIAL_BYTES", len(BODY))
+    monkeypatch.setattr(official, "URL", site.url)
+    monkeypatch.setattr(official, "BYTES", len(BODY))
     assert get("official") == get(site.url)
 
 
@@ -325,7 +326,7 @@ def test_the_sample_is_drawn_once(fake_sample: list[tuple[int, int, int]], get: 
     assert listed(photos) == NAMES
     assert get("sample") == photos
     assert (photos.key, photos.origin, photos.archive_sha256) == (get.key("sample"), "sample", None)
-    assert fake_sample == [(600, 200, sources.SAMPLE_SEED)]
+    assert fake_sample == [(600, 200, SEED)]
 
 
 @pytest.mark.slow

@@ -5,18 +5,17 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from itertools import count
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from pets import BODY, NAMES, SHA256, Fetcher, leftovers, zipped
 from website import Site
 
 from catdog.errors import SourceError, StoreError
-from catdog.sources import download as sources
+from catdog.sources import official
 from catdog.sources.download import recipe
-from catdog.sources.fetch import FETCH_ATTEMPTS, LOOK_ATTEMPTS, WINDOW_SECONDS, UnreachableError
+from catdog.sources.fetch import ATTEMPTS, WINDOW_SECONDS, UnreachableError
+from catdog.sources.web import WebFile
 from catdog.store.store import Store
 
 WhileWaiting = Callable[[Callable[[float], None]], None]
@@ -48,7 +47,7 @@ def test_goes_on_in_a_later_run(site: Site, get: Fetcher, store: Store) -> None:
 
 
 def test_a_whole_partial_file_is_fetched_afresh(site: Site, get: Fetcher, store: Store) -> None:
-    site.cuts = [1000] + [0] * (FETCH_ATTEMPTS - 1)
+    site.cuts = [1000] + [0] * (ATTEMPTS - 1)
     with pytest.raises(UnreachableError):
         get(site.url)
     (part,) = [path for path in leftovers(store) if path.suffix == ".part"]
@@ -69,10 +68,13 @@ def test_a_date_will_do_where_there_is_no_etag(site: Site, get: Fetcher) -> None
     assert site.gets == [None, "bytes=1000-"]
 
 
-def test_never_joins_two_versions(site: Site, get: Fetcher, while_waiting: WhileWaiting) -> None:
+@pytest.mark.parametrize("heeds_versions", [True, False])
+def test_never_joins_two_versions(
+    site: Site, get: Fetcher, while_waiting: WhileWaiting, heeds_versions: bool
+) -> None:
     """The file changes on the server while the line is down."""
     newer = zipped(NAMES[::-1])
-    site.cuts = [1000]
+    site.cuts, site.heeds_versions = [1000], heeds_versions
 
     def change(seconds: float) -> None:
         site.body, site.etag = newer, '"v2"'
@@ -153,7 +155,7 @@ def test_gives_up_in_the_end(site: Site, get: Fetcher, waits: list[float]) -> No
     site.failures = [500] * 99
     with pytest.raises(UnreachableError, match=r"pets\.zip could not be .* 500 .*'sample'"):
         get(site.url)
-    assert len(waits) == LOOK_ATTEMPTS - 1
+    assert len(waits) == WebFile.looks - 1
 
 
 def test_no_server(site: Site, get: Fetcher) -> None:
@@ -163,7 +165,7 @@ def test_no_server(site: Site, get: Fetcher) -> None:
 
 
 def test_wrong_size(site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "OFFICIAL", site.url)
+    monkeypatch.setattr(official, "URL", site.url)
     with pytest.raises(SourceError, match=rf"has {len(BODY):,} bytes instead of 68,606,236"):
         get("official")
     assert not leftovers(get.store)
@@ -173,8 +175,8 @@ def test_no_more_is_read_than_the_known_size(
     site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.sends_size, site.pause = False, 0.01
-    monkeypatch.setattr(sources, "OFFICIAL", site.url)
-    monkeypatch.setattr(sources, "OFFICIAL_BYTES", 1000)
+    monkeypatch.setattr(official, "URL", site.url)
+    monkeypatch.setattr(official, "BYTES", 1000)
     with pytest.raises(SourceError, match=r"bytes instead of 1,000"):
         get("official")
     assert 1000 < get.seen[-1][0] < len(BODY)
@@ -210,22 +212,7 @@ def test_a_server_without_head(site: Site, get: Fetcher) -> None:
     assert get(site.url) == photos
 
 
-def test_a_full_disk(site: Site, get: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    class FullDisk:
-        def __enter__(self) -> "FullDisk":
-            return self
-
-        def __exit__(self, *args: object) -> None: ...
-
-        def write(self, data: bytes) -> None:
-            raise OSError(28, "No space left on device")
-
-    real = Path.open
-
-    def opened(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        return FullDisk() if path.suffix == ".part" else real(path, mode, *args, **options)
-
-    monkeypatch.setattr(Path, "open", opened)
+def test_a_full_disk(site: Site, get: Fetcher, full_disk: None) -> None:
     with pytest.raises(StoreError, match="No space left"):
         get(site.url)
 

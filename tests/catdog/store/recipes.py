@@ -29,7 +29,7 @@ A = TypeVar("A", bound=Artifact)
 def sample(store: Store) -> Artifact:
     from catdog.sources import download
 
-    download.SAMPLE_TRAIN, download.SAMPLE_VALIDATION = 24, 24
+    download.TRAIN, download.VALIDATION = 24, 24
     return store.obtain(download.recipe("sample", store=store))
 
 
