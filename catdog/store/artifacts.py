@@ -249,6 +249,16 @@ class Arrays(Artifact):
         return np.flatnonzero({"test": after == 0, "validation": after == 1}.get(split, after > 1))
 
 
+class OfficialWeights(Artifact):
+    """Keras's ImageNet weights of MobileNetV2. File: `NAME`, its bytes as they were served."""
+
+    kind: ClassVar[str] = "weights"
+    NAME: ClassVar[str] = "mobilenet_v2.h5"
+
+    url: str
+    sha256: str
+
+
 class Cost(BaseModel):
     """What a trained model costs."""
 

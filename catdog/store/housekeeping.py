@@ -17,7 +17,7 @@ LEFTOVERS = (
     "work/progress/*",
 )
 """What only a kill leaves: what was being deleted, written or shown."""
-OUTLIVED = ("results", "work/training", "work/fetch-*")
+OUTLIVED = ("results", "weights", "work/training", "work/fetch-*")
 """Folders of earlier versions, which nothing reads any more."""
 
 

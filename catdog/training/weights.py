@@ -1,10 +1,8 @@
 """Where the ImageNet weights of the `transfer` model come from, and the frozen base they fill."""
 
 import logging
-import os
-import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,24 +13,23 @@ import httpx
 from catdog.errors import SourceError, TrainingError
 from catdog.sources.fetch import Download
 from catdog.sources.web import WebFile
-from catdog.store.digest import file_digest
-from catdog.store.files import write_text, writing
+from catdog.store.artifacts import OfficialWeights
+from catdog.store.digest import file_digest, make_key
+from catdog.store.store import Recipe, Store
 
 log = logging.getLogger(__name__)
 
-Source = Literal["path", "cache", "official", "embedded", "random"]
+Source = Literal["path", "official", "embedded", "random"]
 
 CHOICES = ("auto", "official", "embedded", "random")
-OFFICIAL_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_160_no_top.h5"
 OFFICIAL_URL = (
-    f"https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/{OFFICIAL_NAME}"
+    "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_160_no_top.h5"
 )
 OFFICIAL_BYTES = 9_406_464
 """Keras publishes no checksum for this file; its size is known, its SHA-256 is recorded."""
 EMBEDDED_NAME = "mobilenet_v2_imagenet_no_top.weights.h5"
 EMBEDDED_SHA256 = "6718113ff57950fb4270d50ffbce450fdb7deebf07f611f6981d44844bcfde31"
-RECORD = ".sha256"
-"""Suffix of the file beside a download that holds the SHA-256 seen."""
 HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 KERAS_SUFFIXES = (".h5", ".hdf5")
 TIMEOUT = httpx.Timeout(10, connect=5)
@@ -54,8 +51,8 @@ class Weights:
 def find_weights(choice: str, *, home: Path, url: str = OFFICIAL_URL) -> Weights:
     """The weights that a setting stands for; imports no TensorFlow.
 
-    choice: "auto" (a local cache, else the official download, else the embedded copy),
-    "official" (the first two only), "embedded", "random", or the path of a weights file.
+    choice: "auto" (the official ones, else the embedded copy), "official" (no other), "embedded",
+    "random", or the path of a weights file. Official ones are kept in the store of `home`.
     Raises TrainingError when the file is missing, damaged or cannot be downloaded.
     """
     if choice == "random":
@@ -64,10 +61,8 @@ def find_weights(choice: str, *, home: Path, url: str = OFFICIAL_URL) -> Weights
         return _embedded("The embedded ImageNet copy, trained at 224 px, was used, as asked.")
     if choice not in CHOICES:
         return _given(Path(choice).expanduser())
-    if cached := _cached(home):
-        return cached
     try:
-        return _official(home, url)
+        found = Store(home).obtain(recipe(url))
     except (SourceError, ValueError) as error:
         problem = error.problem if isinstance(error, SourceError) else f"{url}: {error}."
         if choice == "official":
@@ -81,6 +76,25 @@ def find_weights(choice: str, *, home: Path, url: str = OFFICIAL_URL) -> Weights
         )
         log.warning(note)
         return _embedded(note)
+    note = f"Official 160 px weights, downloaded from {url}."
+    return Weights("official", found.file(found.NAME), found.sha256, note)
+
+
+def recipe(url: str = OFFICIAL_URL) -> Recipe[OfficialWeights]:
+    """How the official weights are fetched.
+
+    Raises, to make it, SourceError, and ValueError when what came is no weights file.
+    """
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        file = folder / OfficialWeights.NAME
+        Download(WebFile(url, TIMEOUT), file, OFFICIAL_BYTES, attempts=1).run()
+        sha256 = _hdf5_digest(file)
+        log.info("Fetched %s: SHA-256 %s", url, sha256)
+        return {"url": url, "sha256": sha256}
+
+    # No code: the bytes are those that were served, whatever fetched them.
+    return Recipe(OfficialWeights, make_key(code=(), url=url, bytes=OFFICIAL_BYTES), make)
 
 
 def new_base(image_size: int) -> Any:
@@ -140,29 +154,7 @@ def _embedded(note: str) -> Weights:
     return Weights("embedded", path, found, note)
 
 
-def _cached(home: Path) -> Weights | None:
-    for path in _cache_files(home):
-        if not path.is_file():
-            continue
-        try:
-            digest = _hdf5_digest(path, size=OFFICIAL_BYTES)
-            record = path.with_suffix(RECORD)
-            if record.is_file() and record.read_text(encoding="utf-8").strip() != digest:
-                raise ValueError("it does not have the SHA-256 recorded when it was downloaded")
-        except ValueError as error:
-            log.warning("%s is passed over (%s)", path, error)
-            continue
-        return Weights("cache", path, digest, "Official 160 px weights, from a local cache.")
-    return None
-
-
-def _cache_files(home: Path) -> Iterator[Path]:
-    keras_home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    yield home / "weights" / OFFICIAL_NAME
-    yield Path(keras_home) / "models" / OFFICIAL_NAME
-
-
-def _hdf5_digest(path: Path, size: int | None = None) -> str:
+def _hdf5_digest(path: Path) -> str:
     """SHA-256 of an HDF5 file; raises ValueError with the reason when it cannot be one."""
     if path.exists() and not path.is_file():  # a device or a pipe may never end
         raise ValueError("it is not a regular file")
@@ -170,24 +162,6 @@ def _hdf5_digest(path: Path, size: int | None = None) -> str:
         with path.open("rb") as file:
             if file.read(len(HDF5_MARK)) != HDF5_MARK:
                 raise ValueError("it is not an HDF5 file")
-        found = path.stat().st_size
-        digest = file_digest(path)
+        return file_digest(path)
     except OSError as error:
         raise ValueError(error.strerror or "it cannot be read") from error
-    if size is not None and found != size:
-        raise ValueError(f"it has {found:,} bytes instead of {size:,}")
-    return digest
-
-
-def _official(home: Path, url: str) -> Weights:
-    final = home / "weights" / OFFICIAL_NAME
-    with writing(home):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=final.parent) as folder:
-            partial = Path(folder, OFFICIAL_NAME)
-            Download(WebFile(url, TIMEOUT), partial, OFFICIAL_BYTES, attempts=1).run()
-            digest = _hdf5_digest(partial)
-            write_text(final.with_suffix(RECORD), f"{digest}\n")
-            partial.replace(final)
-    log.info("official weights downloaded: %s, SHA-256 %s", final, digest)
-    return Weights("official", final, digest, f"Official 160 px weights, downloaded from {url}.")

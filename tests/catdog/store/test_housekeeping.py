@@ -127,6 +127,7 @@ def test_what_a_process_makes_or_uses_stays_as_long_as_it_lives(store: Store) ->
         "champion/store/model/.removed-x",
         "work/progress/host-1",
         "results",
+        "weights",
         "work/training",
         "work/fetch-x",
     ],

@@ -1,6 +1,9 @@
 """Which ImageNet weights are used: the order, the fall-backs, and damaged files."""
 
+import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,13 @@ from website import Site, running
 
 from catdog.errors import TrainingError
 from catdog.store.digest import file_digest
+from catdog.store.housekeeping import stored_items
+from catdog.store.store import Store
 from catdog.training import weights
 from catdog.training.weights import (
     EMBEDDED_SHA256,
     HDF5_MARK,
     OFFICIAL_BYTES,
-    OFFICIAL_NAME,
     fill_base,
     find_weights,
     new_base,
@@ -33,20 +37,14 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(autouse=True)
-def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "keras"
-    monkeypatch.setenv("KERAS_HOME", str(folder))
-    return folder
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
 def left_over(home: Path) -> list[str]:
-    return [path.name for path in home.rglob("*") if path.is_file()]
+    """Files that hold something: locks do not."""
+    return [path.name for path in home.rglob("*") if path.is_file() and path.stat().st_size]
 
 
 def put(path: Path, content: bytes) -> Path:
@@ -55,12 +53,23 @@ def put(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_official_weights_are_downloaded_once_and_then_cached(site: Site, home: Path) -> None:
-    first = find_weights("auto", home=home, url=site.url)
-    second = find_weights("auto", home=home, url=CLOSED)
-    assert (first.source, second.source) == ("official", "cache")
-    assert first.file == second.file == home / "weights" / OFFICIAL_NAME
-    assert first.sha256 == second.sha256 == file_digest(home / "weights" / OFFICIAL_NAME)
+def test_official_weights_are_downloaded_once_into_the_store(site: Site, home: Path) -> None:
+    first, second = (find_weights("auto", home=home, url=site.url) for _ in range(2))
+    assert first == second
+    assert site.gets == [None]
+    (stored,) = stored_items(Store(home))
+    assert (first.source, first.sha256) == ("official", hashlib.sha256(OFFICIAL).hexdigest())
+    assert first.file
+    assert (stored.kind, stored.path) == ("weights", first.file.parent)
+    assert first.note == f"Official 160 px weights, downloaded from {site.url}."
+
+
+def test_official_weights_are_held_while_they_are_used(site: Site, home: Path) -> None:
+    """Another process than the one that uses them prunes."""
+    find_weights("official", home=home, url=site.url)
+    prune = [sys.executable, "-m", "catdog", "cache", "prune", "--days", "0", "--home", str(home)]
+    subprocess.run(prune, check=True)  # noqa: S603  our own command
+    assert [item.kind for item in stored_items(Store(home))] == ["weights"]
 
 
 def test_a_redirect_is_followed(site: Site, home: Path) -> None:
@@ -102,23 +111,12 @@ def test_official_without_network_is_an_error_with_its_remedy(home: Path) -> Non
     assert "embedded" in caught.value.remedy
 
 
-def test_the_cache_of_keras_is_used(home: Path, keras_home: Path) -> None:
-    file = put(keras_home / "models" / OFFICIAL_NAME, OFFICIAL)
-    found = find_weights("auto", home=home, url=CLOSED)
-    assert (found.source, found.file) == ("cache", file)
-
-
-def test_a_damaged_cache_is_passed_over(site: Site, home: Path, keras_home: Path) -> None:
-    put(keras_home / "models" / OFFICIAL_NAME, OFFICIAL[:5000])
-    assert find_weights("auto", home=home, url=site.url).source == "official"
-
-
 def test_a_download_that_changed_since_is_downloaded_again(site: Site, home: Path) -> None:
-    url = site.url
-    first = find_weights("official", home=home, url=url)
-    put(home / "weights" / OFFICIAL_NAME, OFFICIAL[:-1] + b"x")
-    again = find_weights("official", home=home, url=url)
-    assert (again.source, again.sha256) == ("official", first.sha256)
+    first = find_weights("official", home=home, url=site.url)
+    assert first.file
+    put(first.file, OFFICIAL[:-1] + b"x")
+    assert find_weights("official", home=home, url=site.url) == first
+    assert file_digest(first.file) == first.sha256
 
 
 def test_a_path_comes_first(home: Path, tmp_path: Path) -> None:
