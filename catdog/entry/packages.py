@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-OURS = Path(__file__).parents[1]
+OURS = Path(__file__).parents[2]
 NAMES = ("deployments", "flows", "tasks")
 
 
