@@ -8,8 +8,6 @@ from uuid import uuid4
 import pytest
 from sites import PATIENCE, TINY, ZOMBIE_MINUTES, Site, wait_for
 
-from deployments.automations import HEARTBEAT
-
 pytestmark = pytest.mark.slow
 
 FIRED = "prefect.automation.action.executed"
@@ -74,7 +72,12 @@ def test_a_finished_run_stays_so_though_a_heartbeat_comes_late(site: Site) -> No
         "prefect.resource.role": "flow",
         "prefect.resource.name": "catdog",
     }
-    late = {"event": HEARTBEAT, "resource": resource, "related": [related], "id": str(uuid4())}
+    late = {
+        "event": "prefect.flow-run.heartbeat",
+        "resource": resource,
+        "related": [related],
+        "id": str(uuid4()),
+    }
     site.ask("POST", "/events", [late | {"occurred": datetime.now(UTC).isoformat()}])
 
     def refused() -> bool:

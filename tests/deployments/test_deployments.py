@@ -12,6 +12,7 @@ from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ from catdog.errors import SettingsError
 from catdog.models import MODELS
 from catdog.settings import Settings
 from catdog.store.store import Store
-from deployments.automations import ENDED, HEARTBEAT, SUBMITTING, automations
+from deployments.automations import automations
 from deployments.definitions import definitions, next_run, served_deployments
 from deployments.operating import ZOMBIE_MINUTES
 from deployments.serving import check_exposure, serve
@@ -136,7 +137,19 @@ def test_the_automations_cover_failure_change_silence_and_zombies() -> None:
     }
     assert triggers["catdog: no successful run"].within.days == 8
     zombie = triggers["catdog: zombie run"]
-    assert (zombie.after, zombie.expect) == ({SUBMITTING, HEARTBEAT}, {HEARTBEAT, *ENDED})
+    assert zombie.within.total_seconds() == 10 * MINUTE
+    assert zombie.after == {"prefect.flow-run.Submitting", "prefect.flow-run.heartbeat"}
+    ends = {"Completed", "Failed", "Cancelled", "Crashed"}
+    assert zombie.expect == {f"prefect.flow-run.{event}" for event in ("heartbeat", *ends)}
+
+
+def test_each_automation_but_that_of_zombies_tells_all_who_are_to_be_told() -> None:
+    blocks = [uuid4(), uuid4()]
+    made = automations(silence=timedelta(days=8), zombie=timedelta(minutes=10), tell=blocks)
+    told: dict[str, list[Any]] = {a.name: a.actions for a in made}
+    (crash,) = told.pop("catdog: zombie run")
+    assert (crash.type, crash.state, crash.force) == ("change-flow-run-state", "CRASHED", False)
+    assert [[action.block_document_id for action in each] for each in told.values()] == [blocks] * 3
 
 
 @pytest.mark.parametrize("words", [["deploy", "--pool", "catdog-pool"], ["automations"]])
