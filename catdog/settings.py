@@ -260,8 +260,8 @@ class Limits(Group):
     """About 200,000 predictions a file."""
 
     @classmethod
-    def of(cls, **given: Any) -> Self:
-        """Those that are given, and the defaults where one is None. Raises SettingsError."""
+    def load(cls, **given: Any) -> Self:
+        """Limits from keywords and defaults; None means not given. Raises SettingsError."""
         try:
             return cls.model_validate({n: value for n, value in given.items() if value is not None})
         except ValidationError as error:

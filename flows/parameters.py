@@ -1,8 +1,8 @@
 """The settings as parameters: of the flow and its run form, and of the command line."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from inspect import Parameter, Signature, cleandoc
+from inspect import Parameter, Signature, cleandoc, signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -10,7 +10,7 @@ import cyclopts
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from catdog.settings import NOT_OF_A_RUN, Answering, Settings
+from catdog.settings import NOT_OF_A_RUN, Answering, Limits, Settings
 
 R = TypeVar("R")
 
@@ -27,34 +27,31 @@ def run_form(function: Callable[[Settings], R]) -> Callable[..., R]:
     texts = [f"    {name}: {field.description}" for name, field in fields.items()]
     spread = _spread(
         function,
-        (
-            Parameter(
-                name,
-                Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=Annotated[field.annotation, *field.metadata, _described(field)],
+        {
+            name: (
+                field.default,
+                Annotated[field.annotation, *field.metadata, Field(description=field.description)],
             )
             for name, field in fields.items()
-        ),
+        },
     )
     spread.__doc__ = "\n".join([cleandoc(function.__doc__ or ""), "", "Args:", *texts])
     return spread
 
 
-def flags(function: Callable[[Settings], R]) -> Callable[..., R]:
-    """The function with a flag for each setting, for the command line; one not given is None."""
+def flags(function: Callable[..., R]) -> Callable[..., R]:
+    """The function with flags in place of the settings, or the group of them, that it takes.
+
+    For the command line. A flag that is not given is None.
+    """
+    _, group = _group_of(function)
     return _spread(
         function,
-        (
-            Parameter(
-                name,
-                Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[_typed(field) | None, flag(name)],
-            )
-            for name, field in Settings.model_fields.items()
+        {
+            name: (None, Annotated[_typed(field) | None, flag(name, group)])
+            for name, field in group.model_fields.items()
             if name not in Answering.model_fields
-        ),
+        },
     )
 
 
@@ -69,19 +66,34 @@ def flag(name: str, group: type[BaseModel] = Settings) -> cyclopts.Parameter:
     return cyclopts.Parameter(help=f"{field.description}{shown}", show_default=False)
 
 
-def _spread(function: Callable[[Settings], R], parameters: Iterable[Parameter]) -> Callable[..., R]:
+def _spread(function: Callable[..., R], fields: Mapping[str, tuple[Any, Any]]) -> Callable[..., R]:
+    """The function with keywords in place of its settings. fields: their defaults and types."""
+    taken, group = _group_of(function)
+
     @wraps(function)
     def call(**given: Any) -> R:
-        return function(Settings.load(**given))
+        settings = group.load(**{name: given.pop(name) for name in fields if name in given})
+        return function(**given, **{taken: settings})
 
-    signature = Signature(list(parameters), return_annotation=function.__annotations__["return"])
-    call.__signature__ = signature  # type: ignore[attr-defined]
-    call.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+    keywords = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (default, kind) in fields.items()
+    ]
+    parameters = [
+        each
+        for own in signature(function).parameters.values()
+        for each in (keywords if own.name == taken else [own])
+    ]
+    returned = function.__annotations__["return"]
+    call.__signature__ = Signature(parameters, return_annotation=returned)  # type: ignore[attr-defined]
+    call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
 
 
-def _described(field: FieldInfo) -> Any:
-    return Field(description=field.description)
+def _group_of(function: Callable[..., Any]) -> tuple[str, type[Settings | Limits]]:
+    """The parameter that takes settings, and what kind of them."""
+    kinds = function.__annotations__.items()
+    return next((name, kind) for name, kind in kinds if kind in (Settings, Limits))
 
 
 def _typed(field: FieldInfo) -> Any:

@@ -7,13 +7,14 @@ from cyclopts.validators import Number
 
 from catdog.settings import Limits
 from flows.cli.terminal import Home, Switch, Threshold, err, use
-from flows.parameters import flag
+from flows.parameters import flags
 
 HOST = "127.0.0.1"
 PORT = 8000
 """uvicorn's own."""
 
 
+@flags
 def api(
     *,
     host: str = HOST,
@@ -23,12 +24,7 @@ def api(
     threshold: Threshold = None,
     wait: Switch = False,
     keep_photos: Switch = False,
-    max_mebibytes: Annotated[int | None, flag("max_mebibytes", Limits)] = None,
-    max_megapixels: Annotated[int | None, flag("max_megapixels", Limits)] = None,
-    max_photos: Annotated[int | None, flag("max_photos", Limits)] = None,
-    max_waiting: Annotated[int | None, flag("max_waiting", Limits)] = None,
-    body_seconds: Annotated[float | None, flag("body_seconds", Limits)] = None,
-    log_mebibytes: Annotated[int | None, flag("log_mebibytes", Limits)] = None,
+    limits: Limits,
     home: Home = None,
 ) -> None:
     """Serve the champion over HTTP, with a page to drop photos on; Ctrl-C ends it.
@@ -53,14 +49,6 @@ def api(
     from deployments.api.served import Models
     from deployments.api.server import first_model, listen, run, token_for
 
-    limits = Limits.of(
-        max_mebibytes=max_mebibytes,
-        max_megapixels=max_megapixels,
-        max_photos=max_photos,
-        max_waiting=max_waiting,
-        body_seconds=body_seconds,
-        log_mebibytes=log_mebibytes,
-    )
     folder = use(home)
     token = token_for(host)
     with listen(host, port) as listening:

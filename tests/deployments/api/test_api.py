@@ -33,7 +33,7 @@ from catdog.store.files import write_json
 from catdog.store.store import Recipe, Store
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105
-LIMITS = Limits.of(max_mebibytes=1, max_photos=8, max_waiting=4, body_seconds=1)
+LIMITS = Limits.load(max_mebibytes=1, max_photos=8, max_waiting=4, body_seconds=1)
 HEAVY = {"tensorflow", "keras", "prefect", "pandas", "matplotlib", "scipy", "sklearn"}
 
 
