@@ -2,9 +2,7 @@
 
 import contextvars
 import logging
-import math
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +20,8 @@ from catdog.wording import duration, percent
 log = logging.getLogger("catdog.run")
 
 LOOK_SECONDS = 5
-QUIET_SECONDS = 30
-"""Between two versions of the table while no epoch ends: each is an event, which others watch."""
+EPOCHS_BETWEEN = 5
+"""Of a model, between two versions of the table: each is an event, which others watch."""
 HEAD = (
     "| Model | Training | Epoch | Loss | Accuracy | Validation | Left |\n"
     "|---|---|--:|--:|--:|--:|--:|\n"
@@ -34,18 +32,19 @@ HEAD = (
 def live_table(folder: Path) -> Iterator[None]:
     """Keep the artifact `training` up to date with a folder of progress while the body runs."""
     created = create_markdown_artifact(
-        HEAD, key="training", description="How far each model is; reload the page for news."
+        HEAD,
+        key="training",
+        description=f"How far each model is, every {EPOCHS_BETWEEN} epochs; the log has each.",
     )
     artifact = cast("UUID", created)  # a coroutine in async code only
     ended = threading.Event()
 
     def refresh() -> None:
-        table = Table(time.monotonic())
-        while not ended.wait(LOOK_SECONDS):
-            if table.has_news(read_progress(folder), time.monotonic()):
+        table, last = Table(), False
+        while not last:
+            last = ended.wait(LOOK_SECONDS)
+            if table.has_news(read_progress(folder), last=last):
                 _write(artifact, table.text)
-        if table.has_news(read_progress(folder), math.inf):
-            _write(artifact, table.text)
 
     run = contextvars.copy_context().run  # what it logs belongs to this flow run
     thread = threading.Thread(target=run, args=(refresh,), daemon=True, name="live-table")
@@ -60,20 +59,17 @@ def live_table(folder: Path) -> Iterator[None]:
 class Table:
     """What the table says, and when it is worth saying something else."""
 
-    def __init__(self, now: float) -> None:
-        """now: this and all other times are seconds of one clock."""
+    def __init__(self) -> None:
         self.text = HEAD
-        self._written = now
-        self._finished: dict[tuple[str, int], int] = {}
+        self._reached = 0
 
-    def has_news(self, progress: Mapping[tuple[str, int], Progress], now: float) -> bool:
-        """Whether a model has begun or ended an epoch; a quiet while later, any change will do."""
+    def has_news(self, progress: Mapping[tuple[str, int], Progress], *, last: bool) -> bool:
+        """Whether a model has finished some more epochs, or all; at last, any change will do."""
         text = training_table(progress)
-        finished = {model: one.finished_epochs for model, one in progress.items()}
-        quiet = finished == self._finished and now - self._written < QUIET_SECONDS
-        if quiet or text == self.text:
+        reached = sum(p.finished_epochs // EPOCHS_BETWEEN + p.done for p in progress.values())
+        if text == self.text or (reached == self._reached and not last):
             return False
-        self.text, self._finished, self._written = text, finished, now
+        self.text, self._reached = text, reached
         return True
 
 

@@ -1,7 +1,11 @@
 import math
+from collections.abc import Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catdog.training.progress import Progress
-from tasks.live_table import HEAD, QUIET_SECONDS, Table, training_table
+from tasks.live_table import EPOCHS_BETWEEN, HEAD, Table, training_table
 
 
 def progress(**changes: object) -> Progress:
@@ -37,31 +41,34 @@ def test_the_first_epoch_has_no_validation_yet_and_the_last_leaves_nothing() -> 
     assert training_table({("baseline", 1): progress(finished_epochs=20)}).endswith("| done |\n")
 
 
-MODEL = ("baseline", 1)
+Run = dict[tuple[str, int], Progress]
 
 
-def test_a_model_that_begins_or_ends_an_epoch_is_news_at_once() -> None:
-    table = Table(now=0)
-    assert not table.has_news({}, 0)
-    for finished in range(3):
-        begun = {MODEL: progress(finished_epochs=finished)}
-        assert table.has_news(begun, 0)
-        assert table.text == training_table(begun)
-    assert table.has_news(begun | {("transfer", 1): progress(name="transfer")}, 0)
+def run_of(models: int, epochs: int) -> Iterator[Run]:
+    """The progress of a whole run, which is looked at twice in each epoch of each model."""
+    run: Run = {}
+    for finished in range(epochs + 1):
+        for seed in range(models):
+            for left in (60.0, 30.0):
+                state = {"epochs": epochs, "finished_epochs": finished, "seconds_left": left}
+                run[("baseline", seed)] = progress(seed=seed, **state)
+                yield dict(run)
 
 
-def test_within_an_epoch_the_table_changes_only_now_and_then_and_at_the_end() -> None:
-    table = Table(now=0)
-    assert table.has_news({MODEL: progress()}, 0)
-    later = {MODEL: progress(seconds_left=60.0)}
-    assert not table.has_news(later, QUIET_SECONDS - 1)
-    assert table.has_news(later, QUIET_SECONDS)
-    assert not table.has_news({MODEL: progress(seconds_left=30.0)}, QUIET_SECONDS + 1)
-    assert table.has_news({MODEL: progress(seconds_left=30.0)}, math.inf)
+@given(models=st.integers(1, 6), epochs=st.integers(1, 40))
+def test_a_run_has_at_most_one_version_a_model_and_five_epochs_and_one_at_the_end(
+    models: int, epochs: int
+) -> None:
+    table = Table()
+    *looks, end = run_of(models, epochs)
+    versions = sum(table.has_news(look, last=False) for look in looks)
+    assert models <= versions <= models * math.ceil(epochs / EPOCHS_BETWEEN)
+    table.has_news(end, last=True)
+    assert table.text == training_table(end)
 
 
 def test_what_the_table_says_already_is_no_news() -> None:
-    table = Table(now=0)
-    assert not table.has_news({}, math.inf)
-    assert table.has_news({MODEL: progress()}, 0)
-    assert not table.has_news({MODEL: progress()}, math.inf)
+    table = Table()
+    assert not table.has_news({}, last=True)
+    assert table.has_news({("baseline", 1): progress()}, last=True)
+    assert not table.has_news({("baseline", 1): progress()}, last=True)
