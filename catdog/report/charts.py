@@ -3,14 +3,15 @@
 A new chart is a function in `catdog.report.figures` or `quality_figures`, and an entry here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from catdog.comparison.compare import Comparison, Study
-from catdog.comparison.mistakes import SHOWN, JudgedPhoto
+from catdog.comparison.labels import LabelIssue
+from catdog.comparison.mistakes import SHOWN, ConfidentError, JudgedPhoto
 from catdog.comparison.scores import ScoredModel
 from catdog.report import figures, quality_figures
 from catdog.report.pictures import Album, Picture, overlay
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 EXAMPLES = 6
 """Photos a class."""
 CLASSES_SHOWN = 10
+
+Judged = JudgedPhoto | ConfidentError | LabelIssue
 
 Section = Literal[
     "scores", "repeats", "training", "classes", "calibration", "data", "measures",
@@ -154,50 +157,33 @@ def galleries(c: Comparison, study: Study) -> list[Gallery]:
     """The photos of a comparison; a gallery without photos is left out."""
     album = Album(study.arrays)
     found = [
-        Gallery("highest-loss", _judged(c.highest_loss, album)),
-        Gallery("least-confident", _judged(c.least_confident, album)),
+        Gallery("highest-loss", _judged(album, c.highest_loss)),
+        Gallery("least-confident", _judged(album, c.least_confident)),
         Gallery("grad-cam", _grad_cam(c, study, album), columns=4),
-        Gallery("high-confidence-errors", _confident_errors(c, album)),
-        Gallery("label-errors", _label_errors(c, album)),
+        Gallery("high-confidence-errors", _judged(album, c.confident_errors[:SHOWN])),
+        Gallery("label-errors", _judged(album, c.labels.issues[:SHOWN] if c.labels else ())),
         Gallery("examples", _examples(study.arrays)),
         Gallery("augmentation", _augmented(study.results)),
     ]
     return [gallery for gallery in found if gallery.pictures]
 
 
-def _judged(photos: tuple[JudgedPhoto, ...], album: Album) -> list[Picture]:
+def _judged(album: Album, photos: Iterable[Judged]) -> list[Picture]:
+    """Photos with their labels and the classes that models rather see, with their probability."""
     found = []
     for photo in photos:
-        predicted = f"{photo.predicted} {percent(photo.probabilities[photo.predicted])}"
-        wrong = photo.predicted != photo.label
-        caption = f"{photo.label},\npredicted {predicted}" if wrong else predicted
-        alt = f"{photo.path}: labelled {photo.label}, predicted {predicted}"
-        found.append(Picture(album.image(photo.path), caption, alt))
+        match photo:
+            case LabelIssue():
+                seen = f"rather {photo.suggested} {percent(photo.suggested_probability)}"
+            case ConfidentError():
+                seen = f"predicted {photo.predicted} {percent(photo.confidence)}"
+            case JudgedPhoto():
+                seen = (
+                    f"predicted {photo.predicted} {percent(photo.probabilities[photo.predicted])}"
+                )
+        alt = f"{photo.path}: labelled {photo.label}, {seen}"
+        found.append(Picture(album.image(photo.path), f"{photo.label},\n{seen}", alt))
     return found
-
-
-def _confident_errors(c: Comparison, album: Album) -> list[Picture]:
-    return [
-        Picture(
-            album.image(photo.path),
-            f"{photo.label},\npredicted {photo.predicted} {percent(photo.confidence)}",
-            f"{photo.path}: labelled {photo.label}, but every accurate model predicts "
-            f"{photo.predicted} with a confidence of at least {percent(photo.confidence)}",
-        )
-        for photo in c.confident_errors[:SHOWN]
-    ]
-
-
-def _label_errors(c: Comparison, album: Album) -> list[Picture]:
-    return [
-        Picture(
-            album.image(issue.path),
-            f"{issue.label}, rather\n{issue.suggested} {percent(issue.suggested_probability)}",
-            f"{issue.path}: labelled {issue.label}, rather {issue.suggested} "
-            f"({percent(issue.suggested_probability)})",
-        )
-        for issue in (c.labels.issues[:SHOWN] if c.labels else ())
-    ]
 
 
 def _grad_cam(c: Comparison, study: Study, album: Album) -> list[Picture]:
