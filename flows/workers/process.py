@@ -45,7 +45,12 @@ class _PoolOfOne(ProcessPoolTaskRunner):
                 os.environ.update(before)
 
     def _resolve_futures_and_submit(self, *args: Any, **kwargs: Any) -> Any:
-        """Note the process that the first task starts, in order to tell how it ended."""
+        """Note the process that the first task starts, in order to tell how it ended.
+
+        This method is Prefect's own, and `_executor._processes` is Python's. There is no other way
+        to the process (Prefect 3.9.1): a thread starts it some time after `submit`, and once it has
+        died, nothing can tell its exit code that did not hold it before.
+        """
         future = super()._resolve_futures_and_submit(*args, **kwargs)
         running = self._executor._processes if self._executor else None
         self.process = next(iter((running or {}).values()), self.process)
