@@ -170,11 +170,20 @@ def models() -> None:
 
 
 @app.command
-def runs(*, home: Home = None) -> None:
-    """List past runs with their scores."""
-    from flows.cli.listing import print_runs
+def runs(run: str | None = None, /, *, home: Home = None) -> None:
+    """List past runs, each with its best model, or show one with all of its models.
 
-    print_runs(use(home), out)
+    Parameters
+    ----------
+    run
+        The name of a run, or 'latest'. [default: all]
+    """
+    from flows.cli.listing import print_runs, show_run
+
+    if run is None:
+        print_runs(use(home), out)
+    else:
+        show_run(run, use(home), out)
 
 
 @app.command

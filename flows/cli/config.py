@@ -16,15 +16,15 @@ config_app = App(name="config", help="Show the settings and where they come from
 @config_app.command
 def show() -> None:
     """Show each setting, its value, and what sets it: a variable, the file, or the default."""
-    settings, given = Settings.load(), given_values({})
+    settings, given, file = Settings.load(), given_values({}), config_file()
     table = Table()
     for heading in ("setting", "value", "from"):
         table.add_column(heading, overflow="fold")
     for name in Settings.model_fields:
         value = as_typed(getattr(settings, name))
         origin = given[name].origin if name in given else "default"
-        table.add_row(name, without_secrets(value), origin)
-    say(f"Configuration file: {config_file() or 'none'}")
+        table.add_row(name, without_secrets(value), "the file" if origin == str(file) else origin)
+    say(f"Configuration file: {file or 'none'}")
     out.print(table)
 
 

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from catdog.history.runs import Run, Score, load_runs
+from catdog.history.runs import Run, Score, load_run, load_runs
 from catdog.models import MODELS
 from catdog.store import housekeeping as cache
 from catdog.store.store import Store
-from catdog.wording import percent
+from catdog.wording import clock, percent
+from flows.parameters import as_typed
 
 
 def print_models(console: Console) -> None:
@@ -31,32 +32,89 @@ def print_models(console: Console) -> None:
 
 
 def print_runs(home: Path, console: Console) -> None:
-    """Print past runs, the newest last, with the test accuracy of each model."""
+    """Print past runs, the newest last: a line each, with its best model."""
     runs = load_runs(Store(home))
     if not runs:
         console.print("No runs yet. Start one: catdog run")
         return
-    table = Table(title="Runs", title_justify="left")
-    table.add_column("run", no_wrap=True)  # one copies it into the next command
-    table.add_column("source", overflow="fold")
-    table.add_column("epochs", justify="right", no_wrap=True)
-    table.add_column("test accuracy")
-    for run in runs:
-        epochs = str(run.settings.get("epochs", ""))
-        table.add_row(run.id, run.source, epochs, "\n".join(_accuracies(run)))
-    console.print(table)
+    width = max(len(run.id) for run in runs)
+    for run in runs:  # no table: one copies names of runs into the next command
+        console.print(f"{run.id:<{width}}  {_best(run)}", soft_wrap=True)
 
 
-def _accuracies(run: Run) -> Iterator[str]:
-    """Each model with the accuracy of its first seed, or the mean of all folds."""
-    by_name: dict[str, list[Score]] = {}
+def _best(run: Run) -> str:
+    """The best model on validation with its test accuracy: of the first seed, or of all folds."""
+    by_name: defaultdict[str, list[Score]] = defaultdict(list)
     for score in run.scores:
-        by_name.setdefault(score.name, []).append(score)
-    for name, scores in by_name.items():
-        found = [score.test_accuracy for score in (scores if run.folds else scores[:1])]
-        known = [accuracy for accuracy in found if accuracy is not None]
-        folds = f" ({run.folds} folds)" if run.folds else ""
-        yield f"{name} {percent(fmean(known)) + folds if known == found else 'failed'}"
+        by_name[score.name].append(score)
+    whole = [found for found in by_name.values() if not any(score.error for score in found)]
+    failed = f", {len(by_name) - len(whole)} failed" if len(whole) < len(by_name) else ""
+    if not whole:
+        return "no model: all failed"
+    best = max(whole, key=lambda found: fmean(s.validation_accuracy or 0 for s in found))
+    test = fmean(s.test_accuracy or 0 for s in (best if run.folds else best[:1]))
+    where = f"over {run.folds} folds" if run.folds else "on test"
+    return f"{best[0].name}, {percent(test)} {where}{failed}"
+
+
+def show_run(name: str, home: Path, console: Console) -> None:
+    """Print all that the record of one run tells. Raises StoreError when there is no such run."""
+    run = load_run(name, Store(home))
+    settings = {n: tuple(v) if isinstance(v, list) else v for n, v in run.settings.items()}
+    known = {n: text for n, v in settings.items() if n != "source" and (text := as_typed(v))}
+    console.print(f"Run {run.id} on {run.source}", soft_wrap=True)
+    console.print(" ".join(f"{n}={text}" for n, text in known.items()), soft_wrap=True)
+    console.print(scores(run))
+    for line in (*failures(run), *remarks(run), f"Folder: {run.folder}"):
+        console.print(line, soft_wrap=True)
+    if (run.folder / "report.html").is_file():
+        console.print(f"Open its report: catdog report {run.id} --open", soft_wrap=True)
+
+
+def scores(run: Run) -> Table:
+    """A row for each training of a run."""
+    table = Table()
+    table.add_column("model")
+    for heading in (
+        "fold" if run.folds else "seed",
+        "validation accuracy",
+        "test accuracy",
+        "training time",
+    ):
+        table.add_column(heading, justify="right")
+    for score in run.scores:
+        which = str(score.fold or score.seed)
+        if score.error:
+            table.add_row(score.name, which, "failed", "", "", style="red")
+        else:
+            table.add_row(
+                score.name,
+                which,
+                percent(score.validation_accuracy or 0),
+                percent(score.test_accuracy or 0),
+                clock(score.seconds),
+            )
+    return table
+
+
+def failures(run: Run) -> Iterator[str]:
+    """Why trainings of a run failed."""
+    unit = "fold" if run.folds else "seed"
+    for score in run.failed:
+        yield f"{score.name}, {unit} {score.fold or score.seed}: {score.error}"
+
+
+def remarks(run: Run) -> Iterator[str]:
+    """What there is to say of a run besides its scores."""
+    if run.data:
+        yield f"{run.data}."
+    if run.changes:
+        yield run.changes
+    if run.unchanged_since:
+        yield f"Nothing changed since run {run.unchanged_since}."
+    if run.reused:
+        yield f"Reused: {', '.join(run.reused)}."
+    yield f"Took {clock((run.ended - run.began).total_seconds())}."
 
 
 def print_artifacts(home: Path, console: Console) -> None:

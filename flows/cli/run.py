@@ -3,12 +3,10 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from catdog.addresses import without_secrets
 from catdog.errors import CatdogError
@@ -19,7 +17,7 @@ from catdog.settings import NOT_OF_A_RUN, Settings
 from catdog.sources.download import require_source
 from catdog.store.files import no_space, writing
 from catdog.training.progress import claim_progress, progress_folder, write_stage
-from catdog.wording import clock, percent
+from flows.cli.listing import remarks, scores
 from flows.cli.live import live_view
 from flows.cli.terminal import say
 from flows.server.choose import prefect_server
@@ -107,51 +105,14 @@ def _print_next(run: Run, console: Console) -> None:
 def print_run(run: Run, console: Console) -> None:
     """Print a run's comparison table, what was reused, and where its report is."""
     console.print(f"Comparison on {run.source}", soft_wrap=True)
-    console.print(_scores(run))
+    console.print(scores(run))
     if (run.folder / "comparison.json").is_file():  # not when every model failed
         compared = load_comparison(run.folder)
         for line in (f"{compared.verdict.headline}.", *(pair.sentence for pair in compared.pairs)):
             console.print(line, soft_wrap=True)
         console.print(compared.verdict.caveat, soft_wrap=True)
-    for line in _remarks(run):
-        console.print(line)
+    for line in remarks(run):
+        console.print(line, soft_wrap=True)
     page = run.folder / "report.html"
     if page.is_file():
         console.print(f"Report: {page}", soft_wrap=True)
-
-
-def _scores(run: Run) -> Table:
-    table = Table()
-    table.add_column("model")
-    for heading in (
-        "fold" if run.folds else "seed",
-        "validation accuracy",
-        "test accuracy",
-        "training time",
-    ):
-        table.add_column(heading, justify="right")
-    for score in run.scores:
-        which = str(score.fold or score.seed)
-        if score.error:
-            table.add_row(score.name, which, "failed", "", "", style="red")
-        else:
-            table.add_row(
-                score.name,
-                which,
-                percent(score.validation_accuracy or 0),
-                percent(score.test_accuracy or 0),
-                clock(score.seconds),
-            )
-    return table
-
-
-def _remarks(run: Run) -> Iterator[str]:
-    if run.data:
-        yield f"{run.data}."
-    if run.changes:
-        yield run.changes
-    if run.unchanged_since:
-        yield f"Nothing changed since run {run.unchanged_since}."
-    if run.reused:
-        yield f"Reused: {', '.join(run.reused)}."
-    yield f"Took {clock((run.ended - run.began).total_seconds())}."

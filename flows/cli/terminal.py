@@ -12,6 +12,8 @@ from catdog.settings import Settings
 from flows.parameters import flag
 
 out = Console(markup=False, highlight=False)  # names of files and classes are no markup
+if not out.is_terminal:
+    out.width = 10_000  # so that a row of a table is one whole line
 err = Console(stderr=True, soft_wrap=True)
 
 Home = Annotated[Path | None, flag("home")]

@@ -43,6 +43,7 @@ from flows.server.client import ServerError
 from flows.server.private import free_port, require_free
 
 ROOT = Path(__file__).parents[3]
+SOURCE = f"/{'a-deep-folder/' * 12}tiny.zip"
 
 
 class Answer(NamedTuple):
@@ -352,16 +353,9 @@ def test_an_unknown_variable_is_one_line_that_names_the_right_one(
 
 
 def _table(shown: str) -> dict[str, list[str]]:
-    """The rows of a table by their first cell, with folded cells in one piece."""
-    rows: dict[str, list[str]] = {}
-    for line in shown.splitlines():
-        name, *cells = (cell.strip() for cell in line.split("│")[1:-1]) if "│" in line else [""]
-        if name:
-            rows[name] = cells
-        elif cells:
-            last = next(reversed(rows))
-            rows[last] = [a + b for a, b in zip(rows[last], cells, strict=True)]
-    return rows
+    """The rows of a table by their first cell."""
+    rows = (line.split("│")[1:-1] for line in shown.splitlines() if "│" in line)
+    return {name.strip(): [cell.strip() for cell in cells] for name, *cells in rows}
 
 
 def test_config_show_tells_what_sets_each_value(
@@ -373,7 +367,8 @@ def test_config_show_tells_what_sets_each_value(
     for words in (("--config", file, "config", "show"), ("config", "show", f"--config={file}")):
         shown = command(*words).out
         rows = _table(shown)
-        assert rows["epochs"] == ["7", str(file)]
+        assert f"Configuration file: {file}" in shown
+        assert rows["epochs"] == ["7", "the file"]
         assert rows["seed"] == ["6", "CATDOG_SEED"]
         assert rows["repeats"] == ["1", "default"]
         assert "secret" not in shown
@@ -572,7 +567,7 @@ def used_home(
         id="20260504-123000-tiny-1",
         began=began,
         ended=began,
-        settings={"source": "tiny", "epochs": 2},
+        settings={"source": SOURCE, "epochs": 2, "models": ["baseline", "transfer"]},
         scores=scores,
         artifacts={"model baseline 1": trained.key, "predictions baseline 1": predictions.key},
         contents={
@@ -585,13 +580,29 @@ def used_home(
     return home
 
 
-def test_runs_are_listed_with_their_scores(
+def test_runs_are_listed_with_their_best_model(
     used_home: Path, command: Command, predictions: Predictions
 ) -> None:
-    answer = command("runs")
+    accuracy = percent(predictions.accuracy("test"))
+    line = f"20260504-123000-tiny-1  baseline, {accuracy} on test, 1 failed\n"
+    assert command("runs") == (0, line, "")
+
+
+def test_a_run_is_shown_with_all_of_its_models(
+    used_home: Path, command: Command, predictions: Predictions
+) -> None:
+    answer = command("runs", "latest")
     assert answer.code == 0
-    for text in ("20260504-123000-tiny-1", percent(predictions.accuracy("test")), "failed"):
-        assert text in answer.out
+    rows = _table(answer.out)
+    scores = [percent(predictions.accuracy(split)) for split in ("validation", "test")]
+    assert rows["baseline"] == ["1", *scores, "0:00:01"]
+    assert rows["transfer"] == ["1", "failed", "", ""]
+    lines = answer.out.splitlines()
+    assert lines[0] == f"Run 20260504-123000-tiny-1 on {SOURCE}"
+    assert "transfer, seed 1: It was killed." in lines
+    assert f"Folder: {used_home / 'runs' / '20260504-123000-tiny-1'}" in lines
+    assert not any("--open" in line for line in lines)  # it has no report
+    assert_one_clear_line(command("runs", "nonsense"), "nonsense", "catdog runs")
 
 
 def test_the_cache_is_listed_measured_verified_and_pruned(

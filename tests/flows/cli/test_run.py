@@ -45,20 +45,37 @@ def test_each_seed_of_a_model_has_its_row(tmp_path: Path) -> None:
     assert ["7" in rows[0], "8" in rows[1], "25.0 %" in rows[0]] == [True] * 3
 
 
+def listed(folder: Path, *scores: Score, **settings: int) -> str:
+    """What `catdog runs` prints in a terminal of 80 columns."""
+    store = Store(folder)
+    save_run(made(runs_folder(store) / "one", *scores, **settings), None, store)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, highlight=False)
+    print_runs(folder, console)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
 def test_a_cross_validation_is_listed_with_the_mean_of_its_folds(tmp_path: Path) -> None:
-    store = Store(tmp_path)
     scores = [
-        Score(name="a", seed=fold, fold=fold, test_accuracy=accuracy)
+        Score(name="a", seed=fold, fold=fold, validation_accuracy=0.9, test_accuracy=accuracy)
         for fold, accuracy in enumerate((0.5, 0.6, 0.7), start=1)
     ]
     lost = Score(name="b", seed=1, fold=1, error="killed"), Score(name="b", seed=2, test_accuracy=1)
-    run = made(runs_folder(store) / "one", *scores, *lost, folds=3)
-    save_run(run, None, store)
-    console = Console(file=io.StringIO(), width=120, markup=False)
-    print_runs(tmp_path, console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "a 60.0 % (3 folds)" in text
-    assert "b failed" in text
+    assert listed(tmp_path, *scores, *lost, folds=3) == "one  a, 60.0 % over 3 folds, 1 failed\n"
+
+
+def test_the_best_model_is_the_best_on_validation_and_scored_by_its_first_seed(
+    tmp_path: Path,
+) -> None:
+    def score(name: str, seed: int, validation: float, test: float) -> Score:
+        return Score(name=name, seed=seed, validation_accuracy=validation, test_accuracy=test)
+
+    lucky = [score("lucky", seed, *found) for seed, found in enumerate([(1.0, 0.9), (0.2, 0.9)])]
+    steady = [score("steady", seed, *found) for seed, found in enumerate([(0.8, 0.7), (0.8, 0.8)])]
+    assert listed(tmp_path, *lucky, *steady, repeats=2) == "one  steady, 70.0 % on test\n"
+
+
+def test_a_run_without_a_model_is_listed_as_such(tmp_path: Path) -> None:
+    assert "failed" in listed(tmp_path, Score(name="a", seed=1, error="killed"))
 
 
 def test_a_report_is_named_only_where_there_is_one(tmp_path: Path) -> None:
