@@ -65,8 +65,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
-    options = ("--quiet", "--no-deps", "--no-index", "--no-compile", "--target")
-    python("-m", "pip", "install", *options, folder, wheel, cwd=folder)
+    options = ("--quiet", "--no-deps", "--no-index", "--no-cache", "--target")
+    python("-m", "uv", "pip", "install", *options, folder, wheel, cwd=folder)
     return folder
 
 
