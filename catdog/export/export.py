@@ -136,11 +136,7 @@ def _describe(folder: Path, kind: ExportFormat, chosen: Chosen, replay: Replay) 
         format=kind,
         model=how.file,
         sha256=file_digest(file) if file.is_file() else None,
-        name=facts.name,
-        version=facts.version,
-        classes=facts.classes,
-        image_size=facts.image_size,
-        temperature=facts.temperature,
+        **facts.model_dump(),
     )
     write_json(folder / DESCRIPTION, description.model_dump(mode="json"))
     write_text(folder / "labels.txt", "".join(f"{name}\n" for name in facts.classes))
@@ -206,18 +202,6 @@ def _appearing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _write_litert(model: TrainedModel, store: Store, file: Path) -> None:
-    shutil.copyfile(flatbuffer_of(model, store).file("model.tflite"), file)
-
-
-def _write_keras(model: TrainedModel, store: Store, file: Path) -> None:
-    shutil.copyfile(model.file("model.keras"), file)
-
-
-def _write_saved_model(model: TrainedModel, store: Store, file: Path) -> None:
-    _inference_only(model).export(file, format="tf_saved_model", verbose=False)
-
-
 def _write_onnx(model: TrainedModel, store: Store, file: Path) -> None:
     from importlib.util import find_spec
 
@@ -244,10 +228,6 @@ def _inference_only(model: TrainedModel) -> Any:
     bare = keras.Sequential([keras.Input(network.input_shape[1:]), *kept], name=model.name)
     bare(np.zeros((1, *network.input_shape[1:]), np.float32))  # ONNX wants one that was called
     return bare
-
-
-def _open_litert(file: Path) -> Predict:
-    return Network(file.read_bytes())
 
 
 def _open_keras(file: Path) -> Predict:
@@ -278,8 +258,10 @@ KINDS: Mapping[ExportFormat, Kind] = {
         "model.tflite",
         "ai-edge-litert numpy pillow",
         "litert",
-        _write_litert,
-        _open_litert,
+        lambda model, store, file: shutil.copyfile(
+            flatbuffer_of(model, store).file("model.tflite"), file
+        ),
+        lambda file: Network(file.read_bytes()),
         "from ai_edge_litert.interpreter import Interpreter",
         """\
 model = Interpreter(str(here / "model.tflite"))
@@ -292,7 +274,9 @@ probabilities = model.get_tensor(model.get_output_details()[0]["index"])[0]""",
         "model",
         "tensorflow numpy pillow",
         "tensorflow",
-        _write_saved_model,
+        lambda model, _, file: _inference_only(model).export(
+            file, format="tf_saved_model", verbose=False
+        ),
         _open_saved_model,
         "import tensorflow as tf",
         """\
@@ -314,7 +298,7 @@ probabilities = model.run(None, {model.get_inputs()[0].name: pixels})[0][0]""",
         "model.keras",
         "keras tensorflow numpy pillow",
         "keras",
-        _write_keras,
+        lambda model, _, file: shutil.copyfile(model.file("model.keras"), file),
         _open_keras,
         "import keras",
         """\

@@ -7,7 +7,6 @@ from pydantic import ValidationError
 from catdog.errors import StoreError
 from catdog.inference.classifier import Facts
 from catdog.store.digest import file_digest
-from catdog.store.store import Record
 
 DESCRIPTION = "preprocessing.json"
 IN_WORDS = """\
@@ -18,20 +17,17 @@ The answer is a probability for each class, in the order of labels.txt.
 """.splitlines()
 
 
-class Description(Record):
-    """`preprocessing.json`: what a program must know to use an exported model."""
+class Description(Facts):
+    """`preprocessing.json`: what a program must know to use an exported model.
+
+    temperature: probabilities are calibrated by softmax(log(p) / temperature).
+    """
 
     format: str
     model: str
     """The file or folder that holds it."""
     sha256: str | None
     """Of the file; None for a folder."""
-    name: str
-    version: str
-    classes: tuple[str, ...]
-    image_size: int
-    temperature: float | None
-    """What calibrates the probabilities: softmax(log(p) / temperature)."""
     resize: str = "bilinear, half-pixel centres, no antialiasing, aspect ratio not kept"
     layout: str = "NHWC"
     channels: str = "RGB"
@@ -64,6 +60,4 @@ def read_export(folder: Path) -> tuple[Facts, Path]:
         )
     if not file.is_file() or file_digest(file) != found.sha256:
         raise StoreError(f"{file} is missing or damaged.", again)
-    return Facts(
-        found.name, found.version, found.classes, found.image_size, found.temperature
-    ), file
+    return found, file

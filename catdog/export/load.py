@@ -66,9 +66,9 @@ def facts_of(chosen: Chosen) -> Facts:
     """What a classifier must know of a trained model."""
     model, predictions = chosen.model, chosen.predictions
     return Facts(
-        model.name,
-        model.content,
-        model.classes,
-        model.image_size,
-        predictions.temperature if predictions else None,
+        name=model.name,
+        version=model.content,
+        classes=model.classes,
+        image_size=model.image_size,
+        temperature=predictions.temperature if predictions else None,
     )

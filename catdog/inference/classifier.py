@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -28,6 +27,7 @@ from catdog.photos.reading import (
     resize,
     upright_rgb,
 )
+from catdog.store.store import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +57,7 @@ class Prediction(BaseModel):
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Record):
     """What is known of a model that can predict."""
 
     name: str

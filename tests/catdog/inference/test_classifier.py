@@ -151,7 +151,13 @@ def test_a_confidence_below_the_threshold_is_uncertain(
 def test_calibrated_confidences_are_those_at_the_temperature(
     trained: TrainedModel, flatbuffer: Flatbuffer, mixed: list[Path]
 ) -> None:
-    facts = Facts(trained.name, "1", trained.classes, trained.image_size, temperature=40.0)
+    facts = Facts(
+        name=trained.name,
+        version="1",
+        classes=trained.classes,
+        image_size=trained.image_size,
+        temperature=40.0,
+    )
     raw, calibrated = (
         open_classifier(facts, flatbuffer.file(FILE), 0.8, calibrated=calibrated)
         for calibrated in (False, True)
