@@ -57,36 +57,20 @@ app = App(
 )
 cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
 app.command(cache_app)
-app.command(
-    "deployments.api.command:api",
-    name="api",
-    help="Serve the champion over HTTP, with a page to drop photos on.",
-)
-app.command(
-    "deployments.serving:serve",
-    name="serve",
-    help="Start a Prefect server with its UI, and run the deployments when due.",
-)
-app.command(
-    "deployments.operating:deploy",
-    name="deploy",
-    help="Register the deployments 'full' and 'smoke' for the workers of a work pool.",
-)
-app.command(
-    "deployments.operating:automations",
-    name="automations",
-    help="Create anew what the server watches: failed runs, a new champion, silence, zombie runs.",
-)
-app.command(
-    "flows.cli.config:config_app",
-    name="config",
-    help="Show the settings and where they come from.",
-)
-app.command(
-    "flows.cli.champion:champion_app",
-    name="champion",
-    help="Show, choose or take back the model that 'predict' uses.",
-)
+ELSEWHERE = {
+    "deployments.api.command:api": "Serve the champion over HTTP, with a page to drop photos on.",
+    "deployments.serving:serve": "Start a Prefect server with its UI, and run the deployments when "
+    "due.",
+    "deployments.operating:deploy": "Register the deployments 'full' and 'smoke' for the workers "
+    "of a work pool.",
+    "deployments.operating:automations": "Create anew what the server watches: failed runs, a new "
+    "champion, silence, zombie runs.",
+    "flows.cli.config:config_app": "Show the settings and where they come from.",
+    "flows.cli.champion:champion_app": "Show, choose or take back the model that 'predict' uses.",
+}
+"""Commands that are imported when they are called, and what `--help` says of them."""
+for place, text in ELSEWHERE.items():
+    app.command(place, name=place.partition(":")[2].removesuffix("_app"), help=text)
 
 
 @app.command

@@ -3,11 +3,10 @@
 import json
 
 from cyclopts import App
-from rich.table import Table
 
 from catdog.addresses import without_secrets
 from catdog.settings import Settings, config_file, given_values, schema
-from flows.cli.terminal import out, say
+from flows.cli.terminal import out, say, table
 from flows.parameters import as_typed
 
 config_app = App(name="config", help="Show the settings and where they come from.")
@@ -17,15 +16,13 @@ config_app = App(name="config", help="Show the settings and where they come from
 def show() -> None:
     """Show each setting, its value, and what sets it: a variable, the file, or the default."""
     settings, given, file = Settings.load(), given_values({}), config_file()
-    table = Table()
-    for heading in ("setting", "value", "from"):
-        table.add_column(heading, overflow="fold")
+    shown = table("setting", "value", "from")
     for name in Settings.model_fields:
         value = as_typed(getattr(settings, name))
         origin = given[name].origin if name in given else "default"
-        table.add_row(name, without_secrets(value), "the file" if origin == str(file) else origin)
+        shown.add_row(name, without_secrets(value), "the file" if origin == str(file) else origin)
     say(f"Configuration file: {file or 'none'}")
-    out.print(table)
+    out.print(shown)
 
 
 @config_app.command(name="schema")

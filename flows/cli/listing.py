@@ -14,21 +14,18 @@ from catdog.models import MODELS
 from catdog.store import housekeeping as cache
 from catdog.store.store import Store
 from catdog.wording import clock, percent
+from flows.cli.terminal import table
 from flows.parameters import as_typed
 
 
 def print_models(console: Console) -> None:
     """Print the models with their parameters for two classes at 160 x 160."""
-    table = Table(title="Models (two classes, 160 x 160)", title_justify="left")
-    table.add_column("name")
-    table.add_column("what it is")
-    table.add_column("parameters", justify="right")
-    table.add_column("trainable", justify="right")
+    shown = table("name", "what it is", numbers=("parameters", "trainable"))
     for spec in MODELS.values():
-        table.add_row(
-            spec.name, spec.title, f"{spec.parameters:,}", f"{spec.trainable_parameters:,}"
-        )
-    console.print(table)
+        counts = (f"{spec.parameters:,}", f"{spec.trainable_parameters:,}")
+        shown.add_row(spec.name, spec.title, *counts)
+    console.print("Models (two classes, 160 x 160)")
+    console.print(shown)
 
 
 def print_runs(home: Path, console: Console) -> None:
@@ -73,28 +70,17 @@ def show_run(name: str, home: Path, console: Console) -> None:
 
 def scores(run: Run) -> Table:
     """A row for each training of a run."""
-    table = Table()
-    table.add_column("model")
-    for heading in (
-        "fold" if run.folds else "seed",
-        "validation accuracy",
-        "test accuracy",
-        "training time",
-    ):
-        table.add_column(heading, justify="right")
+    unit = "fold" if run.folds else "seed"
+    numbers = (unit, "validation accuracy", "test accuracy", "training time")
+    shown = table("model", numbers=numbers)
     for score in run.scores:
         which = str(score.fold or score.seed)
         if score.error:
-            table.add_row(score.name, which, "failed", "", "", style="red")
+            shown.add_row(score.name, which, "failed", "", "", style="red")
         else:
-            table.add_row(
-                score.name,
-                which,
-                percent(score.validation_accuracy or 0),
-                percent(score.test_accuracy or 0),
-                clock(score.seconds),
-            )
-    return table
+            accuracies = (score.validation_accuracy or 0, score.test_accuracy or 0)
+            shown.add_row(score.name, which, *map(percent, accuracies), clock(score.seconds))
+    return shown
 
 
 def failures(run: Run) -> Iterator[str]:
@@ -121,14 +107,11 @@ def print_artifacts(home: Path, console: Console) -> None:
     """Print every stored artifact, by kind and age."""
     store = Store(home)
     console.print(f"Artifacts in {home}", soft_wrap=True)
-    table = Table()
-    for heading in ("kind", "key", "made"):
-        table.add_column(heading)
-    table.add_column("size", justify="right")
+    shown = table("kind", "key", "made", numbers=("size",))
     for item in _all_items(store):
         made = f"{item.created.astimezone():%Y-%m-%d %H:%M}"
-        table.add_row(item.kind, item.key, made, decimal(item.bytes))
-    console.print(table)
+        shown.add_row(item.kind, item.key, made, decimal(item.bytes))
+    console.print(shown)
 
 
 def print_sizes(home: Path, console: Console) -> None:
@@ -138,13 +121,13 @@ def print_sizes(home: Path, console: Console) -> None:
     for item in _all_items(store):
         sizes[item.kind].append(item.bytes)
     console.print(f"Space taken in {home}", soft_wrap=True)
-    table = Table(show_footer=True)
-    table.add_column("kind", footer="all")
-    table.add_column("number", footer=str(sum(map(len, sizes.values()))), justify="right")
-    table.add_column("size", footer=decimal(sum(map(sum, sizes.values()))), justify="right")
+    shown = table("kind", numbers=("number", "size"))
     for kind, found in sizes.items():
-        table.add_row(kind, str(len(found)), decimal(sum(found)))
-    console.print(table)
+        shown.add_row(kind, str(len(found)), decimal(sum(found)))
+    shown.add_section()
+    every = [size for found in sizes.values() for size in found]
+    shown.add_row("all", str(len(every)), decimal(sum(every)))
+    console.print(shown)
 
 
 def prune(home: Path, console: Console, *, days: int, dry_run: bool) -> None:

@@ -5,7 +5,6 @@ import webbrowser
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from catdog.comparison.pairing import RunComparison, compare_runs
 from catdog.errors import CatdogError, StoreError
@@ -14,6 +13,7 @@ from catdog.report.write import write_report
 from catdog.settings import Settings
 from catdog.store.store import Store
 from catdog.wording import counted, percent, span
+from flows.cli.terminal import table
 
 
 def render_report(name: str, home: Path, console: Console, *, show: bool) -> None:
@@ -40,28 +40,24 @@ def print_comparison(first: str, second: str, home: Path, console: Console) -> N
     """Compare two runs on the same test photos, or raise PhotosError that says why not."""
     store = Store(home)
     runs = [load_run(name, store) for name in (first, second)]
-    tables = [run.folder / "predictions.csv" for run in runs]
-    for run, table in zip(runs, tables, strict=True):
-        if not table.is_file():
+    files = [run.folder / "predictions.csv" for run in runs]
+    for run, file in zip(runs, files, strict=True):
+        if not file.is_file():
             raise StoreError(f"Run {run.id} has no predictions: every model failed.", "")
     margin = Settings.load().equivalence_margin
     names = (runs[0].id, runs[1].id)
-    compared = compare_runs(tables[0], tables[1], names=names, margin=margin)
+    compared = compare_runs(files[0], files[1], names=names, margin=margin)
     _print(compared, console)
 
 
 def _print(compared: RunComparison, console: Console) -> None:
     console.print(f"Accuracy on the same {counted(compared.photos, 'test photo')}")
-    table = Table()
-    for heading in ("run", "model"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("trainings", "test accuracy", "95 % CI"):
-        table.add_column(heading, justify="right")
+    shown = table("run", "model", numbers=("trainings", "test accuracy", "95 % CI"))
     for score in compared.scores:
         low, high = score.interval.low, score.interval.high
         row = (str(score.seeds), percent(score.accuracy), span(low, high))
-        table.add_row(score.run, score.model, *row)
-    console.print(table)
+        shown.add_row(score.run, score.model, *row)
+    console.print(shown)
     for pair in compared.pairs:
         console.print(pair.sentence, soft_wrap=True)
     console.print(compared.caveat, soft_wrap=True)

@@ -1,12 +1,14 @@
 """What all commands share: where they print, and how they learn of the home folder."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
+from rich.table import Table
 
 from catdog.settings import Settings
 from flows.parameters import flag
@@ -22,6 +24,16 @@ DEFAULT_PORT = 4200
 """Prefect's own, so that its command line finds the server where it looks first."""
 Threshold = Annotated[float | None, flag("threshold")]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+def table(*names: str, numbers: Sequence[str] = ()) -> Table:
+    """An empty table. names: headings of text; numbers: those of the numbers after it."""
+    made = Table()
+    for name in names:
+        made.add_column(name, overflow="fold")
+    for number in numbers:
+        made.add_column(number, justify="right")
+    return made
 
 
 def say(text: str) -> None:
