@@ -1,8 +1,6 @@
 """The command `catdog serve`: a Prefect server and all deployments in one go."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from catdog.store.store import Store
 from deployments.api.command import PORT as API_PORT
 from deployments.operating import SILENCE_DAYS, ZOMBIE_MINUTES
 from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, out, use
+from flows.processes import start_in_background
 from flows.server.client import CLIENT_CONFIG, HOST
 from flows.server.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
 from flows.server.private import address
@@ -112,19 +111,10 @@ def _api_beside(home: Path, port: int) -> Iterator[None]:
         f"from flows.processes import end_with_parent; end_with_parent({os.getpid()}); "
         f"from flows.cli.app import main; main({arguments})"
     )
-    file = home / "api" / "server.log"
+    log = home / "api" / "server.log"
     with writing(home):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        log = file.open("ab")
-    with log:
-        process = subprocess.Popen(  # noqa: S603  our own command
-            [sys.executable, "-c", start],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    out.print(f"API:       {address(port)}, log in {file}", highlight=False, soft_wrap=True)
+        process = start_in_background(["-c", start], log)
+    out.print(f"API:       {address(port)}, log in {log}", highlight=False, soft_wrap=True)
     try:
         yield
     finally:

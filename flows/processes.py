@@ -4,12 +4,13 @@ import logging
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -66,6 +67,25 @@ def why_it_died(exit_code: int | None, native_log: Path) -> str:
     return (
         f"Its process ended with code {exit_code} ({last}); all that it wrote is in {native_log}."
     )
+
+
+def start_in_background(
+    words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start Python in a session of its own, so that Ctrl-C does not reach it before its parent.
+
+    words: its arguments. log: what it writes is added to this file.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        return subprocess.Popen(  # noqa: S603  our own code
+            [sys.executable, *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
 
 
 def end_with_parent(parent: int) -> None:

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from catdog.store.files import no_space, writing
 from catdog.store.store import Store
+from flows.processes import start_in_background
 from flows.server.client import (
     HOST,
     ServerError,
@@ -89,16 +89,13 @@ def log_file(home: Path) -> Path:
 
 
 def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[bytes]:
-    """Start a private server in a session of its own, so that Ctrl-C does not reach it first."""
+    """Start a private server, which ends with this process."""
     folder = home / "prefect"
     if "?" in str(folder):  # SQLAlchemy takes the rest of the address for options
         raise ServerError(
             f"Prefect's database cannot be in a folder with a '?' in its name: {folder}.",
             "Set CATDOG_HOME, or --home, to another folder.",
         )
-    with writing(home):
-        folder.mkdir(parents=True, exist_ok=True)
-        log = log_file(home).open("ab")
     origins = [address(port, host), *allowed_origins()]
     environment = os.environ | {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
@@ -111,18 +108,18 @@ def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[by
         "PREFECT_UI_API_URL": "/api",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # its console is the log file
     }
-    with log:
-        return subprocess.Popen(  # noqa: S603  our own module
-            [
-                *(sys.executable, "-m", "flows.server", "--parent", str(os.getpid())),
-                *("--host", host, "--port", str(port)),
-            ],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    words = [
+        "-m",
+        "flows.server",
+        "--parent",
+        str(os.getpid()),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    with writing(home):
+        return start_in_background(words, log_file(home), environment)
 
 
 def wait_until_ready(
