@@ -1,8 +1,6 @@
 """Show in the Prefect UI how far the training is: one table that is kept up to date."""
 
-import contextvars
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 
-from catdog.training.progress import Progress, read_progress
+from catdog.training.progress import Progress, in_turns, read_progress
 from catdog.wording import duration, percent
 
 log = logging.getLogger("catdog.run")
@@ -37,23 +35,14 @@ def live_table(folder: Path) -> Iterator[None]:
         description=f"How far each model is, every {EPOCHS_BETWEEN} epochs; the log has each.",
     )
     artifact = cast("UUID", created)  # a coroutine in async code only
-    ended = threading.Event()
+    table = Table()
 
-    def refresh() -> None:
-        table, last = Table(), False
-        while not last:
-            last = ended.wait(LOOK_SECONDS)
-            if table.has_news(read_progress(folder), last=last):
-                _write(artifact, table.text)
+    def refresh(last: bool) -> None:
+        if table.has_news(read_progress(folder), last=last):
+            _write(artifact, table.text)
 
-    run = contextvars.copy_context().run  # what it logs belongs to this flow run
-    thread = threading.Thread(target=run, args=(refresh,), daemon=True, name="live-table")
-    thread.start()
-    try:
+    with in_turns(refresh, LOOK_SECONDS):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 class Table:

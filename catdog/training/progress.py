@@ -5,6 +5,10 @@ import json
 import os
 import shutil
 import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,6 +67,28 @@ def claim_progress(folder: Path) -> None:
     for left in folder.glob("*.json"):
         left.unlink(missing_ok=True)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+@contextmanager
+def in_turns(look: Callable[[bool], None], every: float) -> Iterator[None]:
+    """Call `look` every so many seconds while the body runs, and with True when it has ended.
+
+    What it logs belongs to the flow run, or whatever else the context of the caller is.
+    """
+    ended = threading.Event()
+
+    def turns() -> None:
+        while not ended.wait(every):
+            look(False)
+        look(True)
+
+    thread = threading.Thread(target=copy_context().run, args=(turns,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def write_stage(folder: Path, text: str) -> None:

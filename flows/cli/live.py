@@ -1,6 +1,5 @@
 """What a run shows in the terminal while it works: a live table, or plain lines without one."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 
-from catdog.training.progress import Progress, read_progress, read_stage
+from catdog.training.progress import Progress, in_turns, read_progress, read_stage
 from catdog.wording import clock, percent
 
 REFRESHES_PER_SECOND = 4
@@ -25,7 +24,8 @@ def live_view(folder: Path, console: Console) -> Iterator[None]:
         with _table_view(folder, console):
             yield
     else:
-        with _line_view(folder, console):
+        lines = _Lines(folder, console)
+        with in_turns(lambda _: lines.print_news(), POLL_SECONDS):
             yield
 
 
@@ -66,25 +66,6 @@ def progress_table(progress: dict[tuple[str, int], Progress]) -> Table:
             "done" if state.done else clock(state.seconds_left),
         )
     return table
-
-
-@contextmanager
-def _line_view(folder: Path, console: Console) -> Iterator[None]:
-    ended = threading.Event()
-    lines = _Lines(folder, console)
-
-    def poll() -> None:
-        while not ended.wait(POLL_SECONDS):
-            lines.print_news()
-
-    thread = threading.Thread(target=poll, daemon=True, name="live-view")
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        lines.print_news()
 
 
 class _Lines:
