@@ -75,14 +75,14 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "Augmentation and dropout act on training only, so validation may lie above.",
             "Accuracy by epoch. "
             + _each(c, lambda m: f"selected epoch {m.selected.epoch} of {m.epochs}"),
-            partial(figures.accuracy_curves, history, ms),
+            partial(figures.learning_curves, history, ms, "accuracy"),
         ),
         Chart(
             "loss-curves",
             "training",
             "Cross-entropy: 0 is perfect; a confident error costs most.",
             f"Loss by epoch. {_each(c, _loss_text)}",
-            partial(figures.loss_curves, history, ms),
+            partial(figures.learning_curves, history, ms, "loss"),
         ),
         Chart(
             "confusion-matrices",

@@ -6,7 +6,7 @@ data in `catdog.report.quality_figures`.
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from catdog.comparison.compare import Comparison
 from catdog.comparison.metrics import Metrics
@@ -57,23 +57,6 @@ def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
     axes.set_xlabel("accuracy, %")
     figure.legend(loc="outside upper left", ncols=2 if narrow else 4, handletextpad=0.2)
     return figure
-
-
-def accuracy_curves(
-    history: "pd.DataFrame", models: tuple[ScoredModel, ...], *, narrow: bool = False
-) -> "Figure":
-    """Accuracy by epoch on training and validation photos, on one scale for all models.
-
-    history: columns model, seed, epoch, accuracy, val_accuracy.
-    """
-    return _curves(history, models, "accuracy", narrow=narrow)
-
-
-def loss_curves(
-    history: "pd.DataFrame", models: tuple[ScoredModel, ...], *, narrow: bool = False
-) -> "Figure":
-    """Cross-entropy by epoch, as `accuracy_curves`, on a logarithmic scale."""
-    return _curves(history, models, "loss", narrow=narrow)
 
 
 @look()
@@ -202,9 +185,17 @@ def _majority_line(axes: "Axes", comparison: Comparison) -> None:
 
 
 @look()
-def _curves(
-    history: "pd.DataFrame", models: tuple[ScoredModel, ...], measure: str, *, narrow: bool
+def learning_curves(
+    history: "pd.DataFrame",
+    models: tuple[ScoredModel, ...],
+    measure: Literal["accuracy", "loss"],
+    *,
+    narrow: bool = False,
 ) -> "Figure":
+    """Accuracy or, on a logarithmic scale, cross-entropy by epoch, on one scale for all models.
+
+    history: columns model, seed, epoch, and the measure on training and validation photos.
+    """
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     scale = 100 if measure == "accuracy" else 1

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catdog import wording
@@ -168,19 +169,13 @@ def _template(name: str) -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    words = {name: value for name, value in vars(wording).items() if isfunction(value)}
     environment.filters.update(
+        words,
         count=COUNT,
-        percent=wording.percent,
-        points=wording.points,
-        duration=wording.duration,
-        size=wording.size,
-        p_text=wording.p_text,
         size_of=lambda share: "none" if share is None else f"{100 * share:.1f}",
         p_number=lambda p: wording.p_text(p).removeprefix("p ").removeprefix("= "),
-        listing=wording.listing,
-        plural=wording.plural,
         direction=lambda excess: "over-confident" if excess > 0 else "under-confident",
-        counted=wording.counted,
         ci=lambda limits: wording.ci(limits.low, limits.high),
         span=lambda limits: wording.span(limits.low, limits.high),
         cell=wording.plain,

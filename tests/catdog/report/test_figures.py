@@ -13,7 +13,7 @@ from PIL import Image
 
 from catdog.comparison.compare import Comparison, compare
 from catdog.report.charts import Chart, charts, galleries
-from catdog.report.figures import accuracy_curves, loss_curves
+from catdog.report.figures import learning_curves
 from catdog.report.pictures import overlay, sheet, thumbnail
 from catdog.report.style import DARK, INK, jpeg, png, settle, svg
 from catdog.report.write import training_history
@@ -75,7 +75,7 @@ def test_a_section_has_a_chart_that_says_this(drawn: Drawn, section: str, said: 
 
 def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
     history = training_history(drawn.run.results)
-    made = accuracy_curves(history[history["epoch"] == 1], drawn.comparison.models)
+    made = learning_curves(history[history["epoch"] == 1], drawn.comparison.models, "accuracy")
     settle(made)
     assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["1"]
 
@@ -84,7 +84,7 @@ def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
 def test_losses_of_any_size_have_a_few_numbers_beside_them(drawn: Drawn, worst: float) -> None:
     history = training_history(drawn.run.results)
     history.loc[history["epoch"] == 1, "loss"] = worst
-    made = loss_curves(history, drawn.comparison.models)
+    made = learning_curves(history, drawn.comparison.models, "loss")
     settle(made)
     low, high = made.axes[0].get_ylim()
     assert 2 <= sum(low <= tick <= high for tick in made.axes[0].get_yticks()) <= 10
