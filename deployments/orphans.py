@@ -1,12 +1,7 @@
 """Runs whose process ended with a `catdog serve`, but which seem to live."""
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Crashed
 
@@ -21,9 +16,8 @@ def crash_orphans() -> list[str]:
     `catdog run` have no deployment and are left alone. Their finished work is kept:
     `prefect flow-run retry ID` goes on from it.
     """
-    served = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(is_null_=False),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=ALIVE)),
+    served = FlowRunFilter.model_validate(
+        {"deployment_id": {"is_null_": False}, "state": {"type": {"any_": ALIVE}}}
     )
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(flow_run_filter=served)

@@ -17,7 +17,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -42,25 +42,14 @@ PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 class Answer(BaseModel):
     """What the model says of one photo: a class and its confidence, or why there is none."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "name": "rex.jpg",
-                "class": "dogs",
-                "confidence": 0.993,
-                "probabilities": {"cats": 0.007, "dogs": 0.993},
-                "uncertain": False,
-                "error": None,
-            }
-        },
+    name: str | None = Field(
+        description="Of the file, as the client called it.", examples=["1.jpg"]
     )
-
-    name: str | None = Field(description="Of the file, as the client called it.")
-    label: str | None = Field(alias="class")
-    confidence: float | None = Field(description="Probability of the class, 0 to 1.")
-    probabilities: dict[str, float]
+    label: str | None = Field(alias="class", examples=["dogs"])
+    confidence: float | None = Field(description="Of the class, 0 to 1.", examples=[0.993])
+    probabilities: dict[str, float] = Field(examples=[{"cats": 0.007, "dogs": 0.993}])
     uncertain: bool = Field(description="Whether the confidence is below the threshold.")
-    error: str | None = Field(description="Why the photo cannot be read.")
+    error: str | None = Field(description="Why the photo cannot be read.", examples=[None])
 
 
 class Answers(BaseModel):
@@ -108,11 +97,11 @@ class ProblemBody(BaseModel):
     predictions: list[Answer] | None = Field(None, description="With 422: each photo's error.")
 
 
-def _problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     content = {Problem.media_type: {"schema": schema}}
     problem = {"model": ProblemBody, "content": content}
-    return {int(s): {"description": s.phrase, **problem} for s in statuses}
+    return {status: {"description": HTTPStatus(status).phrase, **problem} for status in statuses}
 
 
 class Api:
@@ -159,13 +148,13 @@ class Api:
         app.get(
             "/ready",
             summary="Whether there is a model, and room for a request",
-            responses=_problems(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
+            responses=_problems(429, 503),
         )(self.ready)
         app.get(
             "/model",
             summary="The model that answers",
             dependencies=known,
-            responses=_problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
+            responses=_problems(401, 503),
         )(self.model)
         app.get(
             "/metrics",
@@ -180,15 +169,7 @@ class Api:
             "cannot be read costs only itself; when none can, the answer is a 422.",
             dependencies=known,
             openapi_extra={"requestBody": BODY},
-            responses=_problems(
-                HTTPStatus.BAD_REQUEST,
-                HTTPStatus.UNAUTHORIZED,
-                HTTPStatus.REQUEST_TIMEOUT,
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                HTTPStatus.TOO_MANY_REQUESTS,
-                HTTPStatus.SERVICE_UNAVAILABLE,
-            ),
+            responses=_problems(400, 401, 408, 413, 422, 429, 503),
         )(self.predict)
 
     async def predict(self, request: Request) -> Answers:
