@@ -362,7 +362,7 @@ class Predictions(Artifact):
         file = self.file("attention.npz")
         if not file.is_file():
             return {}
-        with _plain_arrays(file), np.load(file) as stored:
+        with _plain_arrays(file), file.open("rb") as opened, np.load(opened) as stored:
             return dict(zip(stored["paths"].tolist(), stored["maps"], strict=True))
 
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from catdog.store.files import no_space, writing
@@ -31,6 +31,9 @@ LOOK_SECONDS = 0.5
 START_SECONDS = 300
 """A new database takes 16 s on 2 free cores, and more than 2 min on busy ones."""
 
+END_SECONDS = 5
+"""It takes less than one."""
+
 LEAST_FREE = 1_000_000
 """Bytes. A server that ends on a disk with less has run out of space."""
 
@@ -46,7 +49,7 @@ def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
     with ExitStack() as stack:
         with Store(home).lock("prefect-server"):  # two that make the database at once would fail
             process = start_server(home, port, host)
-            stack.callback(process.terminate)
+            stack.callback(_end, process)
             url = wait_until_ready(process, port, log_file(home), host)
         report_to(url)
         stack.callback(_deliver_to, process)
@@ -138,6 +141,13 @@ def wait_until_ready(
     if shutil.disk_usage(log.parent).free < LEAST_FREE:
         raise no_space(log.parent)
     raise ServerError("The private Prefect server did not start.", f"See {log}.")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server, so that the next one finds its database closed."""
+    server.terminate()
+    with suppress(subprocess.TimeoutExpired):  # then it ends with this process
+        server.wait(END_SECONDS)
 
 
 def _deliver_to(server: subprocess.Popen[bytes]) -> None:

@@ -240,6 +240,7 @@ def open_site(**settings: str) -> Iterator[Site]:
             for process in (site.worker, server):
                 if process:
                     _end(process)
+            site.api.close()
 
 
 def _healthy(site: Site) -> bool:

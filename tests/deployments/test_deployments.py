@@ -234,6 +234,8 @@ def serving(folder: Path, *words: str, stderr: int | None = None) -> Iterator[Se
     finally:
         process.terminate()
         process.wait(timeout=MINUTE)
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
 
 
 @pytest.fixture(scope="module")

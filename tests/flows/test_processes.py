@@ -33,18 +33,17 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_a_child_ends_soon_after_its_parent_was_killed() -> None:
-    parent = subprocess.Popen(  # noqa: S603  our own script
+    with subprocess.Popen(  # noqa: S603  our own script
         [sys.executable, "-c", PARENT, CHILD],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert parent.stdin
-    assert parent.stdout
-    child = int(parent.stdout.readline())
-    assert alive(child)
-    parent.stdin.close()
-    parent.wait(timeout=60)
+    ) as parent:
+        assert parent.stdin
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert alive(child)
+        parent.stdin.close()
     end = time.monotonic() + 60
     while alive(child) and time.monotonic() < end:
         time.sleep(0.05)

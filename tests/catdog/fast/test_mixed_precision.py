@@ -74,7 +74,7 @@ def test_weights_stay_float32_and_the_saved_model_knows_nothing_of_it(
 ) -> None:
     use_gpus(AMPERE)
     model = built(name, base)
-    before = [np.array(weight) for weight in model.trainable_weights]
+    before = [weight.numpy() for weight in model.trainable_weights]
     twin = accelerate(model, threads=1)
     twin.fit(IMAGES, LABELS, epochs=1, verbose=0)
     assert {weight.dtype for weight in model.weights} == {"float32"}

@@ -75,7 +75,11 @@ def test_a_section_has_a_chart_that_says_this(drawn: Drawn, section: str, said: 
 
 def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
     history = training_history(drawn.run.results)
-    made = learning_curves(history[history["epoch"] == 1], drawn.comparison.models, "accuracy")
+    first = [
+        model.model_copy(update={"selected": model.selected.model_copy(update={"epoch": 1})})
+        for model in drawn.comparison.models
+    ]
+    made = learning_curves(history[history["epoch"] == 1], tuple(first), "accuracy")
     settle(made)
     assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["1"]
 
