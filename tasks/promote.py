@@ -2,8 +2,9 @@
 
 from prefect import task
 
+from catdog.promotion.decision import Decision
 from catdog.promotion.registry import Registry
-from catdog.promotion.rules import Decision, entrant
+from catdog.promotion.rules import entrant
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from tasks.caching import store

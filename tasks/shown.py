@@ -7,8 +7,8 @@ from prefect.events import emit_event
 
 from catdog.history.runs import Run
 from catdog.photos.changes import Changes
+from catdog.promotion.decision import Decision
 from catdog.promotion.explain import explain
-from catdog.promotion.rules import Decision, title
 from catdog.report.render import comparison_table
 from catdog.report.write import load_comparison
 from catdog.store.artifacts import Report
@@ -57,7 +57,7 @@ def announce(decision: Decision) -> None:
         event=f"catdog.champion.{decision.outcome}",
         resource={
             "prefect.resource.id": "catdog.champion",
-            "prefect.resource.name": title(decision.champion),
+            "prefect.resource.name": decision.champion.title,
             "catdog.champion.reason": decision.reason,
         },
         payload=decision.told(),

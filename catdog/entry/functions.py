@@ -13,8 +13,8 @@ from catdog.machine import prepare_tensorflow
 from catdog.models import model_spec
 from catdog.photos import prefetch as _prefetch
 from catdog.photos import split as _split
+from catdog.promotion.decision import Candidate
 from catdog.promotion.registry import Registry
-from catdog.promotion.rules import Candidate
 from catdog.settings import Comparing, Cut, Decoding, Folding, Settings, Training
 from catdog.sources import download as _download
 from catdog.store.artifacts import (

@@ -51,23 +51,15 @@ def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entra
             f"Run {run.id} is a cross-validation: no model of it was trained on all it may use.",
             "Promote a model of a run without folds.",
         )
-    finished = run.finished(model_name)
-    if not finished:
-        names = ", ".join(dict.fromkeys(score.name for score in run.finished())) or "none"
-        raise StoreError(
-            f"Run {run.id} has no finished model '{model_name or ''}'.", f"It has: {names}."
-        )
-    best = finished[0] if model_name else run.winner()
+    best = next(iter(run.finished(model_name)), None) if model_name else run.winner()
     if best is None:
-        names = ", ".join(dict.fromkeys(score.name for score in finished))
-        raise StoreError(
-            f"Run {run.id} has no report that names a winner.", f"Add --model: {names}."
-        )
-    model = run.find(TrainedModel, store, best)
-    predictions = run.find(Predictions, store, best)
-    manifest = run.find(Manifest, store)
-    if model is None or predictions is None or manifest is None:
-        raise StoreError(
-            f"The artifacts of {best.name} of run {run.id} are gone.", "Run it again: 'catdog run'."
-        )
-    return entrant(model, predictions, manifest, run=run.id, origin=run.source)
+        wanted = f"finished model '{model_name}'" if model_name else "report that names a winner"
+        names = ", ".join(dict.fromkeys(score.name for score in run.finished())) or "none"
+        raise StoreError(f"Run {run.id} has no {wanted}.", f"For --model there are: {names}.")
+    return entrant(
+        run.stored(TrainedModel, store, best),
+        run.stored(Predictions, store, best),
+        run.stored(Manifest, store),
+        run=run.id,
+        origin=run.source,
+    )

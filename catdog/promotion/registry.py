@@ -18,18 +18,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from catdog.errors import StoreError
+from catdog.promotion.decision import Candidate, Decision
+from catdog.promotion.explain import sentence
 from catdog.promotion.rules import (
     DIGITS,
-    Candidate,
-    Decision,
     Entrant,
+    Hurdles,
     Ruling,
-    Standing,
     incomparable,
     rule,
-    score_text,
     tested_photos,
-    title,
 )
 from catdog.settings import Promotion
 from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
@@ -62,23 +60,18 @@ class Registry:
         model = self.store.find(TrainedModel, champion.model)
         if model is None:
             raise StoreError(
-                f"The champion, {title(champion)}, is missing or damaged in {self.store.home}.",
+                f"The champion, {champion.title}, is missing or damaged in {self.store.home}.",
                 "Choose another one: 'catdog champion promote RUN' or 'catdog champion rollback'.",
             )
         return model
 
     def challenge(self, challenger: Entrant, promotion: Promotion) -> Decision:
         """Judge a challenger by the rules, and record the decision."""
-        with self.store.lock("decisions"):
-            past = self.decisions()
-            ruling = self._ruling(challenger, past, promotion)
-            return self._record(past, ruling, challenger, promotion)
+        return self._decide(challenger, promotion)
 
     def promote(self, challenger: Entrant) -> Decision:
         """Make a model champion whatever the rules say, and record that."""
-        with self.store.lock("decisions"):
-            past = self.decisions()
-            return self._record(past, self._by_hand(challenger.candidate, past), challenger)
+        return self._decide(challenger, None)
 
     def rollback(self) -> Decision:
         """Go back to the champion before this one. Raises StoreError when there is none."""
@@ -92,47 +85,38 @@ class Registry:
             *_, earlier, current = reign
             if self._entrant(earlier) is None:
                 raise StoreError(
-                    f"The earlier champion, {title(earlier)}, is missing or damaged.",
+                    f"The earlier champion, {earlier.title}, is missing or damaged.",
                     "Choose a run: 'catdog champion promote RUN'.",
                 )
-            sentence = (
-                f"{title(earlier)} is champion again; {title(current)} was taken back and will not "
-                "be promoted again but by hand."
-            )
-            return self._append(
-                past,
-                Ruling("rolled-back", "rollback", sentence),
-                champion=earlier,
-                previous=current,
-                challenger=None,
-                test_set_uses=0,
-            )
+            return self._append(past, Ruling("rolled-back", "rollback"), earlier, current)
 
-    def _by_hand(self, new: Candidate, past: list[Decision]) -> Ruling:
-        if past and past[-1].champion.model == new.model and self._entrant(past[-1].champion):
-            return Ruling("kept", "same model", f"{title(new)} is champion already.")
-        sentence = f"{title(new)} was made champion by hand: {score_text(new)}."
-        return Ruling("promoted", "by hand", sentence)
+    def _decide(self, challenger: Entrant, promotion: Promotion | None) -> Decision:
+        with self.store.lock("decisions"):
+            past = self.decisions()
+            before = past[-1].champion if past else None
+            ruling = self._ruling(challenger, past, promotion)
+            if ruling.outcome == "promoted":
+                self._keep_all(challenger)
+            return self._append(past, ruling, challenger.candidate, before, promotion)
 
-    def _ruling(self, challenger: Entrant, past: list[Decision], promotion: Promotion) -> Ruling:
-        new = challenger.candidate
-        if not past:
-            sentence = f"{title(new)} is the first champion: {score_text(new)}."
-            return Ruling("promoted", "first", sentence)
-        before, rolled_back = past[-1].champion, _rolled_back(past)
-        champion = self._entrant(before)
+    def _ruling(
+        self, challenger: Entrant, past: list[Decision], promotion: Promotion | None
+    ) -> Ruling:
+        new, before = challenger.candidate, past[-1].champion if past else None
+        champion = self._entrant(before) if before else None
+        if promotion is None:
+            same = champion and champion.candidate.model == new.model
+            return Ruling("kept", "same model") if same else Ruling("promoted", "by hand")
+        if before is None:
+            return Ruling("promoted", "first")
+        rolled_back = _rolled_back(past)
         if champion is None:
             found = incomparable(new, before, rolled_back)
             if found and found.reason != "same model":
                 return found
-            old = title(before)
-            sentence = (
-                f"{title(new)} is champion, since the files of {old} are missing or damaged: "
-                f"{score_text(new)}."
-            )
-            return Ruling("promoted", "champion lost", sentence)
+            return Ruling("promoted", "champion lost")
         best = self._best(past) or champion
-        return rule(challenger, Standing(champion, best, rolled_back, self.uses(past)), promotion)
+        return rule(challenger, Hurdles(champion, best, rolled_back, self.uses(past)), promotion)
 
     def uses(self, past: Iterable[Decision]) -> Counter[str]:
         """Decisions that each photo has served, by the first digits of its SHA-256.
@@ -160,38 +144,32 @@ class Registry:
         found = (self._entrant(c) for c in reversed(_reign(past)) if c.model in proven)
         return next(filter(None, found), None)
 
-    def _record(
+    def _append(
         self,
         past: list[Decision],
         ruling: Ruling,
-        challenger: Entrant,
+        new: Candidate,
+        previous: Candidate | None,
         promotion: Promotion | None = None,
     ) -> Decision:
-        new = challenger.candidate
-        promoted = ruling.outcome == "promoted"
-        if promoted:
-            self._keep(challenger.model, new.model)
-            self._keep(challenger.predictions, new.predictions)
-            self._keep(challenger.manifest, new.manifest)
-            # A model of an older version has none yet; whoever uses it first makes it.
-            if flatbuffer := self.origin.find(Flatbuffer, challenger.model.flatbuffer_key):
-                self._keep(flatbuffer, flatbuffer.key)
-        previous = past[-1].champion if past else None
-        served = self.uses(past) if ruling.evidence else Counter[str]()
-        photos = ruling.evidence.photos if ruling.evidence else ()
-        return self._append(
-            past,
-            ruling,
-            champion=new if promoted or previous is None else previous,
+        """Write a decision: new asked to be champion, or is champion again."""
+        evidence, best, *_ = [*(trial.evidence for trial in ruling.trials), None, None]
+        photos = evidence.photos if evidence else ()
+        served = self.uses(past) if photos else Counter[str]()
+        decision = Decision(
+            number=past[-1].number + 1 if past else 1,
+            at=datetime.now(UTC).replace(microsecond=0),
+            outcome=ruling.outcome,
+            reason=ruling.reason,
+            champion=previous if previous and ruling.outcome == "kept" else new,
             previous=previous,
-            challenger=new,
+            challenger=None if ruling.outcome == "rolled-back" else new,
+            evidence=evidence,
+            best=best,
             promotion=promotion,
             test_set_uses=max((served[photo] + 1 for photo in photos), default=0),
+            sentence=sentence(ruling, new, previous, promotion),
         )
-
-    def _append(self, past: list[Decision], ruling: Ruling, **facts: Any) -> Decision:
-        number, at = (past[-1].number + 1 if past else 1), datetime.now(UTC).replace(microsecond=0)
-        decision = Decision(number=number, at=at, **ruling._asdict(), **facts)
         with writing(self.store.home):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"{decision.number:06d}.json"
@@ -206,6 +184,15 @@ class Registry:
         if model is None or predictions is None or manifest is None:
             return None
         return Entrant(candidate, model, predictions, manifest)
+
+    def _keep_all(self, champion: Entrant) -> None:
+        named = champion.candidate
+        self._keep(champion.model, named.model)
+        self._keep(champion.predictions, named.predictions)
+        self._keep(champion.manifest, named.manifest)
+        # A model of an older version has none yet; who uses it first makes it.
+        if flatbuffer := self.origin.find(Flatbuffer, champion.model.flatbuffer_key):
+            self._keep(flatbuffer, flatbuffer.key)
 
     def _keep(self, artifact: Artifact, key: str) -> None:
         kept = self.store.obtain(

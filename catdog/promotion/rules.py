@@ -15,139 +15,23 @@ class only has none to lose. What cannot be compared changes nothing, and says w
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-import numpy as np
-
-from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.significance import (
-    ALPHA,
-    POWER,
-    Paired,
-    Table,
-    cross,
-    mcnemar,
-    not_worse_power,
-    paired_interval,
-)
+from catdog.comparison.significance import ALPHA, Paired, cross, mcnemar, paired_interval
+from catdog.promotion.decision import Candidate, ClassChange, Evidence, Outcome, Reason
 from catdog.promotion.ledger import LEVEL, USES
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.digest import KEY_LENGTH, value_digest
-from catdog.store.store import Record
-from catdog.wording import ci, counted, difference, p_text, percent, points
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Outcome = Literal["promoted", "kept", "rolled-back"]
-Reason = Literal[
-    "first", "better", "not worse", "real photos", "champion lost", "by hand",
-    "same model", "rolled back before", "other classes", "sample", "too few photos",
-    "used up", "not significant", "maybe worse", "worse", "worse on a class",
-    "rollback",
-]  # fmt: skip
 
 SAMPLE = "sample"
 DIGITS = 16
 """Of a photo's SHA-256 by which decisions name it: 64 bits."""
 FEWEST_PHOTOS = 30
 """With fewer shared photos not even a difference of 35 percentage points is significant."""
-
-
-class Candidate(Record):
-    """A model that is, was or wants to be champion; its artifacts by their keys."""
-
-    run: str
-    name: str
-    seed: int
-    model: str
-    """As `kept_key` names it; by an older version, as the store of all runs does."""
-    predictions: str
-    manifest: str
-    origin: str
-    """Where its photos came from, as the user named it."""
-    classes: tuple[str, ...]
-    test_set: str
-    """Digest of the bytes and classes of its test photos."""
-    test_photos: int
-    """How many; a photo that is there twice counts once."""
-    test_accuracy: float
-
-
-class ClassChange(Record):
-    """The recall of one class on the shared test photos, of each of the two."""
-
-    label: str
-    n: int
-    champion: float
-    challenger: float
-
-
-class Evidence(Record):
-    """Challenger and champion on the test photos that both were tested on."""
-
-    table: Table
-    """The challenger is the first of the two."""
-    difference: float
-    """Accuracy of the challenger less that of the champion."""
-    interval: Interval
-    p_value: float
-    """Exact McNemar test, two-sided."""
-    classes: tuple[ClassChange, ...]
-    same_test_set: bool
-    photos: tuple[str, ...] = ()
-    """The first digits of the photos' SHA-256. Not kept by older versions."""
-
-    @property
-    def n(self) -> int:
-        """Photos compared."""
-        return self.table.n
-
-
-class Reach(Record):
-    """What the photos could have shown, were as many of them discordant as here."""
-
-    attainable: float | None
-    """The smallest difference that is significant, when no photo goes the other way; None where
-    there is none. Differences are of accuracies, 0..1."""
-    detectable: float | None
-    """The true difference that is significant with a chance of `POWER`."""
-    not_worse: float | None
-    """The chance that an equally accurate model is shown not to be worse; None by "better"."""
-
-
-class Decision(Record):
-    """One line of the registry: who is champion from now on, and why."""
-
-    number: int
-    at: datetime
-    outcome: Outcome
-    reason: Reason
-    champion: Candidate
-    """From now on."""
-    previous: Candidate | None
-    """Champion until now."""
-    challenger: Candidate | None
-    """Who asked; None for a rollback."""
-    evidence: Evidence | None
-    best: Evidence | None = None
-    """The challenger against the best of the champions, where that is not the one in use."""
-    promotion: Promotion | None = None
-    """The settings by which it was judged; None when it was not, and in records of older versions,
-    as are the others with a default."""
-    reach: Reach | None = None
-    class_margin: float | None = None
-    """Of older versions."""
-    test_set_uses: int
-    """Decisions that the most used photo of `evidence` has served, this one included. In records of
-    older versions: the challengers that were judged on this test set."""
-    sentence: str
-
-    def told(self) -> dict[str, Any]:
-        """The record as plain JSON values, without its hundreds of digests of photos."""
-        return self.model_dump(mode="json", exclude={"evidence": {"photos"}, "best": {"photos"}})
 
 
 class Entrant(NamedTuple):
@@ -159,18 +43,7 @@ class Entrant(NamedTuple):
     manifest: Manifest
 
 
-class Ruling(NamedTuple):
-    """What the rules say of a challenger."""
-
-    outcome: Outcome
-    reason: Reason
-    sentence: str
-    evidence: Evidence | None = None
-    best: Evidence | None = None
-    reach: Reach | None = None
-
-
-class Standing(NamedTuple):
+class Hurdles(NamedTuple):
     """What a challenger has to pass."""
 
     champion: Entrant
@@ -180,6 +53,48 @@ class Standing(NamedTuple):
     """Keys of the models that a person has taken back."""
     uses: Mapping[str, int]
     """Decisions that each photo has served, by the digits of `Evidence.photos`."""
+
+
+class Trial(NamedTuple):
+    """The challenger's test against one champion."""
+
+    evidence: Evidence
+    p: float
+    """One-sided."""
+    level: float
+    """The largest p that passes."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it shows what the rule asks for."""
+        return self.p <= self.level
+
+
+class Ruling(NamedTuple):
+    """What becomes of a challenger, and all that this rests on; `explain` says it in words."""
+
+    outcome: Outcome
+    reason: Reason
+    trials: tuple[Trial, ...] = ()
+    """Against the champion; then against the best of the champions, where that is another one."""
+    best: Candidate | None = None
+    """The best of the champions, where that is another one and was to be passed too."""
+    shared: Evidence | None = None
+    """All that both were tested on, where that decides nothing: too little, or used up."""
+    new_photos: int = 0
+    """That the challenger was trained on and the champion was not, where "fresh" asks for them."""
+
+    @property
+    def failed(self) -> Trial | None:
+        """The first trial that was not passed."""
+        return next((trial for trial in self.trials if not trial.passed), None)
+
+    @property
+    def worst(self) -> ClassChange | None:
+        """The class that loses most, in any trial; None where the champions have none to lose."""
+        judged = [trial.evidence for trial in self.trials]
+        classes = [c for each in judged if not each.only_class for c in each.classes]
+        return max(classes, key=lambda c: c.loss, default=None)
 
 
 def entrant(
@@ -222,24 +137,41 @@ def tested_photos(predictions: Predictions, manifest: Manifest) -> "pd.DataFrame
     return table.drop_duplicates("sha256").set_index("sha256")[["label", "predicted"]]
 
 
-def rule(challenger: Entrant, standing: Standing, promotion: Promotion) -> Ruling:
+def rule(challenger: Entrant, hurdles: Hurdles, promotion: Promotion) -> Ruling:
     """Whether the challenger takes the champion's place.
 
     Photos that only one of two models was tested on do not count: the other may have been trained
     on them.
     """
-    champion = standing.champion
-    if found := incomparable(challenger.candidate, champion.candidate, standing.rolled_back):
+    champion = hurdles.champion
+    if found := incomparable(challenger.candidate, champion.candidate, hurdles.rolled_back):
         return found
     whole = weigh(challenger, champion)
-    if whole is None or whole.n < FEWEST_PHOTOS:
-        return _too_few(challenger.candidate, champion.candidate, whole)
+    if not _enough(whole):
+        return Ruling("kept", "too few photos", shared=whole)
     if promotion.promotion == "fresh" and (new := newly_seen(challenger, champion)):
-        return _if_not_worse(challenger, standing, whole, new, promotion)
-    unspent = weigh(challenger, champion, unspent_by=standing.uses)
-    if unspent is None or unspent.n < FEWEST_PHOTOS:
-        return _used_up(challenger.candidate, champion.candidate, whole)
-    return _if_better(challenger.candidate, champion.candidate, unspent, promotion)
+        return _if_not_worse(challenger, hurdles, whole, promotion)._replace(new_photos=new)
+    unspent = weigh(challenger, champion, unspent_by=hurdles.uses)
+    if not _enough(unspent):
+        return Ruling("kept", "used up", shared=whole)
+    return _if_better(unspent, promotion)
+
+
+def incomparable(
+    challenger: Candidate, champion: Candidate, rolled_back: Collection[str]
+) -> Ruling | None:
+    """The rulings that need no numbers."""
+    if challenger.model == champion.model:
+        return Ruling("kept", "same model")
+    if challenger.model in rolled_back:
+        return Ruling("kept", "rolled back before")
+    if set(challenger.classes) != set(champion.classes):
+        return Ruling("kept", "other classes")
+    if champion.origin == SAMPLE != challenger.origin:
+        return Ruling("promoted", "real photos")
+    if challenger.origin == SAMPLE != champion.origin:
+        return Ruling("kept", "sample")
+    return None
 
 
 def newly_seen(challenger: Entrant, champion: Entrant) -> int:
@@ -262,242 +194,69 @@ def weigh(
     """
     ours = tested_photos(challenger.predictions, challenger.manifest)
     theirs = tested_photos(other.predictions, other.manifest)
-    shared = ours.join(theirs["predicted"].rename("predicted_before"), how="inner")
-    digits = shared.index.str[:DIGITS]
+    shared = ours.join(theirs["predicted"].rename("champion"), how="inner")
     if unspent_by is not None:
-        kept = np.array([unspent_by.get(photo, 0) < USES for photo in digits], dtype=bool)
-        shared, digits = shared[kept], digits[kept]
+        shared = shared.loc[[unspent_by.get(sha[:DIGITS], 0) < USES for sha in shared.index]]
     if shared.empty:
         return None
-    right = shared[["predicted", "predicted_before"]].eq(shared["label"], axis=0)
-    new, old = (right[column].to_numpy(dtype=bool) for column in right)
-    table = cross(new, old)
+    names = shared.rename(columns={"predicted": "challenger"})[["challenger", "champion"]]
+    right = names.eq(shared["label"], axis=0)
+    table = cross(right["challenger"].to_numpy(), right["champion"].to_numpy())
     return Evidence(
         table=table,
         difference=table.difference,
         interval=paired_interval(table),
         p_value=mcnemar(table),
         classes=tuple(
-            ClassChange(
-                label=str(label),
-                n=len(rows),
-                champion=rows["predicted_before"].mean(),
-                challenger=rows["predicted"].mean(),
-            )
+            ClassChange(label=str(label), n=len(rows), **rows.mean())
             for label, rows in right.groupby(shared["label"])
         ),
         same_test_set=challenger.candidate.test_set == other.candidate.test_set,
-        photos=tuple(digits),
+        photos=tuple(shared.index.str[:DIGITS]),
     )
 
 
-def title(candidate: Candidate) -> str:
-    """How a candidate is called in a sentence."""
-    return f"{candidate.name} of run {candidate.run}"
+def _enough(evidence: Evidence | None) -> TypeGuard[Evidence]:
+    return evidence is not None and evidence.n >= FEWEST_PHOTOS
 
 
-def score_text(candidate: Candidate) -> str:
-    """Its test score with what it rests on."""
-    n = candidate.test_photos
-    interval = wilson_interval(round(candidate.test_accuracy * n), n)
-    return (
-        f"accuracy {percent(candidate.test_accuracy)} on {counted(n, 'test photo')} "
-        f"({ci(interval.low, interval.high)})"
-    )
-
-
-def incomparable(
-    challenger: Candidate, champion: Candidate, rolled_back: Collection[str]
-) -> Ruling | None:
-    """The rulings that need no numbers."""
-    new, stays = title(challenger), f"{title(champion)} stays champion"
-    if challenger.model == champion.model:
-        return Ruling("kept", "same model", f"{stays}: {new} is the same model.")
-    if challenger.model in rolled_back:
-        again = f"{challenger.name} is a model that was rolled back."
-        sentence = f"{stays}: {again} {_by_hand(challenger)}"
-        return Ruling("kept", "rolled back before", sentence)
-    if set(challenger.classes) != set(champion.classes):
-        ours, theirs = (", ".join(sorted(c.classes)) for c in (challenger, champion))
-        sentence = f"{stays}: it knows {theirs}, but {new} knows {ours}. {_by_hand(challenger)}"
-        return Ruling("kept", "other classes", sentence)
-    if challenger.origin != SAMPLE and champion.origin == SAMPLE:
-        sentence = (
-            f"{new} is the first champion that was trained on real photos: "
-            f"{score_text(challenger)}. It replaces {title(champion)}, which knew the drawn "
-            "sample only."
-        )
-        return Ruling("promoted", "real photos", sentence)
-    if challenger.origin == SAMPLE and champion.origin != SAMPLE:
-        sentence = (
-            f"{stays}: {new} was trained on the drawn sample, which says nothing about real photos."
-        )
-        return Ruling("kept", "sample", sentence)
-    return None
-
-
-def _by_hand(challenger: Candidate) -> str:
-    command = f"catdog champion promote {challenger.run}"
-    return f"To use {challenger.name} all the same: '{command}'."
-
-
-def _too_few(
-    challenger: Candidate, champion: Candidate, evidence: Evidence | None, best: str = ""
-) -> Ruling:
-    n = evidence.n if evidence else 0
-    same = evidence is not None and evidence.same_test_set
-    changed = "" if same else "the test set has changed, and "
-    both = f"{challenger.name} and {best}, the best champion so far," if best else "both"
-    sentence = (
-        f"{title(champion)} stays champion: {changed}{counted(n, 'photo')} that {both} were tested "
-        f"on are too few to compare ({FEWEST_PHOTOS} are needed). {_by_hand(challenger)}"
-    )
-    return Ruling("kept", "too few photos", sentence)
-
-
-def _used_up(challenger: Candidate, champion: Candidate, whole: Evidence) -> Ruling:
-    sentence = (
-        f"{title(champion)} stays champion: the test photos are used up. Of the {whole.n:,} that "
-        f"both were tested on, fewer than {FEWEST_PHOTOS} have served fewer than {USES} decisions; "
-        f"one more could promote a lucky model. Add new test photos. {_by_hand(challenger)}"
-    )
-    return Ruling("kept", "used up", sentence)
-
-
-def _if_better(
-    challenger: Candidate, champion: Candidate, evidence: Evidence, promotion: Promotion
-) -> Ruling:
-    p, could = _p_better(evidence), _reach(evidence.table)
-    told = f"{_numbers(evidence)}; {_asked(p, LEVEL)}; {_limits(could)}"
-    if p <= LEVEL:
-        found = Ruling(
-            "promoted", "better", f"is significantly better {told}", evidence, None, could
-        )
-        return _unless_a_class_loses(found, challenger, champion, promotion)
-    stays = f"{title(champion)} stays champion: {title(challenger)} is"
-    if _worse(evidence):
-        sentence = f"{stays} significantly worse {_numbers(evidence)}; {p_text(evidence.p_value)}."
-        return Ruling("kept", "worse", sentence, evidence, None, could)
-    sentence = f"{stays} not significantly better {told}."
-    return Ruling("kept", "not significant", sentence, evidence, None, could)
+def _if_better(evidence: Evidence, promotion: Promotion) -> Ruling:
+    trial = _try(evidence, 0, LEVEL)
+    if trial.passed:
+        return _unless_a_class_loses(Ruling("promoted", "better", (trial,)), promotion)
+    return Ruling("kept", "worse" if _worse(evidence) else "not significant", (trial,))
 
 
 def _if_not_worse(
-    challenger: Entrant, standing: Standing, evidence: Evidence, new: int, promotion: Promotion
+    challenger: Entrant, hurdles: Hurdles, evidence: Evidence, promotion: Promotion
 ) -> Ruling:
-    ours, theirs = challenger.candidate, standing.champion.candidate
-    best, margin = standing.best.candidate, promotion.accuracy_margin
-    other = None
-    if best.model != theirs.model:
-        other = weigh(challenger, standing.best)
-        if other is None or other.n < FEWEST_PHOTOS:
-            return _too_few(ours, theirs, other, title(best))
-    could = _reach(evidence.table, margin)
-    seen = f"trained on {counted(new, 'photo')} that {title(theirs)} has not seen,"
-    by = f"by {_size(margin)} percentage points or more"
-    for than, each in (("", evidence), (f" than {title(best)}, the best,", other)):
-        if each and (p := _p_not_worse(each, margin)) > ALPHA:
-            sentence = (
-                f"{title(theirs)} stays champion: {title(ours)}, {seen} may be worse{than} {by} "
-                f"{_numbers(each)}; {_asked(p, ALPHA)}; {_limits(could)}."
-            )
-            reason: Reason = "worse" if _worse(each) else "maybe worse"
-            return Ruling("kept", reason, sentence, evidence, other, could)
-    claim = (
-        f"is, {seen} not worse {by} {_numbers(evidence)}; "
-        f"{_asked(_p_not_worse(evidence, margin), ALPHA)}; {_limits(could)}"
-    )
-    if other:
-        told = f"{_numbers(other)}; {p_text(_p_not_worse(other, margin))}"
-        claim += f"; nor than the best so far, {title(best)}, {told}"
-    unspent = weigh(challenger, standing.best, unspent_by=standing.uses)
-    proven = unspent and unspent.n >= FEWEST_PHOTOS and _p_better(unspent) <= LEVEL
-    found = Ruling("promoted", "better" if proven else "not worse", claim, evidence, other, could)
-    return _unless_a_class_loses(found, ours, theirs, promotion)
+    against, best = [evidence], None
+    if hurdles.best.candidate.model != hurdles.champion.candidate.model:
+        best, other = hurdles.best.candidate, weigh(challenger, hurdles.best)
+        if not _enough(other):
+            return Ruling("kept", "too few photos", best=best, shared=other)
+        against.append(other)
+    trials = tuple(_try(each, -promotion.accuracy_margin, ALPHA) for each in against)
+    found = Ruling("promoted", "not worse", trials, best)
+    if failed := found.failed:
+        reason: Reason = "worse" if _worse(failed.evidence) else "maybe worse"
+        return found._replace(outcome="kept", reason=reason)
+    unspent = weigh(challenger, hurdles.best, unspent_by=hurdles.uses)
+    if _enough(unspent) and _try(unspent, 0, LEVEL).passed:
+        found = found._replace(reason="better")
+    return _unless_a_class_loses(found, promotion)
 
 
-def _unless_a_class_loses(
-    found: Ruling, challenger: Candidate, champion: Candidate, promotion: Promotion
-) -> Ruling:
-    """A promotion in whole sentences, or none where a recall is lower by more than the margin.
+def _unless_a_class_loses(found: Ruling, promotion: Promotion) -> Ruling:
+    if found.worst and found.worst.loss > promotion.class_margin:
+        return found._replace(outcome="kept", reason="worse on a class")
+    return found
 
-    found: its sentence is what is claimed of the challenger, from "is" on.
-    """
-    new, old, margin = title(challenger), title(champion), _size(promotion.class_margin)
-    judged = [each for each in (found.evidence, found.best) if each]
-    classes = [c for each in judged if not _only_class(each) for c in each.classes]
-    worst = min(classes, key=lambda c: c.challenger - c.champion, default=None)
-    loss = worst.champion - worst.challenger if worst else 0.0
-    if worst and loss > promotion.class_margin:
-        sentence = (
-            f"{old} stays champion: {new} {found.sentence}, but its recall of {worst.label} is "
-            f"{_size(loss)} percentage points lower, more than the {margin} allowed."
-        )
-        return found._replace(outcome="kept", reason="worse on a class", sentence=sentence)
-    only = _only_class(judged[0])
-    lost = f"no recall is lower by more than {margin} percentage points"
-    lost = f"{old} classifies only {only} correctly" if only else lost
-    return found._replace(
-        sentence=f"{new} replaces {old} as champion: it {found.sentence}; {lost}."
-    )
+
+def _try(evidence: Evidence, bound: float, level: float) -> Trial:
+    """The test of "its accuracy is higher by more than this bound"."""
+    return Trial(evidence, Paired(evidence.table).p_above(bound), level)
 
 
 def _worse(evidence: Evidence) -> bool:
     return evidence.p_value < ALPHA and evidence.difference < 0
-
-
-def _p_better(evidence: Evidence) -> float:
-    return Paired(evidence.table).p_above(0)
-
-
-def _p_not_worse(evidence: Evidence, margin: float) -> float:
-    return Paired(evidence.table).p_above(-margin)
-
-
-def _reach(table: Table, margin: float | None = None) -> Reach:
-    found, two_sided = Paired(table), 2 * LEVEL
-    # Two models that agree on every photo do not show that they never differ: one photo more.
-    share = (table.discordant + 1) / (table.n + 1)
-    return Reach(
-        attainable=found.attainable(two_sided),
-        detectable=found.detectable(two_sided),
-        not_worse=None if margin is None else not_worse_power(table.n, margin, share),
-    )
-
-
-def _only_class(evidence: Evidence) -> str | None:
-    """The one class of which the champion has all correct, and of the others none."""
-    right = [c.label for c in evidence.classes if c.champion == 1]
-    wrong = [c.label for c in evidence.classes if c.champion == 0]
-    return right[0] if right and len(wrong) == len(evidence.classes) - 1 else None
-
-
-def _size(share: float) -> str:
-    return points(share).lstrip("+")
-
-
-def _asked(p: float, level: float) -> str:
-    return f"one-sided {p_text(p)}, where {level:.2g} is asked for"
-
-
-def _limits(could: Reach) -> str:
-    if could.not_worse is not None:
-        return f"a model that is as good is promoted {percent(could.not_worse)} of the time"
-    if could.attainable is None or could.detectable is None:
-        return "so few photos cannot show that any model is better"
-    return (
-        f"so many photos can show a difference from {_size(could.attainable)} percentage points "
-        f"on, and find a true one of {_size(could.detectable)} with {100 * POWER:.0f} % power"
-    )
-
-
-def _numbers(evidence: Evidence) -> str:
-    table = evidence.table
-    which = "the same" if evidence.same_test_set else "the shared"
-    changed = "" if evidence.same_test_set else " (the test set has changed)"
-    return (
-        f"on {which} {counted(evidence.n, 'test photo')}{changed}: "
-        f"{difference(evidence.difference, evidence.interval.low, evidence.interval.high)}; "
-        f"{table.only_first} classified correctly by the challenger only, {table.only_second} by "
-        "the champion only"
-    )

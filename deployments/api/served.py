@@ -7,8 +7,8 @@ from pathlib import Path
 from catdog.errors import CatdogError, StoreError
 from catdog.export.load import load
 from catdog.inference.classifier import Classifier
+from catdog.promotion.decision import Candidate
 from catdog.promotion.registry import Registry
-from catdog.promotion.rules import Candidate
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from catdog.store.store import Store
 from flows.cli.terminal import Home, Switch, say, use
 
 if TYPE_CHECKING:
-    from catdog.promotion.rules import Decision
+    from catdog.promotion.decision import Decision
 
 champion_app = App(name="champion", help="Show, choose or take back the model that 'predict' uses.")
 
@@ -34,10 +34,10 @@ def show(*, json: Switch = False, home: Home = None) -> None:
     if json:
         print(json_text.dumps(newest.told(), indent=2), flush=True)  # noqa: T201
         return
+    from catdog.promotion.explain import score_text
     from catdog.promotion.ledger import USES
-    from catdog.promotion.rules import score_text, title
 
-    say(f"Champion: {title(newest.champion)}, {score_text(newest.champion)}.")
+    say(f"Champion: {newest.champion.title}, {score_text(newest.champion)}.")
     say(f"Model: {newest.champion.model}, trained on {newest.champion.origin}.")
     say(f"Last decision ({newest.at:%Y-%m-%d %H:%M} UTC): {newest.sentence}")
     if newest.evidence:

@@ -20,6 +20,7 @@ from catdog.store.store import Recipe, Store
 from flows.cli.app import main
 
 PHOTOS = [(label, i) for label in ("cats", "dogs") for i in range(50)]
+RECORDS = sorted((Path(__file__).parents[2] / "catdog/promotion/records").iterdir())
 NAMES = [f"test/{label}/{i}.jpg" for label, i in PHOTOS]
 
 
@@ -148,7 +149,7 @@ def test_promote_takes_the_model_that_challenged_after_the_run(
     code, text = catdog("champion", "promote", "monday")
     assert code == 1
     assert "has no report that names a winner" in text
-    assert "Add --model: baseline, transfer" in text
+    assert "For --model there are: baseline, transfer" in text
 
 
 def test_history_and_json_tell_every_decision(
@@ -166,11 +167,24 @@ def test_history_and_json_tell_every_decision(
     assert (newest["outcome"], newest["champion"]["name"]) == ("rolled-back", "transfer")
 
 
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
+def test_a_decision_of_an_older_version_is_shown_as_it_was_told(
+    home: Path, catdog: Callable[..., tuple[int, str]], record: Path
+) -> None:
+    folder = home / "champion" / "decisions"
+    folder.mkdir(parents=True)
+    shutil.copyfile(record, folder / "000001.json")
+    sentence = json.loads(record.read_text())["sentence"]
+    assert sentence in catdog("champion", "show")[1]
+    assert sentence in catdog("champion", "history")[1]
+    assert json.loads(catdog("champion", "show", "--json")[1])["sentence"] == sentence
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
         (("tuesday",), "There is no run 'tuesday'"),
-        (("monday", "--model", "resnet"), "It has: baseline."),
+        (("monday", "--model", "resnet"), "For --model there are: baseline."),
     ],
 )
 def test_an_unknown_run_or_model_is_one_line(

@@ -1,0 +1,119 @@
+"""A decision about the champion as the registry keeps it, and what it names."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from catdog.comparison.metrics import Interval
+from catdog.comparison.significance import Table
+from catdog.settings import Promotion
+from catdog.store.store import Record
+
+Outcome = Literal["promoted", "kept", "rolled-back"]
+Reason = Literal[
+    "first", "better", "not worse", "real photos", "champion lost", "by hand",
+    "same model", "rolled back before", "other classes", "sample", "too few photos",
+    "used up", "not significant", "maybe worse", "worse", "worse on a class",
+    "rollback",
+]  # fmt: skip
+
+
+class Candidate(Record):
+    """A model that is, was or wants to be champion; its artifacts by their keys."""
+
+    run: str
+    name: str
+    seed: int
+    model: str
+    """As `rules.kept_key` names it; by an older version, as the store of all runs does."""
+    predictions: str
+    manifest: str
+    origin: str
+    """Where its photos came from, as the user named it."""
+    classes: tuple[str, ...]
+    test_set: str
+    """Digest of the bytes and classes of its test photos."""
+    test_photos: int
+    """How many; a photo that is there twice counts once."""
+    test_accuracy: float
+
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return f"{self.name} of run {self.run}"
+
+
+class ClassChange(Record):
+    """The recall of one class on the shared test photos, of each of the two."""
+
+    label: str
+    n: int
+    champion: float
+    challenger: float
+
+    @property
+    def loss(self) -> float:
+        """How much lower it is for the challenger."""
+        return self.champion - self.challenger
+
+
+class Evidence(Record):
+    """Challenger and champion on the test photos that both were tested on."""
+
+    table: Table
+    """The challenger is the first of the two."""
+    difference: float
+    """Accuracy of the challenger less that of the champion."""
+    interval: Interval
+    p_value: float
+    """Exact McNemar test, two-sided."""
+    classes: tuple[ClassChange, ...]
+    same_test_set: bool
+    photos: tuple[str, ...] = ()
+    """The first digits of the photos' SHA-256. Not kept by older versions."""
+
+    @property
+    def n(self) -> int:
+        """Photos compared."""
+        return self.table.n
+
+    @property
+    def only_class(self) -> str | None:
+        """The one class of which the champion has all correct, and of the others none."""
+        right = [c.label for c in self.classes if c.champion == 1]
+        wrong = [c.label for c in self.classes if c.champion == 0]
+        return right[0] if right and len(wrong) == len(self.classes) - 1 else None
+
+
+class Decision(Record, extra="ignore"):
+    """One line of the registry: who is champion from now on, and why.
+
+    It is kept for good: what a record of another version says besides is passed over.
+    """
+
+    number: int
+    at: datetime
+    outcome: Outcome
+    reason: Reason
+    champion: Candidate
+    """From now on."""
+    previous: Candidate | None
+    """Champion until now."""
+    challenger: Candidate | None
+    """Who asked; None for a rollback."""
+    evidence: Evidence | None
+    best: Evidence | None = None
+    """The challenger against the best of the champions, where that is not the one in use."""
+    promotion: Promotion | None = None
+    """The settings by which it was judged; None when it was not, and in records of older versions,
+    as are the others with a default."""
+    class_margin: float | None = None
+    """Of older versions."""
+    test_set_uses: int
+    """Decisions that the most used photo of `evidence` has served, this one included. In records of
+    older versions: the challengers that were judged on this test set."""
+    sentence: str
+    """As `explain` of that version worded it."""
+
+    def told(self) -> dict[str, Any]:
+        """The record as plain JSON values, without its hundreds of digests of photos."""
+        return self.model_dump(mode="json", exclude={"evidence": {"photos"}, "best": {"photos"}})
