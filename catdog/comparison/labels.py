@@ -51,12 +51,12 @@ def check_labels(model: str, table: "pd.DataFrame") -> LabelCheck:
     truth, p, classes = scored(table)
     every = np.arange(len(classes))
     mean = np.array([p[truth == k, k].mean() if (truth == k).any() else np.inf for k in every])
-    confident, predicted = p >= mean, p.argmax(axis=1)
+    confident, own, highest = p >= mean, p[np.arange(len(p)), truth], p.max(axis=1)
     several = confident.sum(axis=1) > 1
-    suggested = np.where(several, predicted, confident.argmax(axis=1))
-    doubted = (suggested != truth) & (predicted != truth)
+    suggested = np.where(several, p.argmax(axis=1), confident.argmax(axis=1))
+    doubted = (suggested != truth) & (own < highest)
     found = np.flatnonzero(confident.any(axis=1) & doubted)
-    margin = p[found, truth[found]] - p[found].max(axis=1)
+    margin = (own - highest)[found]
     paths = table["path"].to_numpy()
     return LabelCheck(
         model=model,

@@ -75,5 +75,12 @@ def test_of_unequal_classes_the_list_is_that_of_cleanlab(
     assert [issue.path for issue in issues] == listed.split()
 
 
+def test_a_label_that_is_as_likely_as_any_other_class_is_not_doubted() -> None:
+    # The mean of p_cats is 0.5 where it is the label, that of p_dogs 0.8: the last photo belongs to
+    # the cats with confidence, but the model predicts its own label as well.
+    labels = ["cats", "cats", "dogs", "dogs", "dogs"]
+    assert check_labels("a", table(labels, [0.4, 0.6, 0.95, 0.95, 0.5])).issues == ()
+
+
 def test_right_labels_are_not_doubted() -> None:
     assert check_labels("a", table(["cats", "dogs"] * 5, [0.1, 0.9] * 5)).issues == ()

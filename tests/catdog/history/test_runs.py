@@ -2,8 +2,10 @@
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from catdog.errors import StoreError
 from catdog.history.runs import (
     Run,
     Score,
+    artifacts_of,
     load_run,
     load_runs,
     run_id,
@@ -18,6 +21,8 @@ from catdog.history.runs import (
     save_run,
     study_of,
 )
+from catdog.report import write as report_writing
+from catdog.report.write import load_comparison, write_report
 from catdog.store.artifacts import Report
 from catdog.store.store import Recipe, Store
 
@@ -125,6 +130,35 @@ def test_what_was_made_anew_under_the_same_key_is_not_an_older_runs(
     store.obtain(again)
     with pytest.raises(StoreError, match="no longer stored, or was made anew since"):
         run.stored(Report, store)
+
+
+def test_a_report_of_an_earlier_version_is_read_and_written_again(
+    fake_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_writing, "charts", lambda *_: [])
+    study, store = (fake := fake_run()).study(), fake.store
+    kept = artifacts_of(study)
+    run = made(store).model_copy(
+        update={
+            "scores": tuple(Score(name=result.name, seed=1) for result in fake.results),
+            "artifacts": {what: artifact.key for what, artifact in kept.items()},
+            "contents": {what: artifact.content for what, artifact in kept.items()},
+        }
+    )
+    run = save_run(run, write_report(study, store), store)
+    file = run.folder / "comparison.json"
+    old = json.loads(file.read_text(encoding="utf-8"))
+    for model in old["models"]:
+        for split in ("validation", "test"):
+            model[split]["calibration_interval"] = {"low": 0.01, "high": 0.02}
+    file.write_text(json.dumps(old), encoding="utf-8")
+    (found,) = load_runs(store)
+    winner = found.winner()
+    assert winner
+    assert winner.name == "transfer"
+    again = save_run(found, write_report(study_of(found, store), store), store)
+    assert "calibration_interval" not in (again.folder / "comparison.json").read_text("utf-8")
+    assert load_comparison(again.folder).verdict.winner == "transfer"
 
 
 def test_an_interrupted_save_leaves_nothing(
