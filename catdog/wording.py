@@ -2,6 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from unicodedata import category
+
+UNSEEN = frozenset(("Cc", "Cs", "Zl", "Zp"))
+"""Unicode's control characters, surrogates (bytes of a name that are not UTF-8) and separators of
+lines and paragraphs: all that ends a line for anybody, steers a terminal or cannot be written."""
 
 
 def percent(share: float) -> str:
@@ -86,3 +91,11 @@ def plain(text: object) -> str:
     for mark in "\\|*_`<[]":
         clean = clean.replace(mark, f"\\{mark}")
     return clean
+
+
+def escaped(text: object) -> str:
+    """Text on one line that can be written: what cannot be seen in it as Python escapes it."""
+    return "".join(
+        char.encode("unicode_escape").decode() if category(char) in UNSEEN else char
+        for char in str(text)
+    )

@@ -101,9 +101,9 @@ def _write_tables(
 ) -> None:
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     files = [predictions.file("predictions.csv") for _, predictions in study.scored]
-    tables = [file.read_text(encoding="utf-8").splitlines(keepends=True) for file in files]
-    lines = tables[0][:1] + [line for table in tables for line in table[1:]]
-    write_text(folder / "predictions.csv", "".join(lines))
+    tables = [file.read_text(encoding="utf-8").partition("\n") for file in files]
+    rows = "".join(table for _, _, table in tables)
+    write_text(folder / "predictions.csv", f"{tables[0][0]}\n{rows}")
     write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
     if comparison.labels:
         issues = [issue.model_dump().values() for issue in comparison.labels.issues]

@@ -1,7 +1,6 @@
 """Which photo files a folder holds."""
 
 import logging
-import os
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from catdog.sources.metadata import NAMES as METADATA
 from catdog.sources.metadata import places
 from catdog.store.artifacts import SPLITS
 from catdog.store.digest import digest_once, value_digest
+from catdog.wording import escaped
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,10 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
         )
     labelled = places(folder, paths, shown)
     wrapper = _wrapper(photos)
+    _check_names((str(folder), *photos), shown)
     rows = []
     for photo in photos:
         path = folder / photo
-        _check_name(path)
         with reading():
             relative = PurePosixPath(photo).relative_to(wrapper).as_posix()
             rows.append((relative, path.stat().st_size, digest_once(path)))
@@ -114,7 +114,7 @@ def _left_out(others: Iterable[Path]) -> str:
     )
     if not kinds:
         return ""
-    listed = ", ".join(f"{number} of {kind}" for kind, number in kinds.most_common())
+    listed = ", ".join(f"{number} of {escaped(kind)}" for kind, number in kinds.most_common())
     return f"Files that catdog does not read as photos were left out: {listed}."
 
 
@@ -128,12 +128,12 @@ def _wrapper(photos: Iterable[str]) -> PurePosixPath:
     return PurePosixPath(*takewhile(lambda part: part.lower() not in SPLITS, common.parts))
 
 
-def _check_name(path: Path) -> None:
-    if "\r" in str(path):  # Python and pandas take it for the end of a row of a table
-        raise SourceError(f"The name {str(path)!r} has a carriage return.", "Rename it.")
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise SourceError(
-            f"The name of {os.fsencode(path)!r} is not valid UTF-8.", "Rename it."
-        ) from error
+def _check_names(names: Iterable[str], shown: str) -> None:
+    """Refuse what would end a row of a table or a list of classes, or cannot be written there."""
+    for name in names:
+        if (seen := escaped(name)) != name:
+            raise SourceError(
+                f"{escaped(shown)}: the name '{seen}' has a control character or is not valid "
+                "UTF-8.",
+                "Rename it.",
+            )

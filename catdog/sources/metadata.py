@@ -13,8 +13,12 @@ from typing import Any
 
 from catdog.errors import SourceError
 from catdog.store.artifacts import SPLIT_FOLDERS
+from catdog.wording import escaped
 
 NAMES = frozenset(("metadata.csv", "metadata.jsonl"))
+LONGEST = 255
+"""Characters of a class: of a folder's name, file systems allow no more."""
+_LABELS = f"A class has a name of 1 to {LONGEST} characters, like a folder, on one line."
 _REMEDY = "Mend it, or make one folder per class instead."
 
 
@@ -38,10 +42,18 @@ def places(folder: Path, files: Iterable[Path], name: str) -> dict[str, str]:
                     f"{where} names the photo {row.get('file_name')!r}, which is not there.",
                     _REMEDY,
                 )
-            if not label or "/" in label:
-                raise SourceError(f"{where} has the label {label!r}.", _REMEDY)
+            if not _names_a_class(label):
+                raise SourceError(
+                    f"{where} has the label '{escaped(label[:80])}'. {_LABELS}", _REMEDY
+                )
             found[photo] = _place(PurePosixPath(photo), label)
     return found
+
+
+def _names_a_class(label: str) -> bool:
+    """Whether it could be the name of a folder, as that of every other class is."""
+    fits = 0 < len(label) <= LONGEST and label not in (".", "..")
+    return fits and "/" not in label and escaped(label) == label
 
 
 def _place(photo: PurePosixPath, label: str) -> str:

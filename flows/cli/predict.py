@@ -14,7 +14,7 @@ from rich.table import Table
 from catdog.errors import StoreError
 from catdog.inference.classifier import Classifier, Photo, Prediction
 from catdog.sources.named_photos import find_photos
-from catdog.wording import percent
+from catdog.wording import escaped, percent
 from flows.cli.terminal import err
 
 STDIN = Path("/dev/stdin")
@@ -42,7 +42,7 @@ def predict_photos(
         _print_table(predictions, classifier)
     unreadable = [prediction for prediction in predictions if prediction.error]
     for prediction in unreadable:
-        print(f"{prediction.path}: {prediction.error}", file=sys.stderr)  # noqa: T201
+        print(f"{escaped(prediction.path)}: {prediction.error}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
 
 
@@ -84,7 +84,9 @@ def _print_table(predictions: Sequence[Prediction], classifier: Classifier) -> N
     table.add_column("confidence", justify="right")
     for p in readable:
         mark = " ?" if p.uncertain else "  "
-        table.add_row(str(p.path), p.label, f"{percent(p.probability or 0)}{mark}", style=_style(p))
+        table.add_row(
+            escaped(p.path), p.label, f"{percent(p.probability or 0)}{mark}", style=_style(p)
+        )
     console.print(table)
     if uncertain := sum(p.uncertain for p in readable):
         console.print(f"? {uncertain:,} below {percent(classifier.threshold)}: look yourself.")
@@ -99,7 +101,8 @@ def _style(prediction: Prediction) -> str:
 def _write_csv(predictions: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        # A name of bytes that are not UTF-8 is written with escapes.
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv_files.writer(file)
             writer.writerow(["path", "label", *(f"p_{name}" for name in classes), "error"])
             for p in predictions:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from catdog.settings import Settings
+from catdog.wording import escaped
 from flows.parameters import flag
 
 out = Console(markup=False, highlight=False)  # names of files and classes are no markup
@@ -45,7 +46,7 @@ def one_line(error: Exception) -> str:
     """What the user is told: the same shape for a wrong flag as for any other problem."""
     from rich.markup import escape
 
-    return f"[bold red]Error:[/] {escape(str(error))}"
+    return f"[bold red]Error:[/] {escape(escaped(error))}"
 
 
 def use(home: Path | None) -> Path:

@@ -1,10 +1,13 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catdog.wording import (
     ci,
     counted,
     difference,
     duration,
+    escaped,
     listing,
     p_text,
     percent,
@@ -57,3 +60,17 @@ def test_words_agree_with_their_count() -> None:
         "1,200 pairs",
     ]
     assert [plural(n, "is", "are") for n in (1, 2)] == ["is", "are"]
+
+
+@given(st.text(st.characters(codec=None)))
+def test_an_escaped_name_is_one_valid_line_and_says_which_it_was(name: str) -> None:
+    found = escaped(name)
+    assert len(f"{found}.".splitlines()) == 1
+    found.encode()
+    assert escaped(found) == found
+
+
+def test_names_in_all_scripts_are_shown_as_they_are() -> None:
+    for name in ("Кошки/мой кот", "犬", "e\u0301", "a\u202f1", "👩‍🚀", "'\"|`\\n"):
+        assert escaped(name) == name
+    assert escaped("a\n\x1b\udcff") == r"a\n\x1b\udcff"

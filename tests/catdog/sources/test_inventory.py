@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pets import NAMES, Fetcher, as_folder, listed
+from pets import NAMES, Fetcher, as_folder, listed, zipped
 
 from catdog.errors import SourceError
 
@@ -128,7 +128,27 @@ def test_photos_a_thousand_folders_deep_are_found(
         subprocess.run(["rm", "-r", folder], check=True)  # noqa: S603, S607
 
 
-def test_a_name_that_would_end_a_row_is_named(tmp_path: Path, get: Fetcher) -> None:
-    folder = as_folder(tmp_path / "pets", ["cats/a\r.jpg", "dogs/b.jpg"])
-    with pytest.raises(SourceError, match="carriage return"):
-        get(str(folder))
+@pytest.mark.parametrize(
+    ("place", "char"),
+    [("ca{}ts/a.jpg", char) for char in "\n\r\v\f\t\x1b\x1c\x7f\x85\u2028\u2029"]
+    + [("cats/a{}.jpg", "\n"), ("pets{}/cats/a.jpg", "\n")],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_name_that_would_end_a_row_or_steer_a_terminal_is_named(
+    tmp_path: Path, get: Fetcher, place: str, char: str, packed: bool
+) -> None:
+    names = [place.format(char), "dogs/b.jpg"]
+    source = tmp_path / "pets.zip" if packed else as_folder(tmp_path / "pets", names)
+    if packed:
+        source.write_bytes(zipped(names, ""))
+    with pytest.raises(SourceError, match=r"control character.*Rename it") as caught:
+        get(str(source))
+    assert str(caught.value).startswith(f"{source}: ")
+    shown = char.encode("unicode_escape").decode()
+    assert place.format(shown) in caught.value.problem
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_name_of_a_file_that_is_no_photo_may_be_odd(tmp_path: Path, get: Fetcher) -> None:
+    folder = as_folder(tmp_path / "pets", ["cats/a.jpg", "dogs/b.jpg", "Icon\r", "c.\n"])
+    assert get(str(folder)).note.endswith("1 of no suffix, 1 of .\\n.")

@@ -86,6 +86,12 @@ def test_a_file_of_captions_leaves_the_folders_names_in_force(tmp_path: Path, ge
         ("metadata.csv", "file_name,label\n9.jpg,cats\n", "line 2 .* names the photo '9.jpg'"),
         ("metadata.csv", "label\ncats\n", "names the photo None, which is not there"),
         ("metadata.csv", "file_name,label\n0.jpg,a/b\n", "has the label 'a/b'"),
+        ("metadata.csv", "file_name,label\n0.jpg,\n", "has the label ''"),
+        ("metadata.csv", "file_name,label\n0.jpg,..\n", r"has the label '\.\.'"),
+        ("metadata.csv", 'file_name,label\n0.jpg,"a\nb"\n', r"line 3 .* the label 'a\\nb'"),
+        ("metadata.csv", "file_name,label\n0.jpg,a\u2028b\n", r"has the label 'a\\u2028b'"),
+        ("metadata.jsonl", '{"file_name": "0.jpg", "label": "\\ud800"}\n', r"label '\\ud800'"),
+        ("metadata.jsonl", f'{{"file_name": "0.jpg", "label": "{"a" * 5_000}"}}\n', "'aaaa"),
         ("metadata.jsonl", "{\n", "cannot be read"),
         ("metadata.jsonl", "[1]\n", "cannot be read"),
         ("metadata.jsonl", '{"file_name": "../0.jpg", "label": "cats"}\n', "is not there"),
@@ -96,5 +102,7 @@ def test_what_it_says_wrongly_is_named(
 ) -> None:
     source = as_folder(tmp_path / "pets", PHOTOS)
     (source / name).write_text(text)
-    with pytest.raises(SourceError, match=rf"{name}.*{told}|{told}.*"):
+    with pytest.raises(SourceError, match=rf"{name}.*{told}|{told}.*") as caught:
         get(str(source))
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 500

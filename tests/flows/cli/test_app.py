@@ -222,6 +222,15 @@ def no_archive(root: Path) -> Path:
     return path
 
 
+def two_lines(root: Path) -> Path:
+    return folder(root, **{"ca\nts": 4}, dogs=4)
+
+
+def two_lines_of_metadata(root: Path) -> Path:
+    (folder(root, pets=4) / "metadata.csv").write_text('file_name,label\npets/0.jpg,"ca\u2028ts"\n')
+    return root
+
+
 def missing(root: Path) -> Path:
     return root / "nowhere"
 
@@ -238,6 +247,11 @@ BAD_SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a bomb": (bomb, "unpack"),
     "a truncated archive": (truncated, ""),
     "a text called .zip": (no_archive, ""),
+    "a class with a line break": (two_lines, r"'ca\nts/0.jpg' has a control character"),
+    "a label with a line break": (
+        two_lines_of_metadata,
+        r"line 2 of metadata.csv has the label 'ca\u2028ts'",
+    ),
     "nothing there": (missing, "is not a file or folder"),
 }
 
@@ -684,6 +698,42 @@ def test_a_csv_has_a_row_a_photo(
     assert rows[1]["label"] == rows[1]["p_cats"] == ""
     assert rows[1]["error"]
     assert float(rows[2]["p_cats"]) + float(rows[2]["p_dogs"]) == pytest.approx(1, rel=1e-5)
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> list[Path]:
+    """Photos and an unreadable file whose names end lines, steer a terminal or are no text."""
+    source = photo(tmp_path / "a.png", 1)
+    broken = tmp_path / "no\n\x1b[2J.jpg"
+    broken.write_text("words")
+    names = ("a\nb.png", "a\u2028b.png", "a\r\x1b[2J.png", os.fsdecode(b"a\xff.png"))
+    return [*(Path(shutil.copy(source, tmp_path / name)) for name in names), broken]
+
+
+def test_photos_of_odd_names_are_predicted_each_on_its_row(
+    used_home: Path, command: Command, odd: list[Path], tmp_path: Path
+) -> None:
+    answer = command("predict", "--csv", tmp_path / "out.csv", *odd)
+    assert (answer.code, answer.out) == (1, "")
+    assert_names_the_bad_one(answer, odd[-1].with_name(r"no\n\x1b[2J.jpg"))
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [
+        str(path).encode(errors="backslashreplace").decode() for path in odd
+    ]
+    assert len({row["p_cats"] for row in rows[:-1]}) == 1
+    found = json.loads(command("predict", "--json", *odd).out)
+    assert [entry["path"] for entry in found] == [str(path) for path in odd]
+    table = command("predict", *odd).out
+    assert r"a\r\x1b[2J.png" in table
+    table.encode()
+    assert sum("│" in line for line in table.splitlines()) == len(odd) - 1
+
+
+def test_an_error_is_one_line_whatever_it_names(command: Command) -> None:
+    answer = command("predict", "no\nsuch\x1b[2J.jpg")
+    assert_one_clear_line(answer, r"no\nsuch\x1b[2J.jpg")
+    assert_one_clear_line(command("run", "--source", "no\nsuch"), r"no\nsuch")
 
 
 def test_a_csv_that_cannot_be_written_is_one_line(
