@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
 from catdog.errors import CatdogError
 from catdog.machine import DISTRIBUTION
 from catdog.settings import CONFIG, ExportFormat, Settings, config_file
 from flows.cli.terminal import (
-    DEFAULT_PORT,
     Home,
-    Port,
     Switch,
     Threshold,
     err,
@@ -38,8 +35,6 @@ or of the file that --config FILE names. 'catdog config show' tells them all.
 
 With --debug, an error shows its whole traceback, and Prefect its own log.
 """
-LONGEST_DAYS = 36_500
-"""A hundred years: beyond, a date overflows."""
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
 UNEXPECTED = 70
@@ -55,9 +50,17 @@ app = App(
     error_formatter=one_line,
     suppress_keyboard_interrupt=False,
 )
-cache_app = App(name="cache", help="List, measure, verify and prune the stored artifacts.")
-app.command(cache_app)
 ELSEWHERE = {
+    "flows.cli.listing:models": "List the models with their parameters.",
+    "flows.cli.listing:runs": "List past runs, each with its best model, or show one with all of "
+    "its models.",
+    "flows.cli.reports:report": "Write a past run's report again from what is stored, without "
+    "training.",
+    "flows.cli.reports:compare": "Compare two past runs on the same test photos, or say why they "
+    "cannot be paired.",
+    "flows.cli.cache:cache_app": "List, measure, verify and prune the stored artifacts.",
+    "flows.cli.doctor:doctor": "Examine what a run needs of this machine, with a remedy where "
+    "something is amiss.",
     "deployments.api.command:api": "Serve the champion over HTTP, with a page to drop photos on.",
     "deployments.serving:serve": "Start a Prefect server with its UI, and run the deployments when "
     "due.",
@@ -143,126 +146,6 @@ def export(
 
     replay = write(model, format, to, use(home))
     say(f"{to} holds the model, its labels, preprocessing, card and example. {replay.sentence}")
-
-
-@app.command
-def models() -> None:
-    """List the models with their parameters."""
-    from flows.cli.listing import print_models
-
-    print_models(out)
-
-
-@app.command
-def runs(run: str | None = None, /, *, home: Home = None) -> None:
-    """List past runs, each with its best model, or show one with all of its models.
-
-    Parameters
-    ----------
-    run
-        The name of a run, or 'latest'. [default: all]
-    """
-    from flows.cli.listing import print_runs, show_run
-
-    if run is None:
-        print_runs(use(home), out)
-    else:
-        show_run(run, use(home), out)
-
-
-@app.command
-def report(
-    name: str = "latest",
-    /,
-    *,
-    show: Annotated[Switch, Parameter(name="--open", help="Open it in the browser.")] = False,
-    home: Home = None,
-) -> None:
-    """Write a past run's report again from what is stored, without training.
-
-    Parameters
-    ----------
-    name
-        A run of 'catdog runs', or 'latest'.
-    """
-    from flows.cli.reports import render_report
-
-    render_report(name, use(home), out, show=show)
-
-
-@app.command
-def compare(first: str, second: str, /, *, home: Home = None) -> None:
-    """Compare two past runs on the same test photos, or say why they cannot be paired.
-
-    Parameters
-    ----------
-    first
-        A run of 'catdog runs'.
-    second
-        Another one, or 'latest'.
-    """
-    from flows.cli.reports import print_comparison
-
-    print_comparison(first, second, use(home), out)
-
-
-@cache_app.command(name="list")
-def cache_list(*, home: Home = None) -> None:
-    """List the stored artifacts with their sizes."""
-    from flows.cli.listing import print_artifacts
-
-    print_artifacts(use(home), out)
-
-
-@cache_app.command(name="size")
-def cache_size(*, home: Home = None) -> None:
-    """Print how much space the artifacts take, by kind."""
-    from flows.cli.listing import print_sizes
-
-    print_sizes(use(home), out)
-
-
-@cache_app.command(name="prune")
-def cache_prune(
-    *,
-    days: Annotated[int, Parameter(validator=Number(gte=0, lte=LONGEST_DAYS))] = 0,
-    dry_run: Switch = False,
-    home: Home = None,
-) -> None:
-    """Remove artifacts and interrupted work; past runs keep their reports.
-
-    Parameters
-    ----------
-    days
-        Keep what was made in the last so many days; with 0 nothing is kept.
-    dry_run
-        Only say what would be removed.
-    """
-    from flows.cli.listing import prune
-
-    prune(use(home), out, days=days, dry_run=dry_run)
-
-
-@cache_app.command(name="verify")
-def cache_verify(*, home: Home = None) -> int:
-    """Check every artifact against its digests; a damaged one is made again when needed."""
-    from flows.cli.listing import verify
-
-    return verify(use(home), out)
-
-
-@app.command
-def doctor(*, port: Port = DEFAULT_PORT, home: Home = None) -> int:
-    """Examine what a run needs of this machine, with a remedy where something is amiss.
-
-    Parameters
-    ----------
-    port
-        The one that 'catdog serve' would use.
-    """
-    from flows.cli.doctor import examine
-
-    return examine(use(home), port, out)
 
 
 app.register_install_completion_command(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
 from rich.filesize import decimal
 
 from catdog.errors import CatdogError
@@ -20,6 +19,7 @@ from catdog.machine import (
     visible_gpus,
 )
 from catdog.training.weights import find_weights
+from flows.cli.terminal import DEFAULT_PORT, Home, Port, say, use
 from flows.server.client import configured_url, set_prefect_up
 from flows.server.configured import standing_server
 from flows.server.private import require_free
@@ -28,17 +28,24 @@ ENOUGH_BYTES = 2_000_000_000
 """For the official photos and all that is made of them, with room for some trainings."""
 
 
-def examine(home: Path, port: int, console: Console) -> int:
-    """Print a line on each thing that a run needs; the exit code is 1 when one is amiss."""
+def doctor(*, port: Port = DEFAULT_PORT, home: Home = None) -> int:
+    """Examine what a run needs of this machine, with a remedy where something is amiss.
+
+    Parameters
+    ----------
+    port
+        The one that 'catdog serve' would use.
+    """
+    folder = use(home)
     checks: dict[str, Callable[[], str]] = {
         "Python": lambda: f"{platform.python_version()} on {platform.platform()}",
         "TensorFlow": _tensorflow,
         "GPU": _gpu,
-        "Prefect": lambda: _prefect(home),
-        "home": lambda: _home(home),
-        "disk": lambda: _disk(home),
+        "Prefect": lambda: _prefect(folder),
+        "home": lambda: _home(folder),
+        "disk": lambda: _disk(folder),
         "port": lambda: _port(port),
-        "weights": lambda: _weights(home),
+        "weights": lambda: _weights(folder),
     }
     amiss = 0
     for name, check in checks.items():
@@ -48,7 +55,7 @@ def examine(home: Path, port: int, console: Console) -> int:
         except CatdogError as error:
             mark, found = "!!", str(error)
             amiss += 1
-        console.print(f"{mark}  {name:<10}  {found}", soft_wrap=True)
+        say(f"{mark}  {name:<10}  {found}")
     return 1 if amiss else 0
 
 

@@ -3,8 +3,9 @@
 import os
 import webbrowser
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
+from cyclopts import Parameter
 
 from catdog.comparison.pairing import RunComparison, compare_runs
 from catdog.errors import CatdogError, StoreError
@@ -13,11 +14,31 @@ from catdog.report.write import write_report
 from catdog.settings import Settings
 from catdog.store.store import Store
 from catdog.wording import counted, percent, span
-from flows.cli.terminal import table
+from flows.cli.terminal import Home, Switch, out, say, table, use
 
 
-def render_report(name: str, home: Path, console: Console, *, show: bool) -> None:
-    """Write a run's report again from what is stored, and open it when asked.
+def report(
+    name: str = "latest",
+    /,
+    *,
+    show: Annotated[Switch, Parameter(name="--open", help="Open it in the browser.")] = False,
+    home: Home = None,
+) -> None:
+    """Write a past run's report again from what is stored, without training.
+
+    Parameters
+    ----------
+    name
+        A run of 'catdog runs', or 'latest'.
+    """
+    page = write_again(name, use(home))
+    say(f"Report: {page}")
+    if show and not webbrowser.open(page.as_uri()):
+        raise CatdogError("No browser was found.", f"Open {page} yourself.")
+
+
+def write_again(name: str, home: Path) -> Path:
+    """Write a run's report again from what is stored, and give its page.
 
     In a home that is only read, it stays as it was. Raises StoreError when there is no such run, an
     artifact of it was pruned, or a setting of it is gone.
@@ -30,15 +51,21 @@ def render_report(name: str, home: Path, console: Console, *, show: bool) -> Non
     except StoreError:
         if os.access(home, os.W_OK) or not page.is_file():
             raise
-        console.print(f"{home} cannot be written: the report stays as it is.", soft_wrap=True)
-    console.print(f"Report: {page}", soft_wrap=True)
-    if show and not webbrowser.open(page.as_uri()):
-        raise CatdogError("No browser was found.", f"Open {page} yourself.")
+        say(f"{home} cannot be written: the report stays as it is.")
+    return page
 
 
-def print_comparison(first: str, second: str, home: Path, console: Console) -> None:
-    """Compare two runs on the same test photos, or raise PhotosError that says why not."""
-    store = Store(home)
+def compare(first: str, second: str, /, *, home: Home = None) -> None:
+    """Compare two past runs on the same test photos, or say why they cannot be paired.
+
+    Parameters
+    ----------
+    first
+        A run of 'catdog runs'.
+    second
+        Another one, or 'latest'.
+    """
+    store = Store(use(home))
     runs = [load_run(name, store) for name in (first, second)]
     files = [run.folder / "predictions.csv" for run in runs]
     for run, file in zip(runs, files, strict=True):
@@ -47,19 +74,19 @@ def print_comparison(first: str, second: str, home: Path, console: Console) -> N
     margin = Settings.load().equivalence_margin
     names = (runs[0].id, runs[1].id)
     compared = compare_runs(files[0], files[1], names=names, margin=margin)
-    _print(compared, console)
+    _print(compared)
 
 
-def _print(compared: RunComparison, console: Console) -> None:
-    console.print(f"Accuracy on the same {counted(compared.photos, 'test photo')}")
+def _print(compared: RunComparison) -> None:
+    say(f"Accuracy on the same {counted(compared.photos, 'test photo')}")
     shown = table("run", "model", numbers=("trainings", "test accuracy", "95 % CI"))
     for score in compared.scores:
         low, high = score.interval.low, score.interval.high
         row = (str(score.seeds), percent(score.accuracy), span(low, high))
         shown.add_row(score.run, score.model, *row)
-    console.print(shown)
+    out.print(shown)
     for pair in compared.pairs:
-        console.print(pair.sentence, soft_wrap=True)
-    console.print(compared.caveat, soft_wrap=True)
+        say(pair.sentence)
+    say(compared.caveat)
     for missing in (*compared.only_first, *compared.only_second):
-        console.print(f"{missing} is in one run only and was not compared.")
+        say(f"{missing} is in one run only and was not compared.")

@@ -1,7 +1,6 @@
 """The flow from end to end on a tiny source: one run, looked at from several sides."""
 
 import csv
-import io
 import json
 import multiprocessing
 import os
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from rich.console import Console
 
 from catdog.errors import CatdogError
 from catdog.history.runs import Run
@@ -24,7 +22,7 @@ from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
 from catdog.store.store import Store
 from catdog.training.progress import progress_folder, read_progress
 from catdog.training.weights import find_weights
-from flows.cli.reports import render_report
+from flows.cli.reports import report, write_again
 
 MADE = ("download", "split", "prefetch", "train-baseline", "train-transfer")
 MADE = (*MADE, "evaluate-baseline", "evaluate-transfer", "report")
@@ -143,7 +141,7 @@ def test_a_cross_validation_tests_each_photo_once_and_gives_no_champion(
     assert "fold" in outcome.printed
     assert "predict PHOTO" not in outcome.printed
     page = (run.folder / "report.html").read_text("utf-8")
-    render_report(run.id, flow_store.home, Console(file=io.StringIO()), show=False)
+    write_again(run.id, flow_store.home)
     assert (run.folder / "report.html").read_text("utf-8") == page
 
 
@@ -179,8 +177,9 @@ def test_a_report_that_no_browser_can_open_says_where_it_is(
     first: Any, flow_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("webbrowser.open", lambda address: False)
+    monkeypatch.setenv("CATDOG_HOME", str(flow_store.home))
     with pytest.raises(CatdogError, match=r"Open .*report\.html yourself"):
-        render_report(record(first).id, flow_store.home, Console(file=io.StringIO()), show=True)
+        report(record(first).id, show=True, home=flow_store.home)
 
 
 def test_the_second_run_makes_nothing_and_says_so(first: Any, second: Any) -> None:

@@ -1,6 +1,7 @@
 """What a run refuses before it starts, and what it prints at its end."""
 
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,11 @@ from catdog.history.runs import Run, Score, runs_folder, save_run
 from catdog.settings import Settings
 from catdog.store.store import Store
 from flows.cli import run as launch
-from flows.cli.listing import print_runs
+from flows.cli import terminal
+from flows.cli.listing import runs
 from flows.cli.run import print_run, run_flow
+
+Listed = Callable[..., str]
 
 
 def made(folder: Path, *scores: Score, **settings: int) -> Run:
@@ -45,37 +49,44 @@ def test_each_seed_of_a_model_has_its_row(tmp_path: Path) -> None:
     assert ["7" in rows[0], "8" in rows[1], "25.0 %" in rows[0]] == [True] * 3
 
 
-def listed(folder: Path, *scores: Score, **settings: int) -> str:
+@pytest.fixture
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listed:
     """What `catdog runs` prints in a terminal of 80 columns."""
-    store = Store(folder)
-    save_run(made(runs_folder(store) / "one", *scores, **settings), None, store)
+    monkeypatch.setenv("CATDOG_HOME", str(tmp_path))
     console = Console(file=io.StringIO(), width=80, force_terminal=True, highlight=False)
-    print_runs(folder, console)
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+    monkeypatch.setattr(terminal, "out", console)
+
+    def of(*scores: Score, **settings: int) -> str:
+        store = Store(tmp_path)
+        save_run(made(runs_folder(store) / "one", *scores, **settings), None, store)
+        runs()
+        return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+    return of
 
 
-def test_a_cross_validation_is_listed_with_the_mean_of_its_folds(tmp_path: Path) -> None:
+def test_a_cross_validation_is_listed_with_the_mean_of_its_folds(listed: Listed) -> None:
     scores = [
         Score(name="a", seed=fold, fold=fold, validation_accuracy=0.9, test_accuracy=accuracy)
         for fold, accuracy in enumerate((0.5, 0.6, 0.7), start=1)
     ]
     lost = Score(name="b", seed=1, fold=1, error="killed"), Score(name="b", seed=2, test_accuracy=1)
-    assert listed(tmp_path, *scores, *lost, folds=3) == "one  a, 60.0 % over 3 folds, 1 failed\n"
+    assert listed(*scores, *lost, folds=3) == "one  a, 60.0 % over 3 folds, 1 failed\n"
 
 
 def test_the_best_model_is_the_best_on_validation_and_scored_by_its_first_seed(
-    tmp_path: Path,
+    listed: Listed,
 ) -> None:
     def score(name: str, seed: int, validation: float, test: float) -> Score:
         return Score(name=name, seed=seed, validation_accuracy=validation, test_accuracy=test)
 
     lucky = [score("lucky", seed, *found) for seed, found in enumerate([(1.0, 0.9), (0.2, 0.9)])]
     steady = [score("steady", seed, *found) for seed, found in enumerate([(0.8, 0.7), (0.8, 0.8)])]
-    assert listed(tmp_path, *lucky, *steady, repeats=2) == "one  steady, 70.0 % on test\n"
+    assert listed(*lucky, *steady, repeats=2) == "one  steady, 70.0 % on test\n"
 
 
-def test_a_run_without_a_model_is_listed_as_such(tmp_path: Path) -> None:
-    assert "failed" in listed(tmp_path, Score(name="a", seed=1, error="killed"))
+def test_a_run_without_a_model_is_listed_as_such(listed: Listed) -> None:
+    assert "failed" in listed(Score(name="a", seed=1, error="killed"))
 
 
 def test_a_report_is_named_only_where_there_is_one(tmp_path: Path) -> None:
