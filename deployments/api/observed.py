@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
@@ -32,34 +33,20 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter(
-            "catdog_requests", "Requests answered.", ["path", "status"], registry=registry
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        times = partial(Histogram, registry=registry, buckets=BUCKETS)
+        self.requests = counter("catdog_requests", "Requests answered.", ["path", "status"])
+        self.seconds = times(
+            "catdog_request_seconds", "From a request's head to the end of its answer.", ["path"]
         )
-        self.seconds = Histogram(
-            "catdog_request_seconds",
-            "From a request's head to the end of its answer.",
-            ["path"],
-            registry=registry,
-            buckets=BUCKETS,
-        )
-        self.photos = Counter(
+        self.photos = counter(
             "catdog_photos",
             "Photos by predicted class; without one where a photo cannot be read.",
             ["model", "label"],
-            registry=registry,
         )
-        self.predicting = Histogram(
-            "catdog_photo_seconds",
-            "To read and predict one photo.",
-            registry=registry,
-            buckets=BUCKETS,
-        )
-        self.waiting = Gauge(
-            "catdog_waiting", "Requests that are being answered.", registry=registry
-        )
-        self.model = Gauge(
-            "catdog_model", "1 for the model that answers.", ["model", "version"], registry=registry
-        )
+        self.predicting = times("catdog_photo_seconds", "To read and predict one photo.")
+        self.waiting = gauge("catdog_waiting", "Requests that are being answered.")
+        self.model = gauge("catdog_model", "1 for the model that answers.", ["model", "version"])
 
     def text(self) -> bytes:
         """All of them, in Prometheus' text format."""

@@ -1,7 +1,7 @@
 """The private server's own process."""
 
-import argparse
 import os
+import sys
 
 from flows.processes import end_with_parent
 from flows.server.client import allowed_origins
@@ -10,12 +10,8 @@ from flows.server.login import AUTH
 
 def main() -> None:
     """Serve until the parent process has gone."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--parent", type=int, required=True, help="the process to end with")
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    given = parser.parse_args()
-    end_with_parent(given.parent)  # before the imports, which take seconds
+    parent, host, port = sys.argv[1:]  # the process to end with, and where to listen
+    end_with_parent(int(parent))  # before the imports, which take seconds
 
     import uvicorn
     from prefect.server.api.server import create_app
@@ -28,7 +24,7 @@ def main() -> None:
         names=None if os.environ.get(AUTH) else known_names(origins),  # a login guards as well
         origins=origins,
     )
-    uvicorn.run(app, host=given.host, port=given.port, log_level="warning")
+    uvicorn.run(app, host=host, port=int(port), log_level="warning")
 
 
 if __name__ == "__main__":

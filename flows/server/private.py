@@ -111,16 +111,7 @@ def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[by
         "PREFECT_UI_API_URL": "/api",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # its console is the log file
     }
-    words = [
-        "-m",
-        "flows.server",
-        "--parent",
-        str(os.getpid()),
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
+    words = ["-m", "flows.server", str(os.getpid()), host, str(port)]
     with writing(home):
         return start_in_background(words, log_file(home), environment)
 

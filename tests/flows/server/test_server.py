@@ -110,10 +110,8 @@ def test_who_may_log_in_to_the_private_server_is_its_own_process(
 def test_a_server_whose_parent_is_gone_before_it_is_up_ends() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    command = [sys.executable, "-m", "flows.server", "--parent", str(gone.pid)]
-    ended = subprocess.run(  # noqa: S603  our own module
-        [*command, "--host", "127.0.0.1", "--port", "0"], check=False, timeout=120
-    )
+    command = [sys.executable, "-m", "flows.server", str(gone.pid), "127.0.0.1", "0"]
+    ended = subprocess.run(command, check=False, timeout=120)  # noqa: S603  our own module
     assert ended.returncode == 1
 
 
