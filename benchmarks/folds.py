@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from catdog.comparison.folds import Fold, OverFolds
-from catdog.comparison.significance import ALPHA, Correct, cross, mcnemar, p_different
+from catdog.comparison.over_folds import Fold, OverFolds
+from catdog.comparison.over_photos import ALPHA, Correct, cross, mcnemar, p_different
 
 
 class Design(NamedTuple):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.significance import ALPHA, Correct, Paired, Table
+from catdog.comparison.over_photos import ALPHA, Correct, Paired, Table
 from catdog.promotion.ledger import LEVEL
 from catdog.settings import Promotion
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from catdog.comparison.seeds import OverSeeds
-from catdog.comparison.significance import ALPHA, Correct, cross, mcnemar, p_different
+from catdog.comparison.over_photos import ALPHA, Correct, cross, mcnemar, p_different
+from catdog.comparison.over_seeds import OverSeeds
 
 
 class Design(NamedTuple):

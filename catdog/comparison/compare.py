@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catdog.comparison.folds import Fold
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
 from catdog.comparison.mistakes import (
     ConfidentError,
@@ -17,11 +16,12 @@ from catdog.comparison.mistakes import (
     highest_loss_errors,
     least_confident,
 )
+from catdog.comparison.over_folds import Fold
+from catdog.comparison.over_photos import Correct
 from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy, sensitivity
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, score
-from catdog.comparison.significance import Correct
 from catdog.comparison.verdict import Standing, Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catdog.comparison.folds import Fold, accuracy_over_folds
 from catdog.comparison.metrics import Interval, wilson_interval
+from catdog.comparison.over_folds import Fold, accuracy_over_folds
+from catdog.comparison.over_photos import Correct
+from catdog.comparison.over_seeds import FEWEST, accuracy_interval
 from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy
-from catdog.comparison.seeds import FEWEST, accuracy_interval
-from catdog.comparison.significance import Correct
 from catdog.errors import PhotosError
 from catdog.store.artifacts import read_table
 from catdog.store.store import Record

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from catdog.comparison.folds import Fold, OverFolds
 from catdog.comparison.metrics import Interval, auc_interval
-from catdog.comparison.seeds import ENOUGH, FEWEST, OverSeeds, chance_to_beat
-from catdog.comparison.significance import (
+from catdog.comparison.over_folds import Fold, OverFolds
+from catdog.comparison.over_photos import (
     ALPHA,
     Correct,
     Paired,
@@ -16,6 +15,7 @@ from catdog.comparison.significance import (
     p_different,
     p_equivalent,
 )
+from catdog.comparison.over_seeds import ENOUGH, FEWEST, OverSeeds, chance_to_beat
 from catdog.store.store import Record
 from catdog.wording import ci, counted, difference, p_text, percent
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from catdog.comparison.folds import accuracy_over_folds
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.seeds import FEWEST, accuracy_interval
-from catdog.comparison.significance import Correct
+from catdog.comparison.over_folds import accuracy_over_folds
+from catdog.comparison.over_photos import Correct
+from catdog.comparison.over_seeds import FEWEST, accuracy_interval
 from catdog.store.store import Record
 from catdog.wording import ci, counted
 

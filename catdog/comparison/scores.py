@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catdog.comparison.folds import accuracy_over_folds
 from catdog.comparison.metrics import Labels, Metrics, Probabilities, measure, scored
+from catdog.comparison.over_folds import accuracy_over_folds
 from catdog.inference.temperature import soften
 from catdog.store.artifacts import Cost, Predictions, TrainedModel
 from catdog.store.store import Record

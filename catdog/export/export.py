@@ -100,7 +100,7 @@ def export(name: str | None, kind: ExportFormat, folder: Path, home: Path) -> Re
 
 def _replay(predict: Predict, chosen: Chosen, store: Store) -> Replay:
     from catdog.comparison.metrics import scored
-    from catdog.comparison.significance import cross, mcnemar
+    from catdog.comparison.over_photos import cross, mcnemar
 
     arrays = load_run(chosen.run, store).stored(Arrays, store)
     if chosen.predictions is None:

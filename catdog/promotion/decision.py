@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from catdog.comparison.metrics import Interval
-from catdog.comparison.significance import Table
+from catdog.comparison.over_photos import Table
 from catdog.settings import Promotion
 from catdog.store.store import Record
 

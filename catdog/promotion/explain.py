@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from catdog.comparison.metrics import wilson_interval
-from catdog.comparison.significance import POWER, Paired, not_worse_power
+from catdog.comparison.over_photos import POWER, Paired, not_worse_power
 from catdog.promotion.decision import Candidate, Decision, Evidence, Outcome
 from catdog.promotion.ledger import USES
 from catdog.promotion.rules import FEWEST_PHOTOS, Ruling, Trial

@@ -15,7 +15,7 @@ than an e-value that must reach USES / ALPHA. Photos are counted, not sets, so t
 grown by one photo is not a new one. `benchmarks/promotions.py` simulates years of it.
 """
 
-from catdog.comparison.significance import ALPHA
+from catdog.comparison.over_photos import ALPHA
 
 USES = 52
 """Decisions that a photo may serve: a year of weekly ones. Half as many would ask for one photo

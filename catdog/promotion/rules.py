@@ -17,7 +17,7 @@ class only has none to lose. What cannot be compared changes nothing, and says w
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from catdog.comparison.significance import ALPHA, Paired, cross, mcnemar, paired_interval
+from catdog.comparison.over_photos import ALPHA, Paired, cross, mcnemar, paired_interval
 from catdog.promotion.decision import Candidate, ClassChange, Evidence, Outcome, Reason
 from catdog.promotion.ledger import LEVEL, USES
 from catdog.settings import Promotion

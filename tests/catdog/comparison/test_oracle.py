@@ -12,8 +12,8 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from catdog.comparison.metrics import wilson_interval
-from catdog.comparison.seeds import OverSeeds
-from catdog.comparison.significance import Table, holm, mcnemar, p_different, p_equivalent
+from catdog.comparison.over_photos import Table, holm, mcnemar, p_different, p_equivalent
+from catdog.comparison.over_seeds import OverSeeds
 
 cells = st.integers(0, 60)
 

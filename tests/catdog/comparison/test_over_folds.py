@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from catdog.comparison.folds import OverFolds, accuracy_over_folds
-from catdog.comparison.significance import ALPHA, p_different
+from catdog.comparison.over_folds import OverFolds, accuracy_over_folds
+from catdog.comparison.over_photos import ALPHA, p_different
 
 
 def cross_validated(accuracies: list[float], each: int = 200) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from catdog.comparison.over_photos import Correct
 from catdog.comparison.pairs import caveat, compare_pairs, sensitivity
-from catdog.comparison.significance import Correct
 
 
 def trained(*accuracies: float, n: int = 192, shift: int = 0) -> Correct:

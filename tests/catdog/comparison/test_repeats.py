@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from catdog.comparison.over_photos import Correct
 from catdog.comparison.repeats import Repeats, summarise_repeats
-from catdog.comparison.significance import Correct
 
 
 def right(accuracy: float) -> Correct:

@@ -276,7 +276,7 @@ def eager_switching() -> Iterator[None]:
 def test_threads_that_ask_at_once_all_get_the_digest(eager_switching: None) -> None:
     modules = [
         f"catdog.{name}"
-        for name in ("comparison.compare", "photos.split", "comparison.significance", "models")
+        for name in ("comparison.compare", "photos.split", "comparison.over_photos", "models")
     ]
     forget()
     with ThreadPoolExecutor(len(modules)) as threads:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catdog.comparison.metrics import Interval
-from catdog.comparison.significance import Correct, Student, accuracy_interval_of
+from catdog.comparison.over_photos import Correct, Student, accuracy_interval_of
 
 Fold = npt.NDArray[np.int64]
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catdog.comparison.significance import (
+from catdog.comparison.over_photos import (
     Paired,
     Table,
     holm,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from benchmarks.seeds import DESIGNS, simulate
-from catdog.comparison.seeds import OverSeeds, accuracy_interval, chance_to_beat
-from catdog.comparison.significance import Correct, p_different
+from catdog.comparison.over_photos import Correct, p_different
+from catdog.comparison.over_seeds import OverSeeds, accuracy_interval, chance_to_beat
 
 ONE, TWO, APART = DESIGNS[:3]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from catdog.comparison.metrics import Interval
-from catdog.comparison.significance import Correct, Student, accuracy_interval_of
+from catdog.comparison.over_photos import Correct, Student, accuracy_interval_of
 
 FEWEST = 3
 """Seeds of each model: with two, one number would have to tell how much seeds differ."""
