@@ -169,7 +169,7 @@ def compare(study: Study) -> Comparison:
     stacked = {name: np.stack(list(found.values())) for name, found in correct.items()}
     fold = _fold_of_each(fold_of, tables) if folds else None
     pairs = compare_pairs(stacked, margin=study.comparing.equivalence_margin, fold=fold)
-    failed = [(r.name, r.fold or r.seed) for r in study.results if not (r.model and r.predictions)]
+    failed = [(r.name, r.fold_or_seed) for r in study.results if not (r.model and r.predictions)]
     repeats = (
         summarise_repeats(correct, failed)
         if fold is None
@@ -200,9 +200,7 @@ def compare(study: Study) -> Comparison:
         verdict=verdict,
         models=models,
         failed=tuple(
-            FailedModel(
-                name=r.name, seed=r.seed, fold=r.fold, error=r.error or "no reason was recorded"
-            )
+            FailedModel(**r.identity(), error=r.error or "no reason was recorded")
             for r in study.results
             if not (r.model and r.predictions)
         ),

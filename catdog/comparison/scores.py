@@ -8,7 +8,7 @@ import numpy as np
 from catdog.comparison.metrics import Labels, Metrics, Probabilities, measure, scored
 from catdog.comparison.over_folds import accuracy_over_folds
 from catdog.inference.temperature import soften
-from catdog.store.artifacts import Cost, Predictions, TrainedModel
+from catdog.store.artifacts import Cost, Predictions, TrainedModel, Trial
 from catdog.store.store import Record
 
 if TYPE_CHECKING:
@@ -46,19 +46,10 @@ class ScoredModel(Record, Cost):
     """The model's `model.json`: settings, versions, machine, weights."""
 
 
-class FailedModel(Record):
-    """A model that gave no predictions, and why."""
+class FailedModel(Record, Trial):
+    """A training that gave no predictions, and why."""
 
-    name: str
-    seed: int
-    fold: int | None = None
-    """The one that is held out, from 1; None without cross-validation."""
     error: str
-
-    @property
-    def which(self) -> str:
-        """Its seed or fold in words."""
-        return f"fold {self.fold}" if self.fold else f"seed {self.seed}"
 
 
 def score(

@@ -113,13 +113,7 @@ def compare(
     given: the settings of `catdog.settings.Comparing`.
     """
     results = [
-        ModelResult(
-            name=model.name,
-            seed=model.seed,
-            fold=predicted.fold,
-            model=model,
-            predictions=predicted,
-        )
+        ModelResult(**predicted.identity(), model=model, predictions=predicted)
         for model, predicted in zip(models, predictions, strict=True)
     ]
     comparing = Settings.load(**given).group(Comparing)

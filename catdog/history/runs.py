@@ -25,6 +25,7 @@ from catdog.store.artifacts import (
     Predictions,
     Report,
     TrainedModel,
+    Trial,
 )
 from catdog.store.files import MAKING, discard, write_text, writing
 from catdog.store.store import Artifact, Record, Store
@@ -38,13 +39,9 @@ RECORD = "run.json"
 A = TypeVar("A", bound=Artifact)
 
 
-class Score(Record):
-    """How one model of a run did; accuracies are shares of 1."""
+class Score(Record, Trial):
+    """How one training of a run did; accuracies are shares of 1."""
 
-    name: str
-    seed: int
-    fold: int | None = None
-    """The one that it was tested on, from 1; None without cross-validation."""
     validation_accuracy: float | None = None
     test_accuracy: float | None = None
     seconds: float | None = None
@@ -211,11 +208,9 @@ def describe(photos: Photos, manifest: Manifest, folds: int | None) -> str:
 
 def _score(result: ModelResult) -> Score:
     if not (result.model and result.predictions):
-        return Score(name=result.name, seed=result.seed, fold=result.fold, error=result.error)
+        return Score(**result.identity(), error=result.error)
     return Score(
-        name=result.name,
-        seed=result.seed,
-        fold=result.fold,
+        **result.identity(),
         validation_accuracy=result.predictions.accuracy("validation"),
         test_accuracy=result.predictions.accuracy("test"),
         seconds=result.model.seconds,
@@ -248,11 +243,9 @@ def study_of(run: Run, store: Store) -> Study:
 
 def _result(score: Score, run: Run, store: Store) -> ModelResult:
     if score.error:
-        return ModelResult(name=score.name, seed=score.seed, fold=score.fold, error=score.error)
+        return ModelResult(**score.identity(), error=score.error)
     return ModelResult(
-        name=score.name,
-        seed=score.seed,
-        fold=score.fold,
+        **score.identity(),
         model=run.stored(TrainedModel, store, score),
         predictions=run.stored(Predictions, store, score),
     )

@@ -134,6 +134,29 @@ class Manifest(Artifact):
         return tuple(map(DuplicatePair.model_validate, _rows(self.file("duplicates.csv"))))
 
 
+class Trial(BaseModel):
+    """One training of a model: with a seed, and in a cross-validation for a fold."""
+
+    name: str
+    seed: int
+    fold: int | None = None
+    """The one that is held out and tested on, from 1; None without cross-validation."""
+
+    @property
+    def fold_or_seed(self) -> int:
+        """What tells it from the model's other trainings."""
+        return self.fold or self.seed
+
+    @property
+    def which(self) -> str:
+        """The same in words."""
+        return f"{'fold' if self.fold else 'seed'} {self.fold_or_seed}"
+
+    def identity(self) -> dict[str, Any]:
+        """The fields above, for another record of the same training."""
+        return self.model_dump(include=set(Trial.model_fields))
+
+
 class Rows:
     """Some photos of an array that is mapped into memory, in an order of their own: no copy."""
 
@@ -201,6 +224,10 @@ class Arrays(Artifact):
         return chosen.model_copy(
             update={"counts": {split: len(chosen._rows_of(split)) for split in SPLITS}}
         )
+
+    def trial(self, name: str, seed: int) -> Trial:
+        """The training of a model with a seed on these splits."""
+        return Trial(name=name, seed=seed, fold=self.held_out)
 
     def images(self, split: str) -> Images:
         """The photos of a split, n x size x size x 3 in RGB, mapped into memory read-only.
@@ -321,7 +348,7 @@ class Flatbuffer(Artifact):
     """The largest between its probabilities and those of Keras, on pictures made for that."""
 
 
-class Predictions(Artifact):
+class Predictions(Artifact, Trial):
     """One model's class probabilities for each validation and test photo.
 
     Files: `predictions.csv` and, when the model has convolutions, `attention.npz`.
@@ -329,12 +356,8 @@ class Predictions(Artifact):
 
     kind: ClassVar[str] = "predictions"
 
-    name: str
-    seed: int
     classes: tuple[str, ...]
     model_key: str
-    fold: int | None = None
-    """The one that its model was tested on, from 1; None without cross-validation."""
     temperature: float | None = None
     """What calibrates its probabilities, fitted on validation; None from an older version."""
     seconds_per_1000: float
@@ -372,15 +395,11 @@ class Report(Artifact):
     kind: ClassVar[str] = "report"
 
 
-class ModelResult(BaseModel):
-    """What came of training and evaluating one model with one seed."""
+class ModelResult(Trial):
+    """What came of training and evaluating one model once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    seed: int
-    fold: int | None = None
-    """The one that is held out, from 1; None without cross-validation."""
     model: TrainedModel | None = None
     predictions: Predictions | None = None
     error: str | None = None

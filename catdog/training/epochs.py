@@ -8,6 +8,7 @@ from typing import Any
 
 from catdog.errors import TrainingError
 from catdog.settings import Training
+from catdog.store.artifacts import Trial
 from catdog.training.checkpoints import Checkpoints
 from catdog.training.progress import Progress
 from catdog.training.seeding import seed_epoch
@@ -23,10 +24,8 @@ PROGRESS_SECONDS = 0.5
 class EpochKeeper:
     """Follows one training step by step."""
 
-    name: str
+    trial: Trial
     training: Training
-    fold: int | None
-    """The one that is held out, from 1."""
     steps: int
     """A step is a batch; so many make an epoch."""
     model: Any
@@ -75,7 +74,7 @@ class EpochKeeper:
     def _check(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):
             raise TrainingError(
-                f"The loss of '{self.name}' is not a number in epoch "
+                f"The loss of '{self.trial.name}' is not a number in epoch "
                 f"{len(self.checkpoints.history) + 1}, {where}.",
                 "Look at the photos and the model, or try another seed.",
             )
@@ -89,9 +88,7 @@ class EpochKeeper:
         pace = (self.reported - self.began) / self.steps_done
         self.on_progress(
             Progress(
-                name=self.name,
-                seed=self.training.seed,
-                fold=self.fold,
+                **self.trial.identity(),
                 epoch=len(history) + (0 if ended else 1),
                 epochs=self.training.epochs,
                 step=step,

@@ -68,11 +68,9 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
     _write_attention(network, arrays, probabilities["test"], folder)
     return {
-        "name": model.name,
-        "seed": model.seed,
+        **arrays.trial(model.name, model.seed).identity(),
         "classes": arrays.classes,
         "model_key": model.key,
-        "fold": arrays.held_out,
         "temperature": fit_temperature(arrays.labels("validation"), probabilities["validation"]),
         "seconds_per_1000": round(1000 * seconds / arrays.counts["test"], 3),
     }

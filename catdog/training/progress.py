@@ -1,7 +1,6 @@
 """How far a run is: written by the processes that work, read by whoever shows it."""
 
 import atexit
-import json
 import os
 import shutil
 import socket
@@ -9,21 +8,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from catdog.store.artifacts import Trial
 from catdog.store.files import write_text
-from catdog.store.store import Store
+from catdog.store.store import Record, Store
 
 STAGE = "stage.txt"
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One model's state. Losses and accuracies are those of the running or last epoch."""
+class Progress(Record, Trial):
+    """The state of a training. Losses and accuracies are those of the running or last epoch."""
 
-    name: str
-    seed: int
     epoch: int
     """The epoch that runs, from 1; after the last step of an epoch, the one that has ended."""
     epochs: int
@@ -37,13 +33,6 @@ class Progress:
     val_accuracy: float | None
     seconds_left: float | None
     finished_epochs: int
-    fold: int | None = None
-    """The one that is held out, from 1; None without cross-validation."""
-
-    @property
-    def which(self) -> str:
-        """Which of the model's trainings it is."""
-        return f"fold {self.fold}" if self.fold else f"seed {self.seed}"
 
     @property
     def done(self) -> bool:
@@ -106,10 +95,11 @@ def read_stage(folder: Path) -> str:
 def write_progress(folder: Path, progress: Progress) -> None:
     """Publish a model's progress; a reader never sees half of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{progress.name}-{progress.seed}.json", json.dumps(asdict(progress)))
+    write_text(folder / f"{progress.name}-{progress.seed}.json", progress.model_dump_json())
 
 
 def read_progress(folder: Path) -> dict[tuple[str, int], Progress]:
     """The progress of every model that has begun, by name and seed."""
-    found = (Progress(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json")))
+    files = sorted(folder.glob("*.json"))
+    found = (Progress.model_validate_json(file.read_text(encoding="utf-8")) for file in files)
     return {(progress.name, progress.seed): progress for progress in found}

@@ -111,9 +111,8 @@ class _Job:
         )
         steps = steps_per_epoch(self.arrays.counts["train"], self.training.batch_size)
         keeper = EpochKeeper(
-            self.name,
+            self.arrays.trial(self.name, self.training.seed),
             self.training,
-            self.arrays.held_out,
             steps,
             model,
             checkpoints,

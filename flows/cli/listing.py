@@ -82,7 +82,7 @@ def scores(run: Run) -> Table:
     numbers = (unit, "validation accuracy", "test accuracy", "training time")
     shown = table("model", numbers=numbers)
     for score in run.scores:
-        which = str(score.fold or score.seed)
+        which = str(score.fold_or_seed)
         if score.error:
             shown.add_row(score.name, which, "failed", "", "", style="red")
         else:
@@ -92,9 +92,8 @@ def scores(run: Run) -> Table:
 
 
 def _failures(run: Run) -> Iterator[str]:
-    unit = "fold" if run.folds else "seed"
     for score in run.failed:
-        yield f"{score.name}, {unit} {score.fold or score.seed}: {score.error}"
+        yield f"{score.name}, {score.which}: {score.error}"
 
 
 def remarks(run: Run) -> Iterator[str]:

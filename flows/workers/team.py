@@ -70,7 +70,7 @@ def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """One model to train with one seed, on all photos or on all folds but one."""
+    """One training of a model."""
 
     name: str
     arrays: Arrays
@@ -85,7 +85,7 @@ class Job:
 
     def result(self, **found: Any) -> ModelResult:
         """What came of it."""
-        return ModelResult(name=self.name, seed=self.seed, fold=self.arrays.held_out, **found)
+        return ModelResult(**self.arrays.trial(self.name, self.seed).identity(), **found)
 
     def recipe(self, store: Store) -> Recipe[TrainedModel]:
         """How its model is trained."""

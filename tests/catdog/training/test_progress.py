@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 from catdog.training.progress import (
@@ -26,6 +25,10 @@ STATE = Progress(
     seconds_left=12.5,
     finished_epochs=1,
 )
+
+
+def replace(state: Progress, **changes: object) -> Progress:
+    return state.model_copy(update=changes)
 
 
 def test_nothing_is_known_before_the_run_begins(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What a user watches while models train: a table in a terminal, plain lines elsewhere."""
 
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,10 @@ STATE = Progress(
     seconds_left=3_725.4,
     finished_epochs=2,
 )
+
+
+def replace(state: Progress, **changes: object) -> Progress:
+    return state.model_copy(update=changes)
 
 
 def shown(what: RenderableType) -> str:

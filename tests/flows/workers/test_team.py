@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ import pytest
 
 from catdog.errors import TrainingError
 from catdog.settings import Training
+from catdog.store.artifacts import Arrays
 from catdog.store.store import Store
 from flows.workers.process import ProcessWorkers
 from flows.workers.team import ATTEMPTS, Job, Plan, describe, train_and_evaluate
@@ -66,7 +66,7 @@ class SlowToStart:
 
 
 def test_an_interruption_also_ends_a_process_that_starts_at_that_moment(tmp_path: Path) -> None:
-    arrays: Any = SimpleNamespace(content="photos", digest="photos", held_out=None)
+    arrays = Arrays.model_construct(content="photos")
     jobs = [
         Job(name, arrays, Training(epochs=1, seed=1), None) for name in ("augmented", "baseline")
     ]
@@ -121,7 +121,7 @@ def test_a_process_that_cannot_start_is_told_as_what_it_is_and_both_its_logs_sta
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'path'}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "path"), *sys.path])  # spawn passes it on
     store = Store(tmp_path / "home")
-    arrays: Any = SimpleNamespace(content="photos", digest="photos", held_out=None)
+    arrays = Arrays.model_construct(content="photos")
     jobs = [Job("baseline", arrays, Training(), None)]
     workers = ProcessWorkers(Plan(1, 1), store)
     (result,) = train_and_evaluate(jobs, workers, store=store, progress_folder=tmp_path)
@@ -133,7 +133,7 @@ def test_a_process_that_cannot_start_is_told_as_what_it_is_and_both_its_logs_sta
 @pytest.mark.usefixtures("server")
 def test_a_process_that_dies_before_it_has_a_task_run_is_tried_again(tmp_path: Path) -> None:
     process = DiesAtItsStart()
-    arrays: Any = SimpleNamespace(content="photos", digest="photos", held_out=None)
+    arrays = Arrays.model_construct(content="photos")
     jobs = [Job("baseline", arrays, Training(), None)]
     workers: Any = DeadWorkers(process)
     (result,) = train_and_evaluate(jobs, workers, store=Store(tmp_path), progress_folder=tmp_path)
