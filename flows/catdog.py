@@ -9,11 +9,12 @@ from prefect.runtime import flow_run
 
 from catdog.addresses import short_name
 from catdog.comparison.compare import Study
+from catdog.comparison.design import designed
 from catdog.history.runs import (
     ModelsFailedError,
     Run,
     artifacts_of,
-    describe,
+    describe_photos,
     make_record,
     save_run,
 )
@@ -67,7 +68,8 @@ def catdog(settings: Settings) -> Run:
     photos = download(settings.source)
     stage(f"Checking and splitting {photos.count:,} photos")
     manifest = split(photos, settings.group(Cut))
-    log.info("%s", describe(photos, manifest, settings.folds))
+    design = designed(settings.asked())
+    log.info("%s", describe_photos(photos, manifest, design))
     changes = note_changes(manifest, settings.asked()["source"], store)
     stage("Decoding and resizing the photos")
     arrays = prefetch(photos, manifest, settings.group(Decoding), settings.group(Folding))
@@ -88,7 +90,7 @@ def catdog(settings: Settings) -> Run:
     log.info("The report is in %s", run.folder)
     if run.unchanged_since:
         log.info("Nothing changed since run %s", run.unchanged_since)
-    if settings.folds:
+    if not design.usable:
         log.info("A cross-validation has no model that could become champion")
     elif written and settings.promote:
         challenge(run, written, study, settings.group(Promotion))
@@ -106,7 +108,7 @@ def _jobs(settings: Settings, arrays: Arrays) -> list[Job]:
     return [
         Job(
             name=name,
-            arrays=arrays.hold_out(number + 1) if arrays.folds else arrays,
+            arrays=arrays.turn(number),
             training=training.model_copy(update={"seed": training.seed + number}),
             weights=weights if model_spec(name).pretrained else None,
         )

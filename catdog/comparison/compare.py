@@ -1,12 +1,15 @@
 """The comparison of all models: every number of the report, derived from stored predictions."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from catdog.comparison.design import Design, design_of
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
 from catdog.comparison.mistakes import (
     ConfidentError,
@@ -16,19 +19,26 @@ from catdog.comparison.mistakes import (
     highest_loss_errors,
     least_confident,
 )
-from catdog.comparison.over_folds import Fold
 from catdog.comparison.over_photos import Correct
-from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy, sensitivity
+from catdog.comparison.pairs import PairTest, compare_pairs, sensitivity
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
-from catdog.comparison.scores import FailedModel, ScoredModel, score
-from catdog.comparison.verdict import Standing, Verdict, decide
+from catdog.comparison.scores import FailedModel, ScoredModel, correct, score
+from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
 from catdog.settings import Comparing, Seeded
 from catdog.sources.official import SEED_REMARK, missing_official
-from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
+from catdog.store.artifacts import (
+    HELD_OUT,
+    Arrays,
+    Manifest,
+    ModelResult,
+    Photos,
+    Predictions,
+    TrainedModel,
+)
 from catdog.store.store import Record
 from catdog.wording import listing
 
@@ -52,23 +62,24 @@ class Study:
 
     @property
     def scored(self) -> list[tuple[TrainedModel, Predictions]]:
-        """The models that gave predictions, each of its seeds, in order."""
+        """The trainings that gave predictions, in order."""
         return [(r.model, r.predictions) for r in self.results if r.model and r.predictions]
+
+    @cached_property
+    def design(self) -> Design:
+        """How often each model was trained, and for what."""
+        several = max(Counter(r.name for r in self.results).values(), default=0) > 1
+        return design_of(self.arrays.folds, several=several, fold_of=self.arrays.fold_of())
 
     @property
     def compared(self) -> dict[str, list[tuple[TrainedModel, Predictions]]]:
-        """The seeds of each of them by name, in order: the first stands for the model.
-
-        In a cross-validation, the folds; a model that lacks one is left out.
-        """
+        """The trainings of each model that can be compared, by name: the first stands for it."""
         found: dict[str, list[tuple[TrainedModel, Predictions]]] = {}
         for model, predictions in self.scored:
             found.setdefault(model.name, []).append((model, predictions))
-        if not self.arrays.folds:
-            return found
-        wanted = list(range(1, self.arrays.folds + 1))
+        whole = self.design.whole
         return {
-            n: each for n, each in found.items() if sorted(p.fold or 0 for _, p in each) == wanted
+            name: each for name, each in found.items() if whole(p.fold_or_seed for _, p in each)
         }
 
 
@@ -124,17 +135,20 @@ class Comparison(Record):
         return next(model for model in self.models if model.name == name)
 
     @property
+    def design(self) -> Design:
+        """How the models were trained, in words."""
+        return design_of(self.folds, several=self.repeats is not None)
+
+    @property
     def failures(self) -> str:
         """The models that failed, with their seeds, in words."""
         return listing(f"{model.name} ({model.which})" for model in self.failed)
 
     def seed_remark(self, *names: str) -> str:
         """What is to be known of the seed of these models; empty when nothing is."""
+        usual = "baseline" in names and self.design.usable
         first = Seeded.model_fields["seed"].default
-        if self.folds:
-            return ""
-        selected = ("baseline" in names) and self.model("baseline").seed == first
-        return SEED_REMARK if selected else ""
+        return SEED_REMARK if usual and self.model("baseline").seed == first else ""
 
     @property
     def winner(self) -> ScoredModel:
@@ -145,52 +159,47 @@ class Comparison(Record):
 def compare(study: Study) -> Comparison:
     """Compare all results.
 
-    Raises TrainingError when no model gave predictions, for every fold if there are some, and
-    PhotosError when the predictions are not of the same photos.
+    Raises TrainingError when no model can be compared, and PhotosError when the predictions are
+    not of the same photos.
     """
-    compared, folds = study.compared, study.arrays.folds
+    compared, design = study.compared, study.design
     if not compared:
         reasons = "; ".join(f"{each.name}: {each.error}" for each in study.results if each.error)
-        what = "predictions for every fold" if folds else "predictions"
-        raise TrainingError(f"No model gave {what} ({reasons}).", "See the log of the run.")
-    pooled = (
-        {(name, found[0][0].seed): _pooled(found) for name, found in compared.items()}
-        if folds
-        else {(m.name, m.seed): p.table() for found in compared.values() for m, p in found}
-    )
-    _check_same_photos(pooled)
-    tables = {name: pooled[name, found[0][0].seed] for name, found in compared.items()}
-    fold_of = study.arrays.fold_of()
+        raise TrainingError(
+            f"No model gave {design.needed} ({reasons}).", "See the log of the run."
+        )
+    every = {name: design.pooled([p.table() for _, p in of]) for name, of in compared.items()}
+    _require_same_photos(every)
+    tables = {name: of[0] for name, of in every.items()}
     models = tuple(
-        score(*found[0], tables[name] if folds else None, fold_of).model_copy(update=_times(found))
-        for name, found in compared.items()
+        score(*of[0], tables[name], design).model_copy(update=_times(of))
+        for name, of in compared.items()
     )
-    correct, on_validation = (_correct(pooled, split) for split in ("test", "validation"))
-    stacked = {name: np.stack(list(found.values())) for name, found in correct.items()}
-    fold = _fold_of_each(fold_of, tables) if folds else None
-    pairs = compare_pairs(stacked, margin=study.comparing.equivalence_margin, fold=fold)
-    failed = [(r.name, r.fold_or_seed) for r in study.results if not (r.model and r.predictions)]
-    repeats = (
-        summarise_repeats(correct, failed)
-        if fold is None
-        else summarise_repeats(_by_fold(stacked, fold), failed, unit="fold")
+    validation, test = (
+        {name: _correct(of, split) for name, of in every.items()} for split in HELD_OUT
     )
-    largest = max(scores.n for scores in models[0].test.classes)
-    majority = largest / models[0].test.n
+    failed = tuple(
+        FailedModel(**r.identity(), error=r.error or "no reason was recorded")
+        for r in study.results
+        if not (r.model and r.predictions)
+    )
+    photos = next(iter(tables.values()))
+    on_test = design.on(photos.loc[photos["split"] == "test", "path"])
+    seeds = {name: [model.seed for model, _ in of] for name, of in compared.items()}
+    pairs = compare_pairs(test, on_test, margin=study.comparing.equivalence_margin)
+    majority = max(scores.n for scores in models[0].test.classes) / models[0].test.n
     verdict = decide(
         models,
-        {
-            m.name: _standing(m, stacked[m.name], on_validation[m.name], repeats, folds)
-            for m in models
-        },
+        {name: on_test.estimate(name, test[name], validation[name]) for name in tables},
         pairs,
+        design,
         majority=majority,
-        caveat=caveat([len(found) for found in stacked.values()], folds),
+        caveat=design.caveat([len(each) for each in test.values()]),
     )
     winner = tables[verdict.winner]
     winner = winner[winner["split"] == "test"]
     rows = study.photos.rows()
-    published = () if folds else published_results(rows)
+    published = published_results(rows) if design.usable else ()
     accurate = accurate_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=study.photos.origin,
@@ -199,25 +208,23 @@ def compare(study: Study) -> Comparison:
         majority=majority,
         verdict=verdict,
         models=models,
-        failed=tuple(
-            FailedModel(**r.identity(), error=r.error or "no reason was recorded")
-            for r in study.results
-            if not (r.model and r.predictions)
-        ),
+        failed=failed,
         pairs=tuple(
             sorted(pairs, key=lambda pair: verdict.winner not in (pair.first, pair.second))
         ),
-        sensitivity=sensitivity(pairs, models[0].test.n) if pairs else "",
-        repeats=repeats,
-        folds=folds,
+        sensitivity=sensitivity(pairs, models[0].test.n, design.unit),
+        repeats=summarise_repeats(on_test, test, seeds, failed) if design.several else None,
+        folds=design.folds,
         highest_loss=highest_loss_errors(winner),
         least_confident=least_confident(winner),
         accurate=accurate,
-        confident_errors=() if folds else confident_errors([tables[name] for name in accurate]),
+        confident_errors=confident_errors([tables[name] for name in accurate])
+        if design.usable
+        else (),
         labels=check_labels(verdict.winner, winner)
-        if folds and verdict.standing.validation >= ACCURATE_ENOUGH
+        if not design.usable and verdict.standing.validation >= ACCURATE_ENOUGH
         else None,
-        quality=data_quality(study.manifest, fold_of),
+        quality=data_quality(study.manifest, design.counts(study.manifest)),
         changes=study.changes,
         published=published,
         missing=missing_official(rows) if published else (),
@@ -234,65 +241,19 @@ def _times(found: "Sequence[tuple[TrainedModel, Predictions]]") -> dict[str, flo
     }
 
 
-def _pooled(found: "Sequence[tuple[TrainedModel, Predictions]]") -> "pd.DataFrame":
-    """The predictions of all folds of a model as one table."""
-    import pandas as pd
-
-    return pd.concat([predictions.table() for _, predictions in found], ignore_index=True)
+def _correct(tables: "Sequence[pd.DataFrame]", split: str) -> Correct:
+    """Which photos of a split a model classifies correctly: a row a table."""
+    return np.stack([correct(table[table["split"] == split]) for table in tables])
 
 
-def _fold_of_each(fold: Mapping[str, int], tables: "Mapping[str, pd.DataFrame]") -> Fold:
-    """The fold of each test photo, in the order of the predictions."""
-    table = next(iter(tables.values()))
-    return np.array([fold[path] for path in table.loc[table["split"] == "test", "path"]])
-
-
-def _by_fold(correct: Mapping[str, Correct], fold: Fold) -> dict[str, dict[int, Correct]]:
-    """What each model classifies correctly (1 x n), by fold."""
-    return {
-        name: {int(each): found[0][fold == each] for each in np.unique(fold)}
-        for name, found in correct.items()
-    }
-
-
-def _correct(
-    tables: "Mapping[tuple[str, int], pd.DataFrame]", split: str
-) -> dict[str, dict[int, Correct]]:
-    """Which photos of a split each model classifies correctly, by seed."""
-    found: dict[str, dict[int, Correct]] = {}
-    for (name, seed), table in tables.items():
-        photos = table[table["split"] == split]
-        correct = (photos["predicted"] == photos["label"]).to_numpy(dtype=bool)
-        found.setdefault(name, {})[seed] = correct
-    return found
-
-
-def _standing(
-    model: ScoredModel,
-    test: Correct,
-    validation: Mapping[int, Correct],
-    repeats: Repeats | None,
-    folds: int | None,
-) -> Standing:
-    repeated = repeats and next(m.interval for m in repeats.models if m.name == model.name)
-    return Standing(
-        name=model.name,
-        seeds=len(test) if repeated else 1,
-        validation=mean_accuracy(np.stack(list(validation.values()))),
-        test=mean_accuracy(test),
-        interval=repeated or model.test.accuracy_interval,
-        folds=folds,
-    )
-
-
-def _check_same_photos(tables: "Mapping[tuple[str, int], pd.DataFrame]") -> None:
-    names = list(tables)
+def _require_same_photos(tables: "Mapping[str, Sequence[pd.DataFrame]]") -> None:
+    """Raise PhotosError unless all tables of all models have the same photos in the same order."""
     columns = ["split", "path", "label"]
-    expected = tables[names[0]][columns].to_numpy().tolist()
-    for name in names[1:]:
-        if tables[name][columns].to_numpy().tolist() != expected:
+    (first, expected), *others = ((n, table[columns]) for n, of in tables.items() for table in of)
+    for name, found in others:
+        if found.to_numpy().tolist() != expected.to_numpy().tolist():
             raise PhotosError(
-                f"{name[0]} and {names[0][0]} were not evaluated on the same photos.",
+                f"{name} and {first} were not evaluated on the same photos.",
                 "Run both again with the same source and seed.",
             )
 

@@ -4,6 +4,8 @@ Each photo is tested once, by a model that was trained without its fold, with a 
 `fold` is the fold of each photo: n integers.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -29,8 +31,13 @@ class OverFolds(Student):
         difference = first.astype(float) - second
         over_photos = float(difference.var(ddof=1)) / len(difference), float(len(difference) - 1)
         self.folds = len(np.unique(fold))
+        self.scope = f"Over {self.folds} folds"
         variance, degrees = max(_between(difference, fold), over_photos)
         super().__init__(float(difference.mean()), variance**0.5 or 1 / len(difference), degrees)
+
+    def details(self) -> dict[str, Any]:
+        """How many folds there are."""
+        return {"folds": self.folds}
 
 
 def accuracy_over_folds(correct: Correct, fold: Fold) -> Interval:

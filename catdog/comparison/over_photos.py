@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,13 @@ class Difference(Protocol):
     def detectable(self, alpha: float) -> float | None:
         """The true difference that has p below alpha with a chance of `POWER`."""
 
+    @property
+    def scope(self) -> str:
+        """What a claim is about, as the beginning of a sentence."""
+
+    def details(self) -> dict[str, Any]:
+        """What only this kind of test tells: fields of `PairTest`."""
+
 
 def p_different(difference: Difference) -> float:
     """Two-sided p value of no difference: twice the smaller one-sided one."""
@@ -106,8 +113,14 @@ class Paired:
     Lumbard, Statistics in Medicine 40, 2021, 1147-1159).
     """
 
+    scope = "Of these trained models"
+
     def __init__(self, table: Table) -> None:
         self.table = table
+
+    def details(self) -> dict[str, Any]:
+        """The photos that both, one or none classify correctly."""
+        return {"table": self.table}
 
     @property
     def value(self) -> float:

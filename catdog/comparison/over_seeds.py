@@ -5,10 +5,11 @@ Arrays of what is correct have a row a seed and a column a test photo.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from catdog.comparison.metrics import Interval
+from catdog.comparison.metrics import Interval, auc_interval
 from catdog.comparison.over_photos import Correct, Student, accuracy_interval_of
 
 FEWEST = 3
@@ -39,6 +40,18 @@ class OverSeeds(Student):
         these_seeds = float((one - two).var(ddof=1)) / n
         variance, degrees = max(_satterthwaite(parts), (these_seeds, float(n - 1)))
         super().__init__(float(one.mean() - two.mean()), math.sqrt(variance) or 1 / n, degrees)
+        self.seeds, self.beats = (len(first), len(second)), chance_to_beat(first, second)
+
+    @property
+    def scope(self) -> str:
+        """How many seeds there are."""
+        one, two = self.seeds
+        return f"Over {one} seeds each" if one == two else f"Over {one} and {two} seeds"
+
+    def details(self) -> dict[str, Any]:
+        """How many seeds there are, and how often the first wins."""
+        reach = auc_interval(self.beats, *self.seeds)
+        return {"seeds": self.seeds, "beats": self.beats, "beats_interval": reach}
 
 
 def accuracy_interval(correct: Correct) -> Interval:

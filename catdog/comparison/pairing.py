@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.over_folds import Fold, accuracy_over_folds
+from catdog.comparison.design import Design, design_of
+from catdog.comparison.metrics import Interval
 from catdog.comparison.over_photos import Correct
-from catdog.comparison.over_seeds import FEWEST, accuracy_interval
-from catdog.comparison.pairs import PairTest, caveat, compare_pairs, mean_accuracy
+from catdog.comparison.pairs import PairTest, compare_pairs
+from catdog.comparison.scores import correct
 from catdog.errors import PhotosError
 from catdog.store.artifacts import read_table
 from catdog.store.store import Record
@@ -50,12 +50,11 @@ def compare_runs(
     """Compare two `predictions.csv` files, pairing the test photos by path and label.
 
     names: how to call the two runs. margin: of equivalence, 0..1.
-    Raises PhotosError when the test photos or their folds differ, as then nothing can be paired.
+    Raises PhotosError when not the same photos were tested, and together: nothing can be paired.
     """
-    (one, folds), (two, others) = (_pooled(_by_model(read_table(p))) for p in (first, second))
-    tables = [one, two]
-    _check_same_photos([next(iter(models.values()))[0] for models in tables], names)
-    if folds != others:
+    (one, design), (two, other) = (_by_model(read_table(path)) for path in (first, second))
+    _check_same_photos([next(iter(models.values()))[0] for models in (one, two)], names)
+    if design.fold_of != other.fold_of:
         raise PhotosError(
             f"{names[0]} and {names[1]} cannot be paired: not the same photos were held out "
             "together.",
@@ -63,55 +62,53 @@ def compare_runs(
         )
     shared = [name for name in one if name in two]
     photos = next(iter(one.values()))[0].index
-    fold = np.array([folds[path] for path in photos]) if folds else None
+    design = design.on(photos)
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
-    correct = [
-        (run, model, np.stack([_correct(table.loc[photos]) for table in seeds]))
-        for run, models in zip(names, tables, strict=True)
-        for model, seeds in models.items()
+    found = [
+        (run, model, np.stack([correct(table.loc[photos]) for table in tables]))
+        for run, models in zip(names, (one, two), strict=True)
+        for model, tables in models.items()
     ]
     return RunComparison(
         photos=len(photos),
-        scores=tuple(_score(*each, fold) for each in correct),
+        scores=tuple(_score(*each, design) for each in found),
         pairs=compare_pairs(
-            {f"{run}: {model}": found for run, model, found in correct},
+            {f"{run}: {model}": each for run, model, each in found},
+            design,
             [(f"{names[0]}: {a}", f"{names[1]}: {b}") for a, b in wanted],
             margin=margin,
-            fold=fold,
         ),
-        caveat=caveat([len(found) for _, _, found in correct], len(set(folds.values())) or None),
+        caveat=design.caveat([len(each) for _, _, each in found]),
         only_first=tuple(name for name in one if shared and name not in two),
         only_second=tuple(name for name in two if shared and name not in one),
     )
 
 
-def _by_model(table: "pd.DataFrame") -> "dict[str, list[pd.DataFrame]]":
-    """The test predictions of each model's seeds, by path."""
-    return {
+def _by_model(table: "pd.DataFrame") -> "tuple[dict[str, list[pd.DataFrame]], Design]":
+    """The test predictions of each model, by path, as the design pools them; and the design.
+
+    Trainings of a model that share no photo are those of a cross-validation.
+    """
+    models = {
         str(name): [seed.set_index("path") for _, seed in rows.groupby("seed", sort=False)]
         for name, rows in table[table["split"] == "test"].groupby("model", sort=False)
     }
-
-
-def _pooled(
-    models: "dict[str, list[pd.DataFrame]]",
-) -> "tuple[dict[str, list[pd.DataFrame]], dict[str, int]]":
-    """The folds of a cross-validation as one table a model, and the fold of each photo.
-
-    Of a run without folds, all as it is. A model that lacks a fold is left out.
-    """
-    import pandas as pd
-
     most = max(models.values(), key=len)
-    if len(most) == 1 or not set(most[0].index).isdisjoint(most[1].index):
-        return models, {}
-    whole = {name: [pd.concat(each)] for name, each in models.items() if len(each) == len(most)}
-    return whole, {path: n for n, table in enumerate(most, start=1) for path in table.index}
+    apart = len(most) > 1 and set(most[0].index).isdisjoint(most[1].index)
+    fold_of = {path: n for n, part in enumerate(most, start=1) for path in part.index}
+    design = design_of(len(most) if apart else None, several=True, fold_of=fold_of)
+    return {
+        name: design.pooled(tables)
+        for name, tables in models.items()
+        if design.whole(fold_of.get(part.index[0], 0) for part in tables)
+    }, design
 
 
-def _correct(table: "pd.DataFrame") -> Correct:
-    correct: Correct = (table["predicted"] == table["label"]).to_numpy(dtype=bool)
-    return correct
+def _score(run: str, model: str, found: Correct, design: Design) -> RunScore:
+    seeds, accuracy, interval = design.accuracy(found)
+    return RunScore(
+        run=run, model=model, seeds=design.folds or seeds, accuracy=accuracy, interval=interval
+    )
 
 
 def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> None:
@@ -131,14 +128,3 @@ def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> 
         f"{names[0]} and {names[1]} cannot be paired: {problem}.",
         "Compare runs with the same source, seed and split.",
     )
-
-
-def _score(run: str, model: str, correct: Correct, fold: Fold | None) -> RunScore:
-    if fold is not None:
-        seeds, interval = len(np.unique(fold)), accuracy_over_folds(correct[0], fold)
-    elif len(correct) < FEWEST:
-        seeds, interval = 1, wilson_interval(int(correct[0].sum()), correct.shape[1])
-    else:
-        seeds, interval = len(correct), accuracy_interval(correct)
-    accuracy = mean_accuracy(correct)
-    return RunScore(run=run, model=model, seeds=seeds, accuracy=accuracy, interval=interval)

@@ -1,41 +1,38 @@
-"""Variability: the same models trained with several seeds, or for several folds."""
+"""Variability: how much the trainings of a model differ."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Literal
 
-import numpy as np
-
+from catdog.comparison.design import Design
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.comparison.over_folds import accuracy_over_folds
 from catdog.comparison.over_photos import Correct
-from catdog.comparison.over_seeds import FEWEST, accuracy_interval
+from catdog.store.artifacts import Trial
 from catdog.store.store import Record
 from catdog.wording import ci, counted
 
 
 class Repeated(Record):
-    """One model's test accuracy over its seeds, or over its folds."""
+    """One model's test accuracy over its trainings."""
 
     name: str
     seeds: tuple[int, ...]
-    """Or the folds, from 1."""
+    """What tells its trainings apart: the unit of the design."""
     failed: tuple[int, ...]
     """Those whose training failed: they have no accuracy, and count in no mean."""
     accuracies: tuple[float, ...]
     mean: float
     interval: Interval | None
-    """95 % CI of the mean over seeds and photos, or folds; None for fewer than three seeds."""
+    """95 % CI of the mean as the design has it; None for fewer than three seeds."""
     sd: float | None
-    """Standard deviation between seeds or folds (n - 1); None for one seed."""
+    """Standard deviation between them (n - 1); None for one."""
     low: float
     high: float
 
 
 class Repeats(Record):
-    """All models over their seeds, or over their folds."""
+    """All models over their trainings."""
 
     unit: Literal["seed", "fold"] = "seed"
     models: tuple[Repeated, ...]
@@ -55,27 +52,19 @@ class Repeats(Record):
 
 
 def summarise_repeats(
-    correct: Mapping[str, Mapping[int, Correct]],
-    failed: Sequence[tuple[str, int]] = (),
-    unit: Literal["seed", "fold"] = "seed",
-) -> Repeats | None:
+    design: Design,
+    correct: Mapping[str, Correct],
+    seeds: Mapping[str, Sequence[int]],
+    failed: Sequence[Trial] = (),
+) -> Repeats:
     """Summarise what each model classifies correctly on test, by seed or by fold.
 
-    Seeds are all tested on the same photos, folds each on its own. failed: the names and seeds or
-    folds of trainings that failed. None where no model has a second seed, finished or not.
+    seeds: those of the rows of `correct`. failed: the trainings that failed.
     """
-    accuracies = {
-        name: {seed: float(found.mean()) for seed, found in seeds.items()}
-        for name, seeds in correct.items()
-    }
-    trained = Counter(name for name, _ in failed) + Counter(
-        {name: len(seeds) for name, seeds in correct.items()}
-    )
-    if max(trained.values()) < 2:
-        return None
+    accuracies = {name: design.accuracies(each, seeds[name]) for name, each in correct.items()}
     models = tuple(
-        _repeated(name, accuracies[name], _interval(correct[name], unit), failed)
-        for name in correct
+        _repeated(name, accuracies[name], design.interval(each), failed)
+        for name, each in correct.items()
     )
     best = max(models, key=lambda model: model.mean).name
     rounds = set.intersection(*(set(found) for found in accuracies.values()))
@@ -90,7 +79,7 @@ def summarise_repeats(
     )
     reach = wilson_interval(wins, len(rounds)) if rounds else None
     return Repeats(
-        unit=unit,
+        unit=design.unit,
         models=models,
         stable=not changed,
         changed=changed,
@@ -98,23 +87,20 @@ def summarise_repeats(
         best=best,
         wins=wins,
         wins_interval=reach,
-        sentence=_sentence(best, wins, len(rounds), reach, changed, unit)
+        sentence=_sentence(best, wins, len(rounds), reach, changed, design.unit)
         if len(models) > 1
-        else f"One model, trained with {counted(len(models[0].seeds), unit)}.",
+        else f"One model, trained with {counted(len(models[0].seeds), design.unit)}.",
     )
 
 
 def _repeated(
-    name: str,
-    accuracies: Mapping[int, float],
-    interval: Interval | None,
-    failed: Sequence[tuple[str, int]],
+    name: str, accuracies: Mapping[int, float], interval: Interval | None, failed: Sequence[Trial]
 ) -> Repeated:
     values = tuple(accuracies.values())
     return Repeated(
         name=name,
         seeds=tuple(accuracies),
-        failed=tuple(seed for model, seed in failed if model == name),
+        failed=tuple(trial.fold_or_seed for trial in failed if trial.name == name),
         accuracies=values,
         mean=fmean(values),
         interval=interval,
@@ -122,14 +108,6 @@ def _repeated(
         low=min(values),
         high=max(values),
     )
-
-
-def _interval(correct: Mapping[int, Correct], unit: str) -> Interval | None:
-    found = list(correct.values())
-    if unit == "fold":
-        fold = np.repeat(list(correct), [len(photos) for photos in found])
-        return accuracy_over_folds(np.concatenate(found), fold)
-    return accuracy_interval(np.stack(found)) if len(found) >= FEWEST else None
 
 
 def _change_places(first: Mapping[int, float], second: Mapping[int, float]) -> bool:

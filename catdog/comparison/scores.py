@@ -1,14 +1,12 @@
 """One trained model in numbers: how good, on which photos, at what cost."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from catdog.comparison.design import Design
 from catdog.comparison.metrics import Labels, Metrics, Probabilities, measure, scored
-from catdog.comparison.over_folds import accuracy_over_folds
+from catdog.comparison.over_photos import Correct
 from catdog.inference.temperature import soften
-from catdog.store.artifacts import Cost, Predictions, TrainedModel, Trial
+from catdog.store.artifacts import HELD_OUT, Cost, Predictions, TrainedModel, Trial
 from catdog.store.store import Record
 
 if TYPE_CHECKING:
@@ -53,19 +51,11 @@ class FailedModel(Record, Trial):
 
 
 def score(
-    model: TrainedModel,
-    predictions: Predictions,
-    pooled: "pd.DataFrame | None" = None,
-    fold: Mapping[str, int] | None = None,
+    model: TrainedModel, predictions: Predictions, table: "pd.DataFrame", design: Design
 ) -> ScoredModel:
-    """The numbers of one model, from its predictions.
-
-    pooled: the predictions of all folds, of which the model is the first. fold: that of each photo
-    by its path.
-    """
-    table = predictions.table() if pooled is None else pooled
-    temperature = predictions.temperature if pooled is None else None
-    test = scored(table[table["split"] == "test"])
+    """The numbers of one model. table: its predictions, as the design pools them."""
+    temperature = predictions.temperature if design.usable else None
+    validation, test = (table[table["split"] == split] for split in HELD_OUT)
     history = model.history().set_index("epoch", drop=False)[list(Epoch.model_fields)]
     return ScoredModel(
         name=model.name,
@@ -73,23 +63,26 @@ def score(
         epochs=model.epochs,
         selected=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
         last=Epoch.model_validate(history.iloc[-1].to_dict()),
-        validation=_measure(table[table["split"] == "validation"], fold),
-        test=_measure(table[table["split"] == "test"], fold),
+        validation=_measure(validation, design),
+        test=_measure(test, design),
         temperature=temperature,
-        scaled_error=_scaled_error(*test, temperature),
+        scaled_error=_scaled_error(*scored(test), temperature),
         seconds_per_1000=predictions.seconds_per_1000,
         facts=model.facts(),
         **model.model_dump(include=set(Cost.model_fields)),
     )
 
 
-def _measure(table: "pd.DataFrame", fold: Mapping[str, int] | None) -> Metrics:
+def correct(table: "pd.DataFrame") -> Correct:
+    """Whether each prediction of a table is right."""
+    found: Correct = (table["predicted"] == table["label"]).to_numpy(dtype=bool)
+    return found
+
+
+def _measure(table: "pd.DataFrame", design: Design) -> Metrics:
     found = measure(*scored(table))
-    if not fold:
-        return found
-    correct = (table["predicted"] == table["label"]).to_numpy(dtype=bool)
-    interval = accuracy_over_folds(correct, np.array([fold[path] for path in table["path"]]))
-    return found.model_copy(update={"accuracy_interval": interval})
+    interval = design.on(table["path"]).interval(correct(table)[None])
+    return found.model_copy(update={"accuracy_interval": interval}) if interval else found
 
 
 def _scaled_error(

@@ -6,33 +6,19 @@ significantly better. Choosing on test would be biased in favour of the winner.
 
 from collections.abc import Mapping, Sequence
 
-from catdog.comparison.metrics import Interval
+from catdog.comparison.design import Design, Estimate
+from catdog.comparison.metrics import Metrics
 from catdog.comparison.pairs import PairTest
 from catdog.comparison.scores import ScoredModel
 from catdog.store.store import Record
 from catdog.wording import ci, counted, duration, listing, percent, plural, size
 
 
-class Standing(Record):
-    """What a model is ranked by."""
-
-    name: str
-    seeds: int
-    """The trainings that the means are of; 1 where they are too few for a mean."""
-    validation: float
-    """Mean accuracy over the seeds."""
-    test: float
-    interval: Interval
-    """95 % CI on test: over photos, and over seeds where there are enough, or over folds."""
-    folds: int | None = None
-    """Of a cross-validation."""
-
-
 class Verdict(Record):
     """The winner, and how far that can be trusted."""
 
     winner: str
-    standing: Standing
+    standing: Estimate
     """The winner's."""
     rival: str | None
     """The best of the others on test."""
@@ -57,8 +43,9 @@ class Verdict(Record):
 
 def decide(
     models: Sequence[ScoredModel],
-    standings: Mapping[str, Standing],
+    standings: Mapping[str, Estimate],
     pairs: Sequence[PairTest],
+    design: Design,
     *,
     majority: float,
     caveat: str,
@@ -74,82 +61,74 @@ def decide(
     )
     standing = standings[winner.name]
     others = [model for model in models if model.name != winner.name]
-    rival = max(others, key=lambda model: standings[model.name].test) if others else None
-    involved = [pair for pair in pairs if winner.name in (pair.first, pair.second)]
-    undecided = tuple(_other(p, winner.name) for p in involved if not p.significant)
-    better = tuple(p.first for p in involved if p.significant and p.second == winner.name)
-    pair = next((p for p in involved if rival and _other(p, winner.name) == rival.name), None)
-    beats_majority = standing.interval.low > majority
-    return Verdict(
+    rival = max((m.name for m in others), key=lambda name: standings[name].test, default=None)
+    involved = {_other(p, winner.name): p for p in pairs if winner.name in (p.first, p.second)}
+    undecided = tuple(name for name, pair in involved.items() if not pair.significant)
+    better = tuple(n for n, pair in involved.items() if pair.significant and pair.first == n)
+    verdict = Verdict(
         winner=winner.name,
         standing=standing,
-        rival=rival.name if rival else None,
+        rival=rival,
         significant=bool(others) and not undecided and not better,
-        p=max((pair.p_adjusted for pair in involved), default=None),
-        beats_majority=beats_majority,
+        p=max((pair.p_adjusted for pair in involved.values()), default=None),
+        beats_majority=standing.interval.low > majority,
         undecided=undecided,
         better=better,
-        pair=pair,
-        headline=_headline(standing, involved, undecided, better, beats_majority=beats_majority),
-        evidence=_evidence(winner, standing, pair),
+        pair=involved[rival] if rival else None,
+        headline="",
+        evidence="",
         caveat=caveat,
         cost=_cost(winner, others),
     )
+    headline = _headline(verdict, involved, design.where)
+    evidence = _evidence(verdict, winner.test, design.within)
+    return verdict.model_copy(update={"headline": headline, "evidence": evidence})
 
 
 def _other(pair: PairTest, name: str) -> str:
     return pair.second if pair.first == name else pair.first
 
 
-def _headline(
-    winner: Standing,
-    involved: Sequence[PairTest],
-    undecided: tuple[str, ...],
-    better: tuple[str, ...],
-    *,
-    beats_majority: bool,
-) -> str:
-    name = winner.name
-    where = f"in {winner.folds}-fold cross-validation" if winner.folds else "on the test set"
-    of_these = " of these trained models" if any(pair.table for pair in involved) else ""
-    if not beats_majority:
+def _headline(verdict: Verdict, involved: Mapping[str, PairTest], where: str) -> str:
+    name = verdict.winner
+    of_these = " of these trained models" if any(pair.table for pair in involved.values()) else ""
+    if not verdict.beats_majority:
         first = f"{name} ranks first{of_these}, but" if involved else name
         return f"{first} is not shown to be better than always predicting the most frequent class"
     if not involved:
-        return f"{name} classifies {percent(winner.test)} of the test photos correctly"
-    if better:
-        verb = plural(len(better), "is", "are")
+        return f"{name} classifies {percent(verdict.standing.test)} of the test photos correctly"
+    if verdict.better:
+        verb = plural(len(verdict.better), "is", "are")
         return (
-            f"{name} was best{of_these} on validation, but {listing(better)} {verb} significantly "
-            f"better {where}"
+            f"{name} was best{of_these} on validation, but {listing(verdict.better)} {verb} "
+            f"significantly better {where}"
         )
-    if undecided:
-        others = listing(undecided)
+    if verdict.undecided:
+        others = listing(verdict.undecided)
         return (
             f"{name} ranks first{of_these}, but is not significantly better than {others} {where}"
         )
-    others = "every other model" if len(involved) > 1 else _other(involved[0], name)
+    others = "every other model" if len(involved) > 1 else listing(involved)
     best = f"the best{of_these or ' model'}"
     return f"{name} is {best}: significantly better than {others} {where}"
 
 
-def _evidence(winner: ScoredModel, standing: Standing, pair: PairTest | None) -> str:
-    test, reach = winner.test, ci(standing.interval.low, standing.interval.high)
-    photos = counted(test.n, "test photo")
+def _evidence(verdict: Verdict, test: Metrics, within: str) -> str:
+    standing, photos = verdict.standing, counted(test.n, "test photo")
+    reach = ci(standing.interval.low, standing.interval.high)
     if standing.seeds > 1:
         accuracy = (
-            f"The mean accuracy of {winner.name} over {standing.seeds} seeds on {photos} is "
+            f"The mean accuracy of {verdict.winner} over {standing.seeds} seeds on {photos} is "
             f"{percent(standing.test)} ({reach}, over seeds and photos)."
         )
     else:
-        within = f"In {standing.folds}-fold cross-validation, " if standing.folds else ""
         accuracy = (
-            f"{within}{winner.name} classifies {test.correct:,} of {photos} correctly: accuracy "
+            f"{within}{verdict.winner} classifies {test.correct:,} of {photos} correctly: accuracy "
             f"{percent(test.accuracy)} ({reach})."
         )
-    if pair is None:
+    if verdict.pair is None:
         return f"{accuracy} There is no other model to compare it with."
-    against = pair.sentence[0].lower() + pair.sentence[1:]
+    against = verdict.pair.sentence[0].lower() + verdict.pair.sentence[1:]
     return f"{accuracy} Against the best of the others: {against}"
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from catdog.addresses import short_name, without_secrets
 from catdog.comparison.compare import Study
+from catdog.comparison.design import Design, designed
 from catdog.errors import SettingsError, StoreError, TrainingError
 from catdog.photos.changes import Changes, compare_manifests
 from catdog.settings import Comparing, Settings
@@ -75,10 +76,9 @@ class Run(Record):
     """Holds this record, and the report's files unless every model failed."""
 
     @property
-    def folds(self) -> int | None:
-        """Of a cross-validation: it has models for each fold, and none to be used."""
-        found: int | None = self.settings.get("folds")
-        return found
+    def design(self) -> Design:
+        """How its models were trained."""
+        return designed(self.settings)
 
     @property
     def failed(self) -> tuple[Score, ...]:
@@ -186,21 +186,19 @@ def make_record(
         artifacts=keys,
         contents={what: artifact.content for what, artifact in made.items()},
         changes=changes.sentence if changes else "",
-        data=describe(study.photos, study.manifest, settings.folds),
+        data=describe_photos(study.photos, study.manifest, study.design),
         unchanged_since=same_run(keys, store),
         reused=tuple(what for what, artifact in made.items() if artifact.number <= found),
         folder=runs_folder(store) / name,
     )
 
 
-def describe(photos: Photos, manifest: Manifest, folds: int | None) -> str:
-    """How many photos there are in each split or in all folds, and how many cannot be used."""
+def describe_photos(photos: Photos, manifest: Manifest, design: Design) -> str:
+    """How many photos each part has, and how many cannot be used."""
     counts = {split: sum(classes.values()) for split, classes in manifest.counts.items()}
-    splits = ", ".join(f"{count:,} {split}" for split, count in counts.items())
-    if folds:
-        splits = f"{sum(counts.values()):,} in {folds} folds"
     return (
-        f"{counted(photos.count, 'photo')} of {', '.join(manifest.classes)}: {splits}; "
+        f"{counted(photos.count, 'photo')} of {', '.join(manifest.classes)}: "
+        f"{design.divided(counts)}; "
         f"{counted(manifest.rejected, 'excluded file')}, "
         f"{counted(manifest.duplicates, 'near-duplicate pair')}"
     )

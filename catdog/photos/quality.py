@@ -1,6 +1,5 @@
 """What the photos themselves are like: counts, excluded files, duplicates, sizes and brightness."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,22 +28,15 @@ class DataQuality(Record):
 
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
-    """Photos by split, or by fold, and class."""
+    """Photos by what they are divided into, such as splits, and class."""
     excluded: tuple[ExcludedFile, ...]
     duplicates: tuple[DuplicatePair, ...]
     spreads: tuple[Spread, ...]
 
 
-def data_quality(manifest: Manifest, fold: Mapping[str, int]) -> DataQuality:
-    """Read a manifest's tables. fold: of each photo by its path; empty without folds."""
+def data_quality(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> DataQuality:
+    """Read a manifest's tables. counts: photos by part and class."""
     photos = manifest.table()
-    counts = manifest.counts
-    if fold:
-        placed = Counter(zip(photos["path"].map(fold), photos["label"], strict=True))
-        counts = {
-            f"fold {each}": {label: placed[each, label] for label in manifest.classes}
-            for each in sorted(set(fold.values()))
-        }
     return DataQuality(
         classes=manifest.classes,
         counts={part: dict(of) for part, of in counts.items()},

@@ -30,7 +30,7 @@ def choose_model(store: Store, name: str | None) -> Chosen:
         predictions = registry.store.find(Predictions, champion.predictions)
         return Chosen(registry.model_of(champion), predictions, champion.run)
     for run in reversed(load_runs(store)):
-        if run.folds:
+        if not run.design.usable:
             continue
         for score in run.finished(name):
             if model := run.find(TrainedModel, store, score):
@@ -46,7 +46,7 @@ def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entra
     is no such run, model or winner, or its artifacts are gone.
     """
     run = load_run(run_name, store)
-    if run.folds:
+    if not run.design.usable:
         raise StoreError(
             f"Run {run.id} is a cross-validation: no model of it was trained on all it may use.",
             "Promote a model of a run without folds.",

@@ -61,7 +61,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracies",
             "scores",
-            _scope(c)
+            c.design.caption
             + " The epoch was selected on validation; each test photo was used once, at the end."
             + (" Published accuracies are those of the last epoch." if c.published else ""),
             f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",
@@ -70,7 +70,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracy-curves",
             "training",
-            ("The first fold. " if c.folds else "")
+            (f"The {c.design.of_epochs}. " if c.design.of_epochs else "")
             + "A gap between training and validation accuracy that widens is overfitting. "
             "Augmentation and dropout act on training only, so validation may lie above.",
             "Accuracy by epoch. "
@@ -114,8 +114,8 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "class-counts",
             "data",
-            f"Photos by {'fold' if c.folds else 'split'} and class.",
-            f"Photos by {'fold' if c.folds else 'split'} and class. "
+            f"Photos by {c.design.part} and class.",
+            f"Photos by {c.design.part} and class. "
             + "; ".join(f"{s}: {_counts_text(counts)}" for s, counts in c.quality.counts.items()),
             partial(quality_figures.class_counts, c.quality),
         ),
@@ -132,10 +132,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         repeated = Chart(
             "repeats",
             "repeats",
-            "A dot is a fold, a line the mean."
-            if c.folds
-            else "A dot is a seed, a line the mean. The other sections show each model's first "
-            "seed.",
+            c.design.repeats_caption,
             f"Test accuracy by {c.repeats.unit}. "
             + "; ".join(
                 f"{m.name}: mean {percent(m.mean)}, {span(m.low, m.high)}" for m in c.repeats.models
@@ -144,13 +141,6 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         )
         found.append(repeated)
     return found
-
-
-def _scope(c: Comparison) -> str:
-    if c.folds:
-        return "Dots are accuracies over all folds, lines their 95 % CI over folds and photos."
-    first = "Each model's first seed. " if c.repeats else ""
-    return f"{first}Dots are accuracies, lines their 95 % CI (Wilson)."
 
 
 def galleries(c: Comparison, study: Study) -> list[Gallery]:
@@ -187,9 +177,8 @@ def _judged(album: Album, photos: Iterable[Judged]) -> list[Picture]:
 
 
 def _grad_cam(c: Comparison, study: Study, album: Album) -> list[Picture]:
-    winners = study.compared[c.winner.name]
-    judged = winners if c.folds else winners[:1]
-    heat = {path: seen for _, of in judged for path, seen in of.attention().items()}
+    winners = study.design.standing_for(study.compared[c.winner.name])
+    heat = {path: seen for _, of in winners for path, seen in of.attention().items()}
     found = []
     for photo in c.highest_loss:
         if photo.path in heat:

@@ -33,16 +33,6 @@ def _timing(comparison: Comparison) -> str:
     return f"{TIMING} Both are medians of all {comparison.repeats.unit}s of a model."
 
 
-def folding(folds: int) -> str:
-    """What the scores of a cross-validation are."""
-    return (
-        f"Cross-validation: all photos were divided into {folds} folds, and each model was trained "
-        f"{folds} times, each time with another seed and without one fold, its test photos; the "
-        "epoch was selected on the next fold. So each photo is a test photo once, for a model "
-        "that had not seen it; the scores are of these predictions together."
-    )
-
-
 class Embedded(NamedTuple):
     """A chart, or the photos of a gallery in one picture, at addresses that need no network."""
 
@@ -142,7 +132,7 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
 
 def _over_seeds(comparison: Comparison, model: ScoredModel) -> dict[str, str]:
     """The mean test accuracy of all seeds, where there are several."""
-    if not comparison.repeats or comparison.folds:
+    if not (comparison.repeats and comparison.design.shown):
         return {}
     found = next(each for each in comparison.repeats.models if each.name == model.name)
     reach = f" ({wording.ci(found.interval.low, found.interval.high)})" if found.interval else ""
@@ -182,7 +172,6 @@ def _template(name: str) -> "Template":
         flat=flatten,
         thumbnail=lambda image: data_uri(thumbnail(image), "image/jpeg"),
     )
-    environment.globals["folding"] = folding
     return environment.get_template(name)
 
 

@@ -108,14 +108,12 @@ def _write_tables(
     if comparison.labels:
         issues = [issue.model_dump().values() for issue in comparison.labels.issues]
         write_csv(folder / "label-errors.csv", LabelIssue.model_fields, issues)
-    for model in () if comparison.folds else comparison.models:
+    for model in comparison.models if comparison.design.usable else ():
         write_text(folder / f"model-card-{model.name}.md", render_model_card(comparison, model))
 
 
 def _place_cards(report: Report, study: Study) -> None:
-    if study.arrays.folds:  # none of its models is to be used
-        return
-    for name, [(model, _), *_] in study.compared.items():
+    for name, [(model, _), *_] in study.compared.items() if study.design.usable else ():
         card = report.file(f"model-card-{name}.md").read_text(encoding="utf-8")
         write_text(model.file("model-card.md"), card)
 

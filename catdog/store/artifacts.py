@@ -225,6 +225,10 @@ class Arrays(Artifact):
             update={"counts": {split: len(chosen._rows_of(split)) for split in SPLITS}}
         )
 
+    def turn(self, number: int) -> Self:
+        """What one of several trainings uses (from 0): of folds, each time the next is held out."""
+        return self.hold_out(number + 1) if self.folds else self
+
     def trial(self, name: str, seed: int) -> Trial:
         """The training of a model with a seed on these splits."""
         return Trial(name=name, seed=seed, fold=self.held_out)

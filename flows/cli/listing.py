@@ -59,9 +59,8 @@ def _best(run: Run) -> str:
     if not whole:
         return "no model: all failed"
     best = max(whole, key=lambda found: fmean(s.validation_accuracy or 0 for s in found))
-    test = fmean(s.test_accuracy or 0 for s in (best if run.folds else best[:1]))
-    where = f"over {run.folds} folds" if run.folds else "on test"
-    return f"{best[0].name}, {percent(test)} {where}{failed}"
+    test = fmean(s.test_accuracy or 0 for s in run.design.standing_for(best))
+    return f"{best[0].name}, {percent(test)} {run.design.over}{failed}"
 
 
 def _show(run: Run) -> None:
@@ -78,8 +77,7 @@ def _show(run: Run) -> None:
 
 def scores(run: Run) -> Table:
     """A row for each training of a run."""
-    unit = "fold" if run.folds else "seed"
-    numbers = (unit, "validation accuracy", "test accuracy", "training time")
+    numbers = (run.design.unit, "validation accuracy", "test accuracy", "training time")
     shown = table("model", numbers=numbers)
     for score in run.scores:
         which = str(score.fold_or_seed)

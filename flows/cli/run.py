@@ -98,7 +98,7 @@ def _print_next(run: Run, console: Console) -> None:
     """
     typed = Path(sys.argv[0])
     catdog = typed if typed.name == "catdog" and not shutil.which("catdog") else "catdog"
-    for words, what in list(NEXT.items())[: 1 if run.folds else None]:
+    for words, what in list(NEXT.items())[: None if run.design.usable else 1]:
         console.print(f"{catdog} {words:<18} {what}", soft_wrap=True)
 
 

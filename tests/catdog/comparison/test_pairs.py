@@ -3,8 +3,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from catdog.comparison.design import SeveralSeeds
 from catdog.comparison.over_photos import Correct
-from catdog.comparison.pairs import caveat, compare_pairs, sensitivity
+from catdog.comparison.pairs import PairTest, compare_pairs, sensitivity
+
+
+def compared(correct: dict[str, Correct]) -> tuple[PairTest, ...]:
+    return compare_pairs(correct, SeveralSeeds(), margin=0.02)
 
 
 def trained(*accuracies: float, n: int = 192, shift: int = 0) -> Correct:
@@ -14,7 +19,7 @@ def trained(*accuracies: float, n: int = 192, shift: int = 0) -> Correct:
 
 def test_with_one_seed_the_claim_is_about_these_trained_models() -> None:
     correct = {"weak": trained(0.6), "strong": trained(0.97), "twin": trained(0.97, shift=6)}
-    tests = {(t.first, t.second): t for t in compare_pairs(correct, margin=0.02)}
+    tests = {(t.first, t.second): t for t in compared(correct)}
     strong = tests["strong", "weak"]
     assert strong.sentence == (
         "Of these trained models, strong is significantly better than weak: +37.0 percentage "
@@ -29,7 +34,7 @@ def test_with_one_seed_the_claim_is_about_these_trained_models() -> None:
 
 def test_with_three_seeds_it_is_about_the_ways_of_training() -> None:
     correct = {"a": trained(0.9, 0.92, 0.91), "b": trained(0.7, 0.74, 0.71, 0.69)}
-    (test,) = compare_pairs(correct, margin=0.02)
+    (test,) = compared(correct)
     assert test.seeds == (3, 4)
     assert test.sentence.startswith("Over 3 and 4 seeds, a is significantly better than b: +20.3")
     assert "P(a beats b) is 100 %" in test.sentence
@@ -39,24 +44,22 @@ def test_with_three_seeds_it_is_about_the_ways_of_training() -> None:
 def test_a_lucky_seed_is_not_a_better_way_of_training() -> None:
     """With one seed each the same accuracies are a significant difference."""
     lucky, equal = trained(0.85, 0.70, 0.74), trained(0.72, 0.77, 0.79)
-    (one,) = compare_pairs({"a": lucky[:1], "b": equal[:1]}, margin=0.02)
-    (three,) = compare_pairs({"a": lucky, "b": equal}, margin=0.02)
+    (one,) = compared({"a": lucky[:1], "b": equal[:1]})
+    (three,) = compared({"a": lucky, "b": equal})
     assert one.significant
     assert not three.significant
     assert 0 < (three.beats or 0) < 1
 
 
 def test_two_seeds_are_no_sample_of_seeds() -> None:
-    (test,) = compare_pairs({"a": trained(0.9, 0.9), "b": trained(0.8, 0.7, 0.7)}, margin=0.02)
+    (test,) = compared({"a": trained(0.9, 0.9), "b": trained(0.8, 0.7, 0.7)})
     assert test.seeds is None
     assert test.difference == pytest.approx(0.1, abs=0.003)
 
 
 def test_no_significant_difference_is_not_equivalence_but_many_like_photos_are() -> None:
-    few = compare_pairs({"a": trained(0.9), "b": trained(0.9, shift=2)}, margin=0.02)[0]
-    many = compare_pairs(
-        {"a": trained(0.9, n=3000), "b": trained(0.9, n=3000, shift=9)}, margin=0.02
-    )[0]
+    few = compared({"a": trained(0.9), "b": trained(0.9, shift=2)})[0]
+    many = compared({"a": trained(0.9, n=3000), "b": trained(0.9, n=3000, shift=9)})[0]
     assert not few.significant
     assert not few.equivalent
     assert not many.significant
@@ -68,14 +71,12 @@ def test_no_significant_difference_is_not_equivalence_but_many_like_photos_are()
 def test_a_lead_that_only_many_pairs_put_in_doubt_is_not_called_significant() -> None:
     correct = {"a": trained(0.9, n=100), "b": trained(0.9, n=100, shift=3)}
     correct["c"] = trained(0.83, n=100)
-    found = {(t.first, t.second): t for t in compare_pairs(correct, margin=0.02)}
+    found = {(t.first, t.second): t for t in compared(correct)}
     doubtful = found["a", "c"]
     assert doubtful.p_value < 0.05 / 2
     assert doubtful.interval.low > 0
     correct |= {name: trained(0.9, n=100, shift=k) for k, name in enumerate("defg")}
-    doubtful = next(
-        t for t in compare_pairs(correct, margin=0.02) if (t.first, t.second) == ("a", "c")
-    )
+    doubtful = next(t for t in compared(correct) if (t.first, t.second) == ("a", "c"))
     assert not doubtful.significant
     assert doubtful.sentence.endswith("unadjusted p = 0.016).")
 
@@ -91,15 +92,16 @@ def test_a_lead_that_only_many_pairs_put_in_doubt_is_not_called_significant() ->
     ],
 )
 def test_it_is_said_what_the_claims_are_about(seeds: Sequence[int], told: str) -> None:
-    assert told in caveat(seeds)
+    assert told in SeveralSeeds().caveat(seeds)
 
 
 def test_the_smallest_attainable_and_the_detectable_difference_are_two_numbers() -> None:
-    pairs = compare_pairs({"a": trained(0.9), "b": trained(0.8)}, margin=0.02)
-    assert sensitivity(pairs, 192) == (
+    pairs = compared({"a": trained(0.9), "b": trained(0.8)})
+    assert sensitivity(pairs, 192, "seed") == (
         "With 192 test photos and 1 pair, the smallest difference that can be significant is 3.1 "
         "percentage points. To be found with 80 % power, the true difference must be 6.5 "
         "percentage points."
     )
-    few = compare_pairs({"a": trained(0.9, n=5), "b": trained(0.8, n=5)}, margin=0.02)
-    assert sensitivity(few, 5) == "With 5 test photos and 1 pair, no difference can be significant."
+    few = compared({"a": trained(0.9, n=5), "b": trained(0.8, n=5)})
+    told = sensitivity(few, 5, "seed")
+    assert told == "With 5 test photos and 1 pair, no difference can be significant."

@@ -1,0 +1,287 @@
+"""How a comparison is designed: each model is trained once, with several seeds, or for each fold.
+
+All that depends on it is here: what a claim is about, the test behind it, and the words for it.
+Arrays of what is correct have a row a training and a column a test photo; in a cross-validation
+they have one row, of the models of all folds together.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+
+from catdog.comparison.metrics import Interval, wilson_interval
+from catdog.comparison.over_folds import Fold, OverFolds, accuracy_over_folds
+from catdog.comparison.over_photos import Correct, Difference, Paired, cross
+from catdog.comparison.over_seeds import ENOUGH, FEWEST, OverSeeds, accuracy_interval
+from catdog.store.artifacts import Manifest
+from catdog.store.store import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+
+class Estimate(Record):
+    """What a model is ranked by."""
+
+    name: str
+    seeds: int
+    """The trainings that the means are of; 1 where they are too few for a mean."""
+    validation: float
+    """Mean accuracy over the seeds."""
+    test: float
+    interval: Interval
+    """95 % CI on test: over photos, and over seeds where there are enough, or over folds."""
+    folds: int | None = None
+    """Of a cross-validation."""
+
+
+class Design:
+    """Each model is trained once: claims are about the trained models, and tested over photos."""
+
+    unit: Literal["seed", "fold"] = "seed"
+    """What tells the trainings of a model apart."""
+    part: Literal["split", "fold"] = "split"
+    """What the photos are divided into."""
+    several: bool = False
+    """Whether a model is trained more than once."""
+    usable: bool = True
+    """Whether its models are to be used."""
+    folds: int | None = None
+    fold_of: Mapping[str, int] = {}
+    """The fold of each photo by its path, from 1; empty without folds."""
+
+    needed = "predictions"
+    """What a model is compared by."""
+    where = "on the test set"
+    over = "on test"
+    """The same as short as a list has it."""
+    within = ""
+    """The same as the beginning of a sentence, where that needs to be said."""
+    shown = ""
+    """What single numbers of a model are of, where there are others."""
+    of_epochs = ""
+    """The same for its epochs."""
+    left_out = ""
+    """Which models are not compared either when some failed."""
+    explained = ""
+    """What the scores are, in some sentences."""
+    method = ""
+    """How pairs are tested, where all are tested alike."""
+    caption = "Dots are accuracies, lines their 95 % CI (Wilson)."
+    """Of the chart of accuracies."""
+    repeats_caption = ""
+    """Of the chart of all trainings."""
+    calibration_remark = ""
+
+    def whole(self, numbers: Iterable[int]) -> bool:
+        """Whether a model with these seeds or folds can be compared."""
+        return True
+
+    def standing_for(self, trainings: Sequence[T]) -> Sequence[T]:
+        """Those that single numbers of a model are of."""
+        return trainings[:1]
+
+    def pooled(self, tables: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
+        """The predictions of a model, a table a training; those of folds belong together."""
+        return tables
+
+    def on(self, paths: Iterable[str]) -> "Design":
+        """The same for arrays of these photos."""
+        return self
+
+    def accuracies(self, correct: Correct, seeds: Sequence[int]) -> dict[int, float]:
+        """A model's accuracies by seed or by fold."""
+        return dict(zip(seeds, correct.mean(axis=1).tolist(), strict=True))
+
+    def interval(self, correct: Correct) -> Interval | None:
+        """95 % CI of the mean accuracy of a way of training; None where no claim is about it."""
+        return None
+
+    def accuracy(self, correct: Correct) -> tuple[int, float, Interval]:
+        """The mean accuracy with its 95 % CI, and the rows that it is of: all, or the first."""
+        interval = self.interval(correct)
+        rows = correct if interval else correct[:1]
+        reach = interval or wilson_interval(int(rows.sum()), rows.size)
+        return len(rows), float(rows.mean()), reach
+
+    def estimate(self, name: str, test: Correct, validation: Correct) -> Estimate:
+        """What a model is ranked by."""
+        seeds, accuracy, interval = self.accuracy(test)
+        return Estimate(
+            name=name,
+            seeds=seeds,
+            validation=float(validation[:seeds].mean()),
+            test=accuracy,
+            interval=interval,
+            folds=self.folds,
+        )
+
+    def test(self, first: Correct, second: Correct) -> Difference:
+        """The test of two models' difference."""
+        return Paired(cross(first[0], second[0]))
+
+    def trained_test(self, first: Correct, second: Correct) -> Difference | None:
+        """That of the trained models alone, where the claims are about more."""
+        return None
+
+    def caveat(self, trainings: Sequence[int]) -> str:
+        """What the claims are about. trainings: how many of each model there are."""
+        return (
+            "The claims are about these trained models: another seed may give another result. For "
+            f"claims about the ways of training, repeat with --repeats {ENOUGH}."
+        )
+
+    def divided(self, counts: Mapping[str, int]) -> str:
+        """How many photos each part has, in words. counts: by split."""
+        return ", ".join(f"{count:,} {split}" for split, count in counts.items())
+
+    def counts(self, manifest: Manifest) -> Mapping[str, Mapping[str, int]]:
+        """Photos by part and class."""
+        return manifest.counts
+
+
+class SeveralSeeds(Design):
+    """With enough seeds of both models, claims are about ways of training: seeds are a sample."""
+
+    several = True
+    shown = "first seed"
+    caption = f"Each model's first seed. {Design.caption}"
+    repeats_caption = (
+        "A dot is a seed, a line the mean. The other sections show each model's first seed."
+    )
+
+    def interval(self, correct: Correct) -> Interval | None:
+        """None for fewer than `FEWEST` seeds."""
+        return accuracy_interval(correct) if len(correct) >= FEWEST else None
+
+    def test(self, first: Correct, second: Correct) -> Difference:
+        """Over seeds where both have enough."""
+        enough = min(len(first), len(second)) >= FEWEST
+        return OverSeeds(first, second) if enough else super().test(first, second)
+
+    def caveat(self, trainings: Sequence[int]) -> str:
+        """The fewest seeds of a model tell."""
+        if max(trainings) == 1:
+            return super().caveat(trainings)
+        if min(trainings) < FEWEST:
+            return (
+                f"Claims about a way of training need {FEWEST} seeds of each model, better "
+                f"{ENOUGH}; with fewer they are about the trained models of the first seed, and "
+                "another seed may give another result."
+            )
+        told = "The claims are about the ways of training: seeds and photos are both samples."
+        if min(trainings) >= ENOUGH:
+            return told
+        return (
+            f"{told} {ENOUGH} seeds of each model are better: with fewer, where one model varies "
+            "much more than another, a 95 % CI covers 92 % only."
+        )
+
+
+class CrossValidation(Design):
+    """Each photo is tested once, by a model that was trained without its fold."""
+
+    unit = part = "fold"
+    several = True
+    usable = False
+    needed = "predictions for every fold"
+    of_epochs = "first fold"
+    left_out = ", nor is a model that lacks a fold"
+    method = (
+        "Over folds: corrected resampled t test (Nadeau and Bengio). Of these trained models: "
+        "exact McNemar test on all photos, Holm-adjusted, which says nothing of another training."
+    )
+    caption = "Dots are accuracies over all folds, lines their 95 % CI over folds and photos."
+    repeats_caption = "A dot is a fold, a line the mean."
+    calibration_remark = " These intervals are over photos, not over folds."
+    folds: int
+
+    def __init__(
+        self, folds: int, fold_of: Mapping[str, int] | None = None, paths: Iterable[str] = ()
+    ) -> None:
+        """paths: the photos of the arrays; none are needed for the words."""
+        self.folds, self.fold_of = folds, fold_of or {}
+        self.fold: Fold = np.array([self.fold_of[path] for path in paths], dtype=np.int64)
+        self.where = f"in {folds}-fold cross-validation"
+        self.within = f"In {folds}-fold cross-validation, "
+        self.over = f"over {folds} folds"
+        self.explained = (
+            f"Cross-validation: all photos were divided into {folds} folds, and each model was "
+            f"trained {folds} times, each time with another seed and without one fold, its test "
+            "photos; the epoch was selected on the next fold. So each photo is a test photo once, "
+            "for a model that had not seen it; the scores are of these predictions together."
+        )
+
+    def whole(self, numbers: Iterable[int]) -> bool:
+        """It has each fold once."""
+        return sorted(numbers) == list(range(1, self.folds + 1))
+
+    def standing_for(self, trainings: Sequence[T]) -> Sequence[T]:
+        """All folds."""
+        return trainings
+
+    def pooled(self, tables: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
+        """All folds as one table."""
+        import pandas as pd
+
+        return [pd.concat(tables)]
+
+    def on(self, paths: Iterable[str]) -> Design:
+        """The same with the fold of each of these photos."""
+        return CrossValidation(self.folds, self.fold_of, paths)
+
+    def accuracies(self, correct: Correct, seeds: Sequence[int]) -> dict[int, float]:
+        """By fold, each on its own photos."""
+        return {
+            int(each): float(correct[0][self.fold == each].mean()) for each in np.unique(self.fold)
+        }
+
+    def interval(self, correct: Correct) -> Interval | None:
+        """Over folds and photos."""
+        return accuracy_over_folds(correct[0], self.fold)
+
+    def test(self, first: Correct, second: Correct) -> Difference:
+        """Over folds."""
+        return OverFolds(first[0], second[0], self.fold)
+
+    def trained_test(self, first: Correct, second: Correct) -> Difference | None:
+        """On all photos."""
+        return super().test(first, second)
+
+    def caveat(self, trainings: Sequence[int]) -> str:
+        """How much each model was trained on counts too."""
+        return (
+            f"The claims are about the ways of training, on {self.folds - 2} of {self.folds} "
+            "folds: seeds, training photos and test photos are all samples. A model to be used "
+            "comes from a run without folds."
+        )
+
+    def divided(self, counts: Mapping[str, int]) -> str:
+        """The splits do not matter."""
+        return f"{sum(counts.values()):,} in {self.folds} folds"
+
+    def counts(self, manifest: Manifest) -> Mapping[str, Mapping[str, int]]:
+        """Photos by fold and class."""
+        placed = Counter((self.fold_of[row["path"]], row["label"]) for row in manifest.rows())
+        return {
+            f"fold {each}": {label: placed[each, label] for label in manifest.classes}
+            for each in range(1, self.folds + 1)
+        }
+
+
+def design_of(
+    folds: int | None, *, several: bool, fold_of: Mapping[str, int] | None = None
+) -> Design:
+    """The design with so many folds, or with several seeds, or with neither."""
+    if folds:
+        return CrossValidation(folds, fold_of)
+    return SeveralSeeds() if several else Design()
+
+
+def designed(settings: Mapping[str, Any]) -> Design:
+    """The design that the settings of a run ask for."""
+    return design_of(settings.get("folds"), several=settings.get("repeats", 1) > 1)
