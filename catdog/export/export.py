@@ -184,11 +184,12 @@ def _result(chosen: Chosen, replay: Replay) -> Mapping[str, Any]:
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
     """A folder beside this one, which takes its place in the end, or is removed."""
+    folder = Path(os.path.realpath(folder))  # a link to it stays
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise StoreError(
             f"{folder} is there already and not an empty folder.", "Choose another one for --to."
         )
-    making = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}")
+    making = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         making.mkdir(parents=True)
         yield making

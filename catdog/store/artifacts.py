@@ -437,11 +437,16 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a CSV file that appears whole or not at all."""
+    write_text(path, csv_text(header, rows))
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]], *, line_end: str = "\n") -> str:
+    """A table as CSV; None is an empty cell."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator=line_end)
     writer.writerow(header)
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

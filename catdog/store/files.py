@@ -1,12 +1,13 @@
 """Files that appear whole or not at all, and what an artifact's folder says of its own."""
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,37 @@ def write_text(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_where_named(path: Path, text: str) -> None:
+    """Write a UTF-8 text to a path that a user names. Raises OSError.
+
+    A file appears whole or not at all; a link to it stays. What is no file, such as a device or a
+    pipe, is written to and never replaced, and so is a file to which this process writes already:
+    standard output may go to one, and `/dev/stdout` then leads there.
+    """
+    if (descriptor := _open_to_write(path)) is not None:
+        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
+            file.write(text)
+    elif path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text)
+    else:
+        write_text(Path(os.path.realpath(path)), text)
+
+
+def _open_to_write(path: Path) -> int | None:
+    """The descriptor by which this process can write already to what a path leads to, if any."""
+    for number in Path("/dev/fd").glob("*"):
+        with suppress(OSError):  # one was that of the listing
+            found = int(number.name)
+            if os.path.samestat(os.fstat(found), path.stat()) and _writes(found):
+                return found
+    return None
+
+
+def _writes(descriptor: int) -> bool:
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def discard(path: Path) -> None:

@@ -114,7 +114,7 @@ def predict(
     json
         Print JSON instead of a table.
     csv
-        Write the table to this file.
+        Write the table to this file; '-' is standard output.
     """
     from catdog.export.load import load
     from flows.cli.predict import named, predict_photos
@@ -162,7 +162,9 @@ def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]
     if given.config:  # for the processes that it starts, too
         os.environ[CONFIG] = given.config
         os.environ[CONFIG] = str(config_file())
-    return given.debug, ["/dev/stdin" if word == "-" else word for word in words]  # else a flag
+    if words[:1] == ["predict"]:  # alone it knows '-', which would be taken for a flag
+        words = ["./-" if word == "-" else word for word in words]
+    return given.debug, words
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,8 +1,6 @@
 """The command `catdog predict`."""
 
-import csv as csv_files
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from catdog.errors import StoreError
+from catdog.errors import SettingsError, StoreError
 from catdog.inference.classifier import Classifier, Photo, Prediction
 from catdog.sources.named_photos import find_photos
+from catdog.store.artifacts import csv_text
+from catdog.store.files import write_where_named
 from catdog.wording import escaped, percent
 from flows.cli.terminal import err
 
+STANDARD = Path("-")
+"""Among the photos: standard input. For the CSV: standard output."""
 STDIN = Path("/dev/stdin")
 MANY = 50
 """Photos that take long enough for a progress bar."""
@@ -25,14 +27,19 @@ SURE = 0.95
 
 
 def named(photos: Sequence[Path]) -> list[Path]:
-    """The photos that are meant, as `find_photos` finds them; standard input stays as it is."""
-    return [file for path in photos for file in ([path] if path == STDIN else find_photos([path]))]
+    """The photos that are meant, as `find_photos` finds them, and standard input."""
+    found: list[Path] = []
+    for path in photos:
+        found += [STDIN] if path in (STANDARD, STDIN) else find_photos([path])
+    return found
 
 
 def predict_photos(
     photos: Sequence[Path], classifier: Classifier, *, as_json: bool, csv: Path | None
 ) -> int:
     """Print or write the predictions; the exit code is 1 when a photo could not be read."""
+    if as_json and csv == STANDARD:
+        raise SettingsError("--json and '--csv -' both print.", "Name a file for --csv.")
     predictions = _predict(photos, classifier)
     if csv:
         _write_csv(predictions, classifier.classes, csv)
@@ -99,19 +106,18 @@ def _style(prediction: Prediction) -> str:
 
 
 def _write_csv(predictions: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    table = csv_text(
+        ("path", "label", *(f"p_{name}" for name in classes), "error"),
+        ((p.path, p.label, *map(p.probabilities.get, classes), p.error) for p in predictions),
+        line_end="\r\n",  # else a '\r' in a name is not quoted
+    )
+    table = table.encode(errors="backslashreplace").decode()  # a name may be no UTF-8
+    if path == STANDARD:
+        print(table, end="", flush=True)  # noqa: T201
+        return
     try:
-        # A name of bytes that are not UTF-8 is written with escapes.
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv_files.writer(file)
-            writer.writerow(["path", "label", *(f"p_{name}" for name in classes), "error"])
-            for p in predictions:
-                shares = [p.probabilities.get(name, "") for name in classes]
-                writer.writerow([p.path, p.label or "", *shares, p.error or ""])
-        temporary.replace(path)
+        write_where_named(path, table)
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written ({error.strerror}).", "Choose another file for --csv."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -95,6 +95,9 @@ def names(path: Path, url: str) -> bool:
 
 def require_ours(path: Path) -> None:
     """Raise SettingsError unless `catdog serve` may write this file."""
+    if path.exists() and not path.is_file():
+        raise SettingsError(f"{path} is no file.", "Name another --client-config.")
+    path = Path(os.path.realpath(path))
     if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
         raise SettingsError(
             f"{path.parent} is no folder that you may write to.", "Name another --client-config."
@@ -108,9 +111,13 @@ def require_ours(path: Path) -> None:
 
 @contextmanager
 def client_config(path: Path, url: str) -> Iterator[None]:
-    """A file that leads Prefect's commands to the server at this API URL, while the block lasts."""
+    """A file that leads Prefect's commands to the server at this API URL, while the block lasts.
+
+    A link to it stays.
+    """
     text = _settings(PASSING, url, os.environ.get(AUTH))
     require_ours(path)
+    path = Path(os.path.realpath(path))
     _write(path, text)
     try:
         yield

@@ -149,6 +149,17 @@ def test_a_folder_that_is_not_empty_is_left_alone(home: Path, tmp_path: Path) ->
     assert (tmp_path / "mine" / "model.tflite").is_file()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_the_folder_stays(home: Path, tmp_path: Path, there: bool) -> None:
+    far, link = tmp_path / "far", tmp_path / "link"
+    link.symlink_to(far)
+    if there:
+        far.mkdir()
+    export(None, "litert", link, home)
+    assert link.is_symlink()
+    assert (far / "model.tflite").is_file()
+
+
 def test_without_the_test_photos_the_remedy_is_said(
     home: Path, tmp_path: Path, arrays: Arrays
 ) -> None:

@@ -736,11 +736,52 @@ def test_an_error_is_one_line_whatever_it_names(command: Command) -> None:
     assert_one_clear_line(command("run", "--source", "no\nsuch"), r"no\nsuch")
 
 
+@pytest.mark.parametrize("place", ["nowhere/out.csv", ""])
 def test_a_csv_that_cannot_be_written_is_one_line(
-    used_home: Path, command: Command, mixed: list[Path], tmp_path: Path
+    place: str, used_home: Path, command: Command, mixed: list[Path], tmp_path: Path
 ) -> None:
-    target = tmp_path / "nowhere" / "out.csv"
+    target = tmp_path / place
     assert_one_clear_line(command("predict", "--csv", target, mixed[0]), str(target), "--csv")
+
+
+def test_a_csv_can_be_all_that_is_printed(
+    used_home: Path,
+    command: Command,
+    mixed: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "out.csv"
+    with mixed[0].open("rb") as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(file))
+        assert command("predict", "--csv", target, "-").out == ""
+    with mixed[0].open("rb") as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(file))
+        printed = command("predict", "-", "--csv", "-")
+    assert printed == (0, target.read_bytes().decode(), "")
+    answer = command("predict", "--json", "--csv", "-", mixed[0])
+    assert answer.out == ""
+    assert_one_clear_line(answer, "--json", "--csv")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "--to", "-"),
+        ("runs", "--home", "-"),
+        ("serve", "--client-config", "-"),
+        ("run", "--source", "-"),
+        ("--config", "-", "runs"),
+    ],
+)
+def test_only_photos_and_their_table_can_be_a_stream(
+    words: tuple[str, ...], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = command(*words)
+    assert answer.code != 0
+    assert len(answer.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_predicted(used_home: Path, command: Command, mixed: list[Path]) -> None:

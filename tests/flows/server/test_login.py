@@ -154,6 +154,29 @@ def test_a_file_that_was_left_behind_is_replaced_and_that_of_a_later_server_stay
     assert not file.exists()
 
 
+@pytest.mark.parametrize("kind", ["a folder", "a device", "a pipe"])
+def test_what_is_no_file_is_refused_and_nobody_is_told_to_remove_it(
+    tmp_path: Path, kind: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    place = {"a folder": tmp_path, "a device": Path(os.devnull), "a pipe": pipe}[kind]
+    with pytest.raises(SettingsError, match="is no file") as told:
+        require_ours(place)
+    assert "Remove" not in str(told.value)
+
+
+def test_a_link_to_the_file_stays(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    link, file = tmp_path / "prefect.toml", tmp_path / "far" / "prefect.toml"
+    link.symlink_to(file)
+    with client_config(link, URL):
+        assert api(file) == {"url": URL}
+        assert link.is_symlink()
+    assert link.is_symlink()
+    assert not file.exists()
+
+
 def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere is no folder"):
         require_ours(tmp_path / "nowhere" / "prefect.toml")
