@@ -44,6 +44,12 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _not_empty(path: Any) -> Any:
+    if path == "":
+        raise ValueError("is empty: name a folder, or leave it out")
+    return path
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
@@ -278,7 +284,7 @@ ASKED = (Subject, Training, Decoding, Cut, Folding, Comparing)
 class Settings(Answering, Promotion, Running, Comparing, Folding, Cut, Decoding, Training, Subject):
     """What one run does, and where."""
 
-    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+    home: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_absolute)] = Field(
         default_factory=lambda: user_data_path("catdog", appauthor=False),
         description="The folder that keeps all artifacts.",
     )
@@ -429,7 +435,7 @@ def _from_file() -> dict[str, Given]:
     if path.name == "pyproject.toml":
         values = values.get("tool", {}).get("catdog", {})
     _require_known(values, list(Settings.model_fields), f"setting '{{}}' in {path}")
-    if isinstance(home := values.get("home"), str):
+    if isinstance(home := values.get("home"), str) and home:
         values["home"] = path.parent / Path(home).expanduser()
     return {name: Given(value, str(path)) for name, value in values.items()}
 

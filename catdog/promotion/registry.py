@@ -43,7 +43,7 @@ class Registry:
     def __init__(self, home: Path) -> None:
         self.origin = Store(home)
         """Where the artifacts of all runs are."""
-        self.store = Store(home / "champion")
+        self.store = Store(home / "champion", part=True)
         self.folder = self.store.home / "decisions"
 
     def decisions(self) -> list[Decision]:

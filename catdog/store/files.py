@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what an artifact's folder says of its own."""
+"""Files that appear whole or not at all, and what a home or an artifact says of itself."""
 
 import errno
 import fcntl
@@ -14,6 +14,16 @@ from typing import Any
 from catdog.errors import StoreError
 from catdog.store.digest import digest_once, file_digest
 
+HOME = "catdog-home.txt"
+"""Marks a home: from a folder without it, nothing is pruned. `CACHEDIR.TAG` would not do: backups
+leave out what bears it, and with it the champion."""
+HOME_TEXT = """\
+This folder is a home of catdog. It holds what 'catdog run' and the other commands have made.
+
+store/ and work/ can be made again: 'catdog cache prune' removes what is in them.
+runs/ and champion/ cannot be made again: back them up.
+Leave this file here. Without it, 'catdog cache prune' may refuse to work on this folder.
+"""
 ENTRY = "entry.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAKING = ".making-"
@@ -29,6 +39,13 @@ UNWRITABLE = (
     errno.ELOOP,
     errno.ENAMETOOLONG,
 )
+
+
+def make_home(folder: Path) -> None:
+    """Make a folder for a home, if there is none, and mark it as one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), (folder / HOME).open("x", encoding="utf-8") as file:
+        file.write(HOME_TEXT)
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -49,6 +66,8 @@ def read_entry(path: Path) -> dict[str, Any]:
         entry: dict[str, Any] = json.loads((path / ENTRY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{path / ENTRY} cannot be read ({error}).") from error
+    if not isinstance(entry, dict):
+        raise StoreError(f"{path / ENTRY} is no record.")
     return entry
 
 

@@ -1,6 +1,11 @@
-"""Housekeeping of the artifact store: what is there, how large it is, what can go."""
+"""Housekeeping of the artifact store: what is there, how large it is, what can go.
+
+A home may be a folder in which a user keeps files of his own: what counts as an artifact or as
+unfinished work has a record or a name that only catdog gives.
+"""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,17 +13,30 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from catdog.errors import StoreError
-from catdog.store.files import MAKING, REMOVED, damage, discard, read_entry
+from catdog.store.digest import KEY_LENGTH
+from catdog.store.files import (
+    ENTRY,
+    HOME,
+    MAKING,
+    REMOVED,
+    damage,
+    discard,
+    make_home,
+    read_entry,
+    writing,
+)
 from catdog.store.store import Store, lock_name
 
-LEFTOVERS = (
-    *(f"{folder}/{REMOVED}*" for folder in ("store/*", "work/*", "runs", "champion/store/*")),
-    f"runs/{MAKING}*",
-    "work/progress/*",
+KEY = rf"[0-9a-f]{{{KEY_LENGTH}}}"
+WORK = re.compile(rf"[a-z]+-{KEY}")
+"""What `lock_name` gives: a folder in which an artifact is made."""
+KILLED = re.compile(
+    rf"{re.escape(REMOVED)}[0-9a-f]{{32}}|{re.escape(MAKING)}\d{{8}}-\d{{6}}-.+-\d+"
 )
-"""What only a kill leaves: what was being deleted, written or shown."""
-OUTLIVED = ("results", "weights", "work/training", "work/fetch-*")
-"""Folders of earlier versions, which nothing reads any more."""
+"""What was being deleted, or a run's folder that was being written, when its process was killed."""
+KILLED_IN = ("store/*", "work/*", "runs", "champion/store/*")
+PROGRESS = re.compile(r"\.?(stage\.txt|[\w-]+-\d+\.json)(\.\d+)?")
+"""What a run of a killed process showed, or was about to show."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,7 @@ class Item:
 
 def stored_items(store: Store) -> list[Item]:
     """All artifacts, by kind and then by age."""
-    folders = sorted((store.home / "store").glob("*/[!.]*"))
+    folders = filter(_is_artifact, sorted((store.home / "store").glob("*/[!.]*")))
     items = _items((f.parent.name, f, lock_name(f.parent.name, f.name)) for f in folders)
     return sorted(items, key=lambda item: (item.kind, item.created))
 
@@ -45,22 +63,31 @@ def interrupted_items(store: Store) -> list[Item]:
     """What runs that ended early left: part downloads, unfinished trainings, half an artifact."""
     work = store.home / "work"
     folders = [*work.glob("unfinished/[!.]*"), *work.glob("making/[!.]*")]
-    items = _items(("unfinished", folder, folder.name) for folder in folders)
+    ours = (folder for folder in folders if WORK.fullmatch(folder.name))
+    items = _items(("unfinished", folder, folder.name) for folder in ours)
     return sorted(items, key=lambda item: item.created)
 
 
 def leftovers(store: Store) -> list[Item]:
     """What no run goes on from; that of a process that lives is held by it."""
-    home = store.home
-    places = [path for pattern in (*LEFTOVERS, *OUTLIVED) for path in sorted(home.glob(pattern))]
+    hidden = [path for place in KILLED_IN for path in sorted(store.home.glob(f"{place}/.*"))]
+    places = [
+        *(path for path in hidden if KILLED.fullmatch(path.name)),
+        *filter(_shows_progress, sorted(store.home.glob("work/progress/[!.]*-*"))),
+    ]
     return list(_items(("leftover", path, _holder(path)) for path in places))
 
 
 def prune(store: Store, *, keep_days: float, dry_run: bool) -> Iterator[tuple[Item, bool]]:
     """Remove artifacts and unfinished work older than so many days, and leftovers of any age.
 
-    Yields each, and whether it could go: what a process makes or uses at this moment stays.
+    Yields each, and whether it could go: what a process makes or uses at this moment stays. Raises
+    StoreError for a folder that is no home.
     """
+    _require_home(store.home)
+    if store.home.exists() and not dry_run:
+        with writing(store.home):
+            make_home(store.home)  # of an earlier version, which marked none
     limit = datetime.now(UTC) - timedelta(days=keep_days)
     dated = [*stored_items(store), *interrupted_items(store)]
     for item in [*(item for item in dated if item.created <= limit), *leftovers(store)]:
@@ -77,6 +104,38 @@ def verify(store: Store) -> Iterator[tuple[Item, str | None]]:
         problem = damage(item.path)
         if item.path.exists():
             yield item, problem
+
+
+def _require_home(folder: Path) -> None:
+    """Raise StoreError for a folder that nothing of ours has marked or filled."""
+    if folder.exists() and not (folder / HOME).is_file() and not _is_unmarked_home(folder):
+        raise StoreError(
+            f"{folder} is no home of catdog: it has no {HOME}. Nothing is removed.",
+            "Name the home with --home or CATDOG_HOME.",
+        )
+
+
+def _is_unmarked_home(folder: Path) -> bool:
+    """Whether an earlier version has made a home here, and not the champions' folder in one."""
+    filled = (*folder.glob("store/*/*"), *folder.glob("champion/store/*/*"))
+    return any(map(_has_record, filled)) and not (folder / "decisions").exists()
+
+
+def _is_artifact(folder: Path) -> bool:
+    damaged = re.fullmatch(KEY, folder.name) and (folder / ENTRY).is_file()
+    return bool(damaged) or _has_record(folder)
+
+
+def _has_record(folder: Path) -> bool:
+    try:
+        entry = read_entry(folder)
+    except StoreError:
+        return False
+    return (entry.get("kind"), entry.get("key")) == (folder.parent.name, folder.name)
+
+
+def _shows_progress(folder: Path) -> bool:
+    return folder.is_dir() and all(PROGRESS.fullmatch(path.name) for path in folder.glob("*"))
 
 
 def _holder(leftover: Path) -> str:

@@ -2,7 +2,7 @@
 
 Layout below `CATDOG_HOME`: `store/KIND/KEY/` holds an artifact's files and an `entry.json` with
 its record and the size and SHA-256 of each file; `locks/` one lock a key, and what is in use;
-`work/` what is being made or was interrupted.
+`work/` what is being made or was interrupted; `catdog-home.txt` says that it is a home.
 """
 
 import logging
@@ -25,6 +25,7 @@ from catdog.store.files import (
     damage,
     describe_files,
     discard,
+    make_home,
     read_entry,
     write_json,
     write_text,
@@ -104,10 +105,14 @@ def lock_name(kind: str, key: str) -> str:
 
 
 class Store:
-    """All artifacts below one home folder; safe under several processes at once."""
+    """All artifacts below one home folder; safe under several processes at once.
 
-    def __init__(self, home: Path) -> None:
+    part: it is no home, but a folder in one.
+    """
+
+    def __init__(self, home: Path, *, part: bool = False) -> None:
         self.home = home.expanduser().absolute()
+        self._part = part
         self.made: set[Path] = set()
         """The folders of the artifacts that were made by way of this object, not found."""
 
@@ -185,17 +190,13 @@ class Store:
 
     def work(self, name: str) -> Path:
         """A folder for what is no artifact."""
-        with writing(self.home):
-            path = self.home / "work" / name
-            path.mkdir(parents=True, exist_ok=True)
-        return path
+        return self._folder(f"work/{name}")
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold a lock between processes; the kernel frees it however its holder dies."""
-        folder = self.home / "locks"
+        folder = self._folder("locks")
         with writing(self.home):
-            folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / f"{name}.lock")
             lock.acquire()
         try:
@@ -211,6 +212,14 @@ class Store:
     def seized(self, name: str) -> AbstractContextManager[bool]:
         """Whether no other process holds this name; during the body, none can begin to."""
         return holds.seized(self._held, name)
+
+    def _folder(self, name: str) -> Path:
+        path = self.home / name
+        with writing(self.home):
+            if not self._part:
+                make_home(self.home)
+            path.mkdir(parents=True, exist_ok=True)
+        return path
 
     @property
     def _counter(self) -> Path:

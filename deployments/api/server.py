@@ -12,6 +12,7 @@ import uvicorn
 
 from catdog.errors import SettingsError, StoreError
 from catdog.settings import TOKEN, Limits
+from catdog.store.files import make_home, writing
 from deployments.api.application import Api
 from deployments.api.journal import Journal
 from deployments.api.observed import access
@@ -73,6 +74,8 @@ def run(
     """Answer until SIGTERM or Ctrl-C. The access log goes to standard output, a line a request."""
     host, port = listening.getsockname()[:2]
     folder = home / "api"
+    with writing(home):
+        make_home(home)
     journal = Journal(
         folder / f"predictions-{port}.jsonl",  # so that two servers never rotate one file
         most_bytes=limits.log_mebibytes * 2**20,

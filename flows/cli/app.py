@@ -1,17 +1,19 @@
 """The command line `catdog`. Heavy imports wait until a command needs them."""
 
 import os
+import re
 import sys
 import warnings
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from catdog.errors import CatdogError
+from catdog.errors import CatdogError, SettingsError
 from catdog.machine import DISTRIBUTION
 from catdog.settings import CONFIG, ExportFormat, Settings, config_file
 from flows.cli.terminal import (
@@ -155,6 +157,8 @@ app.register_install_completion_command(
 
 def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]:
     """Take out the flags that every command has: whether to debug, and the words that remain."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    _require_values(arguments)
     parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true")
     parser.add_argument("--config", metavar="FILE")
@@ -165,6 +169,16 @@ def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]
     if words[:1] == ["predict"]:  # alone it knows '-', which would be taken for a flag
         words = ["./-" if word == "-" else word for word in words]
     return given.debug, words
+
+
+def _require_values(words: Sequence[str]) -> None:
+    """Raise SettingsError for an empty word: as a path, it would be the working folder."""
+    for before, word in pairwise(["catdog", *words]):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            raise SettingsError(
+                f"Nothing is given after {word.rstrip('=') or before}.",
+                "Give it a value: is a variable of your shell not set?",
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

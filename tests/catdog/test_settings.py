@@ -101,6 +101,7 @@ def test_the_nearest_file_upwards_counts_alone(
         ("purr = 3", ["'purr'", "Choose from source, models"]),
         ("epochs = 0", ["epochs: ", "got 0"]),
         ("home = 3", ["home: ", "got 3"]),
+        ('home = ""', ["home: is empty: name a folder", "catdog.toml"]),
         ("epochs", ["cannot be read as settings"]),
     ],
 )

@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from catdog.errors import StoreError
+from catdog.promotion.registry import Registry
 from catdog.store import housekeeping
 from catdog.store.artifacts import Archive, Report, TrainedModel
-from catdog.store.files import ENTRY, read_entry, write_json
+from catdog.store.files import ENTRY, HOME, read_entry, write_json
 from catdog.store.housekeeping import Item, interrupted_items, leftovers, stored_items, verify
 from catdog.store.housekeeping import prune as prune_all
 from catdog.store.store import Recipe, Store
+
+KEY = "0123456789abcdef01234567"
+GRAVE = ".removed-0123456789abcdef0123456789abcdef"
+HALF_RUN = ".making-20260504-123000-tiny-1"
 
 
 @pytest.fixture
@@ -90,9 +98,9 @@ from catdog.store.store import Store
 
 store = Store(Path(sys.argv[1]))
 store.find(Report, "used")
-with store.lock("model-0123"):
+with store.lock("model-0123456789abcdef01234567"):
     claim_progress(Path(sys.argv[2]))
-    store.hold("runs-writing")
+    store.hold("runs-20260504-123000-tiny-1")
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -101,8 +109,8 @@ with store.lock("model-0123"):
 def test_what_a_process_makes_or_uses_stays_as_long_as_it_lives(store: Store) -> None:
     put(store, "used", days_ago=90)
     put(store, "free")
-    store.unfinished(TrainedModel, "0123")
-    (store.home / "runs" / ".making-writing").mkdir(parents=True)
+    store.unfinished(TrainedModel, KEY)
+    (store.home / "runs" / HALF_RUN).mkdir(parents=True)
     progress = store.home / "work" / "progress" / "host-1"
     command = [sys.executable, "-c", USE, str(store.home), str(progress)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -111,7 +119,7 @@ def test_what_a_process_makes_or_uses_stays_as_long_as_it_lives(store: Store) ->
         assert [item.key for item in prune(store)] == ["free"]
         assert keys(store) == ["used"]
         user.kill()
-    gone = {"used", "model-0123", "host-1", ".making-writing"}
+    gone = {"used", f"model-{KEY}", "host-1", HALF_RUN}
     assert {item.key for item in prune(store)} == gone
     assert keys(store) == []
     assert interrupted_items(store) == leftovers(store) == []
@@ -120,26 +128,88 @@ def test_what_a_process_makes_or_uses_stays_as_long_as_it_lives(store: Store) ->
 @pytest.mark.parametrize(
     "place",
     [
-        "store/report/.removed-x",
-        "work/making/.removed-x",
-        "runs/.removed-x",
-        "runs/.making-x",
-        "champion/store/model/.removed-x",
-        "work/progress/host-1",
-        "results",
-        "weights",
-        "work/training",
-        "work/fetch-x",
+        f"store/report/{GRAVE}/part",
+        f"work/making/{GRAVE}/part",
+        f"runs/{GRAVE}/part",
+        f"runs/{HALF_RUN}/part",
+        f"champion/store/model/{GRAVE}/part",
+        "work/progress/host-1/stage.txt",
+        "work/progress/host-1/baseline-42.json",
+        "work/progress/host-1/.baseline-42.json.1",
     ],
 )
-def test_what_only_a_kill_or_an_older_version_left_is_counted_and_swept(
+def test_what_only_a_kill_left_is_counted_and_swept(store: Store, place: str) -> None:
+    store.work("progress")
+    file = store.home / place
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x" * 500)
+    assert [item.bytes for item in leftovers(store)] == [500]
+    assert [item.path for item in prune(store, keep_days=365)] == [file.parent]
+    assert not file.parent.exists()
+
+
+FOREIGN = st.tuples(
+    st.sampled_from(
+        (
+            *("results", "weights", "work/training", "work/fetch-x", "work/logs", "runs/mine"),
+            *("store/mine", "store/report", "store/report/mine", f"store/report/{KEY}"),
+            *("champion/store/model/mine", "champion/store/model/.removed-x"),
+            *("work/making/mine", "work/unfinished/mine", "work/unfinished/model-mine"),
+            *("work/progress", "work/progress/week-1", "work/progress/mine"),
+            *("store/report/.removed-x", "work/making/.removed-x", "runs/.removed-x"),
+            *("runs/.making-x", "runs/.making-mine-1", "runs/20260504-123000-tiny-1"),
+        )
+    ),
+    st.sampled_from(("notes.txt", ".hidden", "stage", "list.json")),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(FOREIGN, min_size=1, unique=True), st.sampled_from(("", "{}", "[]", "null")))
+def test_what_a_user_keeps_in_a_home_stays(
+    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[str, str]], record: str
+) -> None:
+    store = Store(tmp_path_factory.mktemp("project"))
+    files = [store.home / folder / name for folder, name in places]
+    files.append(store.home / "store" / "report" / "foreign" / ENTRY)
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(record)
+    with pytest.raises(StoreError, match=rf"no home of catdog.*{HOME}.*--home"):
+        prune(store)
+    mine = put(store, KEY[::-1])
+    assert [item.path for item in prune(store)] == [mine.path]
+    assert {file.read_text() for file in files} == {record}
+
+
+def test_a_folder_is_a_home_as_soon_as_something_is_made_in_it(store: Store) -> None:
+    store.work("logs")
+    assert prune(store) == []
+    assert "champion/ cannot be made again" in (store.home / HOME).read_text()
+
+
+def test_the_champions_are_no_home_of_their_own(store: Store) -> None:
+    registry = Registry(store.home)
+    kept = put(registry.store, KEY)
+    registry.folder.mkdir()
+    assert prune(store) == []
+    with pytest.raises(StoreError, match="no home of catdog"):
+        prune(Store(registry.store.home))
+    assert kept.path.exists()
+
+
+@pytest.mark.parametrize("place", ["", "champion"])
+def test_a_home_of_an_earlier_version_is_known_by_its_records_and_marked(
     store: Store, place: str
 ) -> None:
-    (store.home / place).mkdir(parents=True)
-    (store.home / place / "part").write_bytes(b"x" * 500)
-    assert [item.bytes for item in leftovers(store)] == [500]
-    assert [item.path for item in prune(store, keep_days=365)] == [store.home / place]
-    assert not (store.home / place).exists()
+    put(Store(store.home / place), "a")
+    for mark in store.home.rglob(HOME):
+        mark.unlink()
+    assert len(prune(store, dry_run=True)) == (place == "")
+    assert not (store.home / HOME).exists()
+    assert len(prune(store)) == (place == "")
+    assert prune(store) == []
+    assert (store.home / HOME).exists()
 
 
 def test_listing_does_not_stumble_over_what_vanishes_meanwhile(
@@ -156,17 +226,17 @@ def test_listing_does_not_stumble_over_what_vanishes_meanwhile(
 
 
 def test_what_interrupted_runs_left_is_listed_and_pruned(store: Store) -> None:
-    for cls, key in ((TrainedModel, "0123"), (Archive, "4567")):
-        (store.unfinished(cls, key) / "part").write_bytes(b"x" * 500)
+    for cls in (TrainedModel, Archive):
+        (store.unfinished(cls, KEY) / "part").write_bytes(b"x" * 500)
     found = interrupted_items(store)
-    assert sorted(item.key for item in found) == ["archive-4567", "model-0123"]
+    assert sorted(item.key for item in found) == [f"archive-{KEY}", f"model-{KEY}"]
     assert {item.bytes for item in found} == {500}
     assert len(prune(store)) == 2
     assert interrupted_items(store) == []
 
 
 def test_what_a_kill_left_half_made_is_listed_and_pruned(store: Store) -> None:
-    half = store.work("making") / "arrays-abc"
+    half = store.work("making") / f"arrays-{KEY}"
     half.mkdir()
     (half / "train_images.npy").write_bytes(b"x" * 500)
     long_ago = half.stat().st_mtime - timedelta(days=2).total_seconds()
@@ -177,11 +247,11 @@ def test_what_a_kill_left_half_made_is_listed_and_pruned(store: Store) -> None:
 
 
 def test_verifying_names_what_is_damaged_and_only_that(store: Store) -> None:
-    whole, damaged, headless = (put(store, key) for key in ("whole", "damaged", "headless"))
+    whole, damaged, headless = (put(store, key) for key in ("whole", "damaged", KEY))
     damaged.file("report.html").write_text("y" * 1_000)
     headless.file(ENTRY).write_text("{")
     problems = {item.key: problem for item, problem in verify(store)}
     assert problems["whole"] is None
     assert "report.html does not have its recorded SHA-256" in str(problems["damaged"])
-    assert "is not a whole record" in str(problems["headless"])
+    assert "is not a whole record" in str(problems[KEY])
     assert whole.path.exists()

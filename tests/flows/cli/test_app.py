@@ -632,6 +632,45 @@ def test_the_cache_is_listed_measured_verified_and_pruned(
     assert "20260504-123000-tiny-1" in command("runs").out
 
 
+def test_pruning_a_folder_that_is_no_home_is_one_line_and_removes_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "results" / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    for words in ((), ("--dry-run",)):
+        answer = command("cache", "prune", "--home", ".", *words)
+        assert_one_clear_line(answer, str(tmp_path), "no home of catdog", "--home")
+    assert command("cache", "prune", "--home", "nowhere").code == 0
+    assert list(tmp_path.rglob("*")) == [mine.parent, mine]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cache", "prune", "--home", ""),
+        ("cache", "prune", "--home="),
+        ("run", "--home", ""),
+        ("predict", ""),
+        ("predict", "a.jpg", "--csv", ""),
+        ("--config", "", "runs"),
+    ],
+)
+def test_an_empty_word_is_not_taken_for_the_working_folder(
+    words: tuple[str, ...], command: Command
+) -> None:
+    given = next(word for word in reversed(words) if word not in ("", "runs")).rstrip("=")
+    assert_one_clear_line(command(*words), f"Nothing is given after {given}.", "shell")
+
+
+def test_a_value_that_ends_like_a_flag_without_one_is_taken(
+    command: Command, tmp_path: Path
+) -> None:
+    answer = command("run", f"--source={tmp_path}/token=")
+    assert_one_clear_line(answer, "token= is not a file or folder")
+
+
 def test_a_damaged_artifact_is_named_by_verify(
     used_home: Path, command: Command, trained: TrainedModel
 ) -> None:
