@@ -110,7 +110,7 @@ def _local_path(source: str) -> Path:
 
 def _shown(path: str) -> str:
     """A path that is none may be an address without its `https://`, with all its secrets."""
-    address = re.search(r":.*@|\?.*=", path)
+    address = ":" in path.rpartition("@")[0] or "?" in path.rpartition("=")[0]
     return without_secrets(f"://{path}").removeprefix("://") if address else path
 
 

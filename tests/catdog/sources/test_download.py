@@ -278,6 +278,8 @@ def test_a_path_that_leads_nowhere(tmp_path: Path, get: Fetcher) -> None:
     for source in (str(circle), "~nobody-of-this-name/pets", "/dev/null"):
         with pytest.raises(SourceError, match=source):
             get(source)
+    with pytest.raises(SourceError, match="leads nowhere"):
+        get("~" + ":" * 1_000_000)  # ten minutes, where the time is quadratic
 
 
 def test_a_folder_is_listed_not_copied(tmp_path: Path, get: Fetcher) -> None:
