@@ -248,7 +248,7 @@ class Limits(Group):
     max_mebibytes: int = Field(32, ge=1, le=1024, description="Of a request's body.")
     """Two or three large photos of a phone, or a hundred small ones."""
     max_megapixels: int = Field(64, ge=1, le=89, description="Of a photo, to be read.")
-    """Above the 50 of phones. So large a one takes 0.8 GB while it is read."""
+    """Above the 50 of phones. So large a one takes 0.8 GB while it is read, a WebP 1.5."""
     max_photos: int = Field(64, ge=1, le=1000, description="In one request.")
     """A third of a second of two cores."""
     max_waiting: int = Field(

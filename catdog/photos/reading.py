@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from catdog.errors import PhotosError
+from catdog.machine import available_cores
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What cameras and the web make; Pillow's rarer decoders (PostScript, ...) only add risk."""
@@ -30,16 +29,21 @@ MAX_SCANS = 100
 MAX_SCANS_OF_LARGEST = 20
 """Of one with MAX_PIXELS, and in between by size: 3 seconds where the scans are plain."""
 MAX_SEGMENTS = 1_000
-"""Of a JPEG. A phone's photo with a depth map in its metadata has about 100; Pillow reads each one
-before the first scan, and joins some."""
-MAX_PADDING = 2**16
-"""Bytes of a JPEG that are in none of its segments before the first scan, where there should be
-none. Pillow reads one at a time: 30 MB take it 10 seconds."""
+"""Of a JPEG. A phone's photo with a depth map in its metadata has about 100."""
+MAX_PARTS_OF_HEAD = 4_096
+"""Of a file, before its pixels: Pillow reads up to four for a segment, chunk or tag, and one for
+each byte between them, of which 30 MB take it 10 seconds. Photos have about 50. Segments of EXIF,
+which Pillow joins, can take 2 seconds in 32 MiB."""
+MAX_PARTS = 100_000
+"""Of a whole file: a PNG of 200 MB in libpng's chunks of 8 KiB."""
 BYTES_A_PIXEL = 12
 """What reading one takes at the most: 4 bytes a channel."""
-MEMORY = 2**28 * max(4, os.cpu_count() or 1)
+BYTES_A_PIXEL_OF_WEBP = 24
+"""libwebp holds two frames, and Pillow a third and the file again: a WebP may be an animation."""
+MEMORY = 2**28 * max(4, available_cores())
 """Bytes that the photos which all threads read at a moment take together: 256 MiB a core, in which
-a photo of 22 megapixels never waits, and at least 1 GiB, in which the largest has room."""
+a photo of 22 megapixels never waits, and at least 1 GiB, in which the largest has room. A WebP of
+more than 44 megapixels may need more, and is read alone."""
 STRIP = 2**20
 """Pixels that are converted at a time."""
 CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\f\r"))
@@ -76,7 +80,7 @@ def read_photo(source: Path | bytes, name: str | None = None) -> Image.Image:
 
     source: a file, or a file's bytes. name: what errors call it; the path when None.
     Raises UnreadablePhotoError when it cannot be decoded whole, has more than MAX_PIXELS or
-    MAX_SIDE, or is a JPEG of so many parts that they would take very long.
+    MAX_SIDE, or is in so many parts or scans that they would take very long.
     """
     with reading_photo(source, name) as (image, _):
         return image
@@ -98,22 +102,25 @@ def reading_photo(
         raise UnreadablePhotoError(shown, (error.strerror or str(error)).lower()) from error
     image = _open(data, shown, max_pixels)
     mode = image.mode
-    with _ROOM.taking(image.width * image.height * BYTES_A_PIXEL):
-        yield upright_rgb(image, shown), mode
+    size = BYTES_A_PIXEL_OF_WEBP if image.format == "WEBP" else BYTES_A_PIXEL
+    with _ROOM.taking(image.width * image.height * size):
+        image = upright_rgb(image, shown)  # that of the file is not kept meanwhile
+        yield image, mode
 
 
 class Room:
-    """So much memory, of which threads take what they need, and wait until it is free."""
+    """So much memory, of which threads take what they need, in turn, and wait until it is free."""
 
     def __init__(self, size: int) -> None:
         self._size = self._free = size
         self._changed = threading.Condition()
+        self._turn = threading.Lock()
 
     @contextmanager
     def taking(self, size: int) -> Iterator[None]:
         """Take so much while the body runs; who needs more than there is takes all of it."""
         share = min(size, self._size)
-        with self._changed:
+        with self._turn, self._changed:  # who waits is not overtaken by those who need less
             self._changed.wait_for(lambda: self._free >= share)
             self._free -= share
         try:
@@ -121,7 +128,7 @@ class Room:
         finally:
             with self._changed:
                 self._free += share
-                self._changed.notify_all()
+                self._changed.notify()
 
 
 _ROOM = Room(MEMORY)
@@ -163,7 +170,7 @@ def read_verified(path: Path, sha256: str) -> bytes:
 
 def in_threads(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Apply a function to each item, in order; decoders free the GIL, so threads are enough."""
-    with ThreadPoolExecutor(os.cpu_count(), "photos") as pool:
+    with ThreadPoolExecutor(available_cores(), "photos") as pool:
         return list(pool.map(function, items))
 
 
@@ -209,12 +216,15 @@ def _blend(a: npt.NDArray[Any], b: npt.NDArray[Any], weight: Floats) -> Floats:
 def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     if not data:
         raise UnreadablePhotoError(name, "empty file")
-    if problem := _slow_to_open(data):
-        raise UnreadablePhotoError(name, problem)
+    file = _Parts(data, name)
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(file, formats=FORMATS)
+    except UnreadablePhotoError:
+        raise
     except Image.DecompressionBombError as error:
-        raise UnreadablePhotoError(name, f"more than {MAX_PIXELS:,} pixels") from error
+        raise UnreadablePhotoError(
+            name, f"more than {MAX_PIXELS:,} pixels: make it smaller"
+        ) from error
     except UnidentifiedImageError as error:
         text = not any(byte in CONTROL_BYTES for byte in data[:1024])
         reason = "not an image (text?)" if text else f"not a whole {' or '.join(FORMATS)} file"
@@ -223,26 +233,29 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
         raise UnreadablePhotoError(name, "damaged or truncated image") from error
     if problem := _too_large(image, max_pixels) or _slow_to_decode(data, image):
         raise UnreadablePhotoError(name, problem)
+    file.most = MAX_PARTS
     return image
+
+
+class _Parts(io.BytesIO):
+    """A file's bytes, for decoders that would read it in any number of parts."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.shown, self.most, self.taken = name, MAX_PARTS_OF_HEAD, 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.taken += 1
+        if self.taken > self.most:
+            raise UnreadablePhotoError(self.shown, f"a file of more than {self.most:,} parts")
+        return super().read(size)
 
 
 def _too_large(image: Image.Image, max_pixels: int) -> str | None:
     if image.width * image.height > max_pixels:
-        return f"more than {max_pixels:,} pixels"
-    return f"a side of more than {MAX_SIDE:,} pixels" if max(image.size) > MAX_SIDE else None
-
-
-def _slow_to_open(data: bytes) -> str | None:
-    """What would make Pillow slow before the first scan of a JPEG."""
-    padding = 0
-    for number, (code, before) in enumerate(_segments(data, MAX_PADDING)):
-        padding += before
-        if padding > MAX_PADDING:
-            return f"a JPEG with more than {MAX_PADDING:,} bytes between its segments"
-        if number > MAX_SEGMENTS:
-            return f"a JPEG of more than {MAX_SEGMENTS:,} segments"
-        if code == _SCAN:
-            break
+        return f"more than {max_pixels:,} pixels: make it smaller"
+    if max(image.size) > MAX_SIDE:
+        return f"a side of more than {MAX_SIDE:,} pixels: make it smaller"
     return None
 
 
@@ -253,7 +266,7 @@ def _slow_to_decode(data: bytes, image: Image.Image) -> str | None:
         return None
     # The same bytes may stand in metadata, and in a film that follows the picture.
     scans = 0
-    for number, (code, _) in enumerate(_segments(data)):
+    for number, code in enumerate(_segments(data)):
         scans += code == _SCAN
         if scans > allowed:
             return f"a JPEG of more than {allowed} scans"
@@ -264,21 +277,16 @@ def _slow_to_decode(data: bytes, image: Image.Image) -> str | None:
     return None
 
 
-def _segments(data: bytes, reach: int = sys.maxsize) -> Iterator[tuple[bytes, int]]:
-    """The code of each marker of a JPEG, and the bytes before it that are in no segment.
-
-    The last code is empty: for the rest, in which there is no marker, or none within reach. Nothing
-    for another format.
-    """
+def _segments(data: bytes) -> Iterator[bytes]:
+    """The code of each marker of a JPEG; nothing for another format."""
     if not data.startswith(_JPEG):
         return
     place = len(_JPEG)
-    while marker := _MARKER.search(data, place, min(len(data), place + reach)):
-        yield marker[1], marker.start() - place
+    while marker := _MARKER.search(data, place):
+        yield marker[1]
         place = marker.end()
         if marker[1] not in _WITHOUT_LENGTH:
             place += int.from_bytes(data[place : place + 2], "big")
-    yield b"", max(0, len(data) - place)
 
 
 def _turn_upright(image: Image.Image) -> None:
@@ -291,7 +299,8 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":  # 0 to 1, 0 to 255, or a measurement
         raise UnreadablePhotoError(name, "floating-point pixels have no certain meaning in RGB")
     if image.mode == "RGB" and not image.has_transparency_data:
-        return image
+        # A WebP's own image holds its decoder, and that two frames.
+        return image.copy() if image.format == "WEBP" else image
     width, height = image.size
     rows = max(1, STRIP // width)
     whole = Image.new("RGB", image.size)

@@ -180,8 +180,8 @@ def test_a_hostile_photo_costs_only_itself(classifier: Classifier, tmp_path: Pat
     line = tmp_path / "line.png"
     Image.new("1", (1, 3_000_000)).save(line)
     first, second, third = classifier.predict([huge, line, save(tmp_path / "good.jpg")])
-    assert first.error == "more than 89,478,485 pixels"
-    assert second.error == "a side of more than 65,535 pixels"
+    assert first.error == "more than 89,478,485 pixels: make it smaller"
+    assert second.error == "a side of more than 65,535 pixels: make it smaller"
     assert third.label
 
 

@@ -145,8 +145,8 @@ def test_bad_files_are_set_aside_with_their_reason(root: Path, store: Store) -> 
         "cats/empty.jpg": "empty file",
         "cats/text.jpg": "not an image (text?)",
         "dogs/short.jpg": "truncated JPEG",
-        "dogs/line.png": "a side of more than 65,535 pixels",
-        "dogs/huge.webp": "more than 89,478,485 pixels",
+        "dogs/line.png": "a side of more than 65,535 pixels: make it smaller",
+        "dogs/huge.webp": "more than 89,478,485 pixels: make it smaller",
         "cover.jpg": "not in a class folder",
     }
     assert manifest.rejected == 6

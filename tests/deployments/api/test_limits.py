@@ -21,7 +21,7 @@ def test_a_photo_of_too_many_pixels_for_this_server_is_refused(client: httpx.Cli
     file = io.BytesIO()
     Image.new("1", (8_001, 8_000)).save(file, "PNG")
     problem = require_problem(client.post("/predict", content=file.getvalue()), 422, "No photo")
-    assert problem["predictions"][0]["error"] == "more than 64,000,000 pixels"
+    assert problem["predictions"][0]["error"] == "more than 64,000,000 pixels: make it smaller"
 
 
 @pytest.mark.parametrize(
