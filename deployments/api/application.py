@@ -5,9 +5,9 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -112,11 +112,10 @@ class Api:
     ) -> None:
         self._models = models
         self._limits = limits
-        self._max_pixels = limits.max_megapixels * 1_000_000
         self._token = token
         self._journal = journal
         self._metrics = Metrics()
-        self._waiting = 0
+        self._places = asyncio.Semaphore(limits.max_waiting)
         self._pool = ThreadPoolExecutor(available_cores(), "predict")
 
     def application(self, host: str) -> ASGIApp:
@@ -128,10 +127,8 @@ class Api:
             docs_url=None,  # they would come from another site
             redoc_url=None,
             lifespan=self._lifespan,
+            exception_handlers=dict.fromkeys((ProblemError, HTTPException, Exception), _told),
         )
-        app.add_exception_handler(ProblemError, _told)
-        app.add_exception_handler(HTTPException, _told)
-        app.add_exception_handler(Exception, _told)  # raised again, for the log
         self._add_routes(app)
         guarded = Guard(
             app,
@@ -174,18 +171,15 @@ class Api:
 
     async def predict(self, request: Request) -> Answers:
         self._served()  # or no body is awaited
-        with self._admitted():
+        async with self._admitted():
             photos = await uploads(request, self._limits)
             served = self._served()
             answers = await asyncio.gather(*(self._answer(p, served.classifier) for p in photos))
         request.state.noted = {"photos": len(photos), "version": served.classifier.version}
         if all(answer.error for answer in answers):
             shown = [answer.model_dump(mode="json", by_alias=True) for answer in answers]
-            raise ProblemError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "No photo of the request can be read.",
-                predictions=shown,
-            )
+            none = "No photo of the request can be read."
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, none, predictions=shown)
         return Answers(
             model=served.classifier.name,
             version=served.classifier.version,
@@ -213,7 +207,7 @@ class Api:
 
     async def ready(self) -> Ready:
         classifier = self._served().classifier
-        with self._admitted():
+        async with self._admitted():
             return Ready(model=classifier.name, version=classifier.version)
 
     async def metrics(self) -> Response:
@@ -222,14 +216,14 @@ class Api:
     async def _answer(self, upload: Upload, classifier: Classifier) -> Answer:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._pool, self._predict, upload, classifier)
-        shared = found.model_dump(include={"probabilities", "uncertain", "error"})
-        answer = {"name": upload.name, "class": found.label, "confidence": found.probability}
-        return Answer.model_validate(answer | shared)
+        told = {"name": upload.name, "class": found.label, "confidence": found.probability}
+        return Answer.model_validate(dict(found) | told)
 
     def _predict(self, upload: Upload, classifier: Classifier) -> Prediction:
         with self._metrics.predicting.time():
             photo = upload.read()
-            found = classifier.predict_one(photo, max_pixels=self._max_pixels)
+            most = self._limits.max_megapixels * 1_000_000
+            found = classifier.predict_one(photo, max_pixels=most)
         self._metrics.photos.labels(classifier.name, found.label or "").inc()
         self._journal.add(photo, hashlib.sha256(photo).hexdigest(), found, classifier)
         return found
@@ -240,21 +234,17 @@ class Api:
         except StoreError as error:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
 
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if self._waiting >= self._limits.max_waiting:
+    @asynccontextmanager
+    async def _admitted(self) -> AsyncIterator[None]:
+        if self._places.locked():
             raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"{self._waiting} requests are being answered, and no more may wait.",
+                f"{self._limits.max_waiting} requests are being answered, and no more may wait.",
                 headers={"retry-after": AGAIN_SECONDS},
             )
-        self._waiting += 1
-        self._metrics.waiting.set(self._waiting)
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            self._metrics.waiting.set(self._waiting)
+        with self._metrics.waiting.track_inprogress():
+            async with self._places:
+                yield
 
     async def _require_token(
         self,
@@ -262,10 +252,8 @@ class Api:
             HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))
         ],
     ) -> None:
-        if self._token is None:
-            return
         offered = given.credentials if given else ""
-        if not secrets.compare_digest(offered.encode(), self._token.encode()):
+        if self._token and not secrets.compare_digest(offered.encode(), self._token.encode()):
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 f"Send the header 'Authorization: Bearer TOKEN'; the server's {TOKEN} says which.",
@@ -320,31 +308,15 @@ def _hashed(tag: str) -> str:
 
 
 PAGE_HEADERS = {
-    "content-security-policy": "; ".join(
-        (
-            "default-src 'none'",
-            _hashed("script"),
-            _hashed("style"),
-            "img-src blob: data:",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
-    ),
+    "content-security-policy": f"default-src 'none'; {_hashed('script')}; {_hashed('style')}; "
+    "img-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
 _FILE = {"type": "string", "format": "binary"}
+_FORM = {"type": "object", "properties": {"photos": {"type": "array", "items": _FILE}}}
 BODY = {
     "required": True,
-    "content": {
-        MULTIPART: {
-            "schema": {
-                "type": "object",
-                "properties": {"photos": {"type": "array", "items": _FILE}},
-            }
-        },
-        "image/*": {"schema": _FILE},
-    },
+    "content": {MULTIPART: {"schema": _FORM}, "image/*": {"schema": _FILE}},
 }

@@ -29,8 +29,7 @@ class Upload(NamedTuple):
         if isinstance(self.content, bytes):
             return self.content
         with self.content.file as file:
-            read: bytes = file.read()
-        return read
+            return bytes(file.read())
 
 
 async def uploads(request: Request, limits: Limits) -> list[Upload]:

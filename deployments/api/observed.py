@@ -5,7 +5,7 @@ import logging
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,11 +15,9 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.api.problems import WHOLE
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 access = logging.getLogger("catdog.access")
 
@@ -56,11 +54,11 @@ class Metrics:
 class Observed:
     """Counts, times and logs each request of an application."""
 
-    def __init__(self, app: "ASGIApp", metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and note what came of it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -68,12 +66,12 @@ class Observed:
         began = time.perf_counter()
         status, sent = 500, 0
 
-        async def receiving() -> "Message":
+        async def receiving() -> Message:
             message = await receive()
             scope[WHOLE] = not message.get("more_body", False)
             return message
 
-        async def noting(message: "Message") -> None:
+        async def noting(message: Message) -> None:
             nonlocal status, sent
             status = message.get("status", status)
             sent += len(message.get("body", b""))
@@ -82,10 +80,9 @@ class Observed:
         try:
             await self._app(scope, receiving, noting)
         finally:
-            seconds = time.perf_counter() - began
-            self._note(scope, status, sent, seconds)
+            self._note(scope, status, sent, time.perf_counter() - began)
 
-    def _note(self, scope: "Scope", status: int, sent: int, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         path = scope["path"] if scope["path"] in PATHS else "other"
         self._metrics.requests.labels(path, status).inc()
         self._metrics.seconds.labels(path).observe(seconds)

@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi.responses import JSONResponse
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 LINGER_SECONDS = 5
 """As nginx waits by default for more of a body that it has refused (lingering_timeout)."""
@@ -40,7 +38,7 @@ class Problem(JSONResponse):
         content = {"title": status.phrase, "status": int(status), "detail": detail, **extra}
         super().__init__(content, int(status), headers)
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; the whole answer is on its way before the rest of the body is awaited."""
         if scope.get(WHOLE):
             await super().__call__(scope, receive, send)
@@ -48,7 +46,10 @@ class Problem(JSONResponse):
         headers = [*self.raw_headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        await _drain(receive)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while (await receive()).get("more_body"):
+                    pass
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -58,10 +59,3 @@ class ProblemError(Exception):
     def __init__(self, status: HTTPStatus, detail: str, **more: Any) -> None:
         super().__init__(detail)
         self.response = Problem(status, detail, **more)
-
-
-async def _drain(receive: "Receive") -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SECONDS):
-            while (await receive()).get("more_body"):
-                pass

@@ -21,32 +21,27 @@ class Served:
     champion: Candidate | None
 
 
+@dataclass
 class Models:
     """Holds the model that answers, and changes it whole; who has taken one keeps it."""
 
-    def __init__(
-        self, which: str | None, *, calibrated: bool, threshold: float | None, home: Path
-    ) -> None:
-        self._which = which
-        self.calibrated = calibrated
-        self._threshold = threshold
-        self._home = home
-        self._registry = Registry(home)
-        self._complaint = ""
-        self.served: Served | None = None
+    which: str | None
+    calibrated: bool
+    threshold: float | None
+    home: Path
+    served: Served | None = None
+    _complaint: str = ""
 
     def take(self) -> bool:
         """Load the champion if it is another one than before, and tell whether it is.
 
         Raises StoreError when there is none, or it cannot be used; the one before stays.
         """
-        if self._which is not None and self.served:
-            return False
-        champion = None if self._which is not None else self._registry.champion()
+        champion = None if self.which is not None else Registry(self.home).champion()
         if self.served and self.served.champion == champion:
             return False
         classifier = load(
-            self._which, calibrated=self.calibrated, threshold=self._threshold, home=self._home
+            self.which, calibrated=self.calibrated, threshold=self.threshold, home=self.home
         )
         self.served = Served(classifier, champion)
         return True
