@@ -1,13 +1,16 @@
 """The command `catdog api`."""
 
+from contextlib import nullcontext, suppress
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from catdog.errors import StoreError
 from catdog.settings import Limits
-from flows.cli.terminal import Home, Switch, Threshold, err, use
+from flows.cli.terminal import Home, Switch, Threshold, use
 from flows.parameters import flags
+from flows.server.private import listen
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -47,19 +50,12 @@ def api(
         Keep every photo in HOME/api/photos, by its SHA-256. Nothing removes them.
     """
     from deployments.api.served import Models
-    from deployments.api.server import first_model, listen, run, token_for
+    from deployments.api.server import run, token_for
 
     folder = use(home)
     token = token_for(host)
     with listen(host, port) as listening:
         models = Models(model, calibrated=calibrated, threshold=threshold, home=folder)
-        first_model(models, wait=wait)
-        run(
-            listening,
-            models,
-            limits,
-            token=token,
-            home=folder,
-            keep_photos=keep_photos,
-            say=lambda text: err.print(text, highlight=False, markup=False),
-        )
+        with suppress(StoreError) if wait else nullcontext():
+            models.take()
+        run(listening, models, limits, token=token, home=folder, keep_photos=keep_photos)

@@ -5,22 +5,20 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 
-from catdog.errors import SettingsError, StoreError
+from catdog.errors import SettingsError
 from catdog.settings import TOKEN, Limits
 from catdog.store.files import make_home, writing
 from deployments.api.application import Api
 from deployments.api.journal import Journal
 from deployments.api.observed import access
 from deployments.api.served import Models
+from flows.cli.terminal import err
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-BACKLOG = 2048
-"""uvicorn's own."""
 END_SECONDS = 20
 """For the requests that are being answered when the server is told to stop; a container gets a
 few seconds more."""
@@ -45,22 +43,6 @@ def token_for(host: str) -> str | None:
     return token
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises SettingsError when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise SettingsError(
-            f"Port {port} of {host} cannot be used ({error.strerror}).",
-            "Stop what uses it, or choose another one with --port.",
-        ) from error
-    # Connections inherit it. Else Nagle holds each answer's second packet back for 40 ms: asyncio
-    # itself turns that off only for sockets whose protocol is named.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
-
-
 def run(
     listening: socket.socket,
     models: Models,
@@ -69,7 +51,6 @@ def run(
     token: str | None,
     home: Path,
     keep_photos: bool,
-    say: Callable[[str], None],
 ) -> None:
     """Answer until SIGTERM or Ctrl-C. The access log goes to standard output, a line a request."""
     host, port = listening.getsockname()[:2]
@@ -81,7 +62,9 @@ def run(
         most_bytes=limits.log_mebibytes * 2**20,
         photos=folder / "photos" if keep_photos else None,
     )
-    _log_access()
+    access.addHandler(logging.StreamHandler(sys.stdout))
+    access.setLevel(logging.INFO)
+    access.propagate = False
     api = Api(models, limits, token=token, journal=journal)
     config = uvicorn.Config(
         api.application(host),
@@ -92,27 +75,9 @@ def run(
         proxy_headers=False,
         timeout_graceful_shutdown=END_SECONDS,
     )
-    served = models.served
-    what = (
-        f"{served.classifier.name} {served.classifier.version[:12]}" if served else "no model yet"
-    )
+    model = models.served and models.served.classifier
+    what = f"{model.name} {model.version[:12]}" if model else "no model yet"
     shown = f"[{host}]" if ":" in host else host
-    say(f"http://{shown}:{port} serves {what}")
+    err.print(f"http://{shown}:{port} serves {what}", highlight=False, markup=False)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raised again when all is answered
     uvicorn.Server(config).run(sockets=[listening])
-
-
-def first_model(models: Models, *, wait: bool) -> None:
-    """Load the model that answers first. Raises StoreError when there is none, unless to wait."""
-    try:
-        models.take()
-    except StoreError:
-        if not wait:
-            raise
-
-
-def _log_access() -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    access.addHandler(handler)
-    access.setLevel(logging.INFO)
-    access.propagate = False

@@ -80,7 +80,11 @@ def _require_admission(url: str) -> None:
 def watched_server(home: Path, url: str) -> Iterator[str]:
     """The API URL of the configured server, as long as that answers. Raises ServerError."""
     reach(home, url)
-    with watching(_silence(url), _silent(url), every=ASK_SECONDS):
+    silent = ServerError(
+        f"The Prefect server at {without_secrets(url)} has not answered for {PATIENCE_SECONDS} s.",
+        "Start it again; the same command then goes on from what is finished.",
+    )
+    with watching(_silence(url), silent, every=ASK_SECONDS):
         yield url
 
 
@@ -95,10 +99,3 @@ def _silence(url: str) -> Callable[[], bool]:
         return time.monotonic() - answered > PATIENCE_SECONDS
 
     return gone
-
-
-def _silent(url: str) -> ServerError:
-    return ServerError(
-        f"The Prefect server at {without_secrets(url)} has not answered for {PATIENCE_SECONDS} s.",
-        "Start it again; the same command then goes on from what is finished.",
-    )

@@ -4,25 +4,23 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from fastapi.datastructures import Headers
 from fastapi.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-SETTING = "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"
 HOST_HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[^][:@/]+)(:\d+)?", re.IGNORECASE)
 ORIGIN = re.compile(r"https?://(.+)")
 FORBIDDEN = 403
 
 
-def _refused(objection: str) -> "ASGIApp":
-    hint = f"{SETTING} can allow a proxy's name or a page's origin."
+def _refused(objection: str) -> ASGIApp:
+    hint = "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS can allow a proxy's name or a page's origin."
     return PlainTextResponse(f"Refused: {objection}. {hint}\n", status_code=FORBIDDEN)
 
 
+@dataclass(frozen=True)
 class Guard:
     """Refuses what pages of other sites send; Prefect's own checks stop short of websockets.
 
@@ -32,33 +30,25 @@ class Guard:
     refuse: makes the answer to what is refused, from the reason.
     """
 
-    def __init__(
-        self,
-        app: "ASGIApp",
-        *,
-        names: Collection[str] | None,
-        origins: Collection[str],
-        refuse: Callable[[str], "ASGIApp"] = _refused,
-    ) -> None:
-        self._app = app
-        self._refuse = refuse
-        self._names = names
-        self._origins = origins
+    app: ASGIApp
+    names: Collection[str] | None
+    origins: Collection[str]
+    refuse: Callable[[str], ASGIApp] = _refused
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the server does, or refuse."""
-        app = self._app
+        app = self.app
         if scope["type"] in ("http", "websocket") and (
             objection := self._objection(Headers(scope=scope))
         ):
-            app = self._refuse(objection)
+            app = self.refuse(objection)
         await app(scope, receive, send)
 
     def _objection(self, headers: Headers) -> str | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._names is not None and not _is_known(host_name(host), self._names):
+        if self.names is not None and not _is_known(host_name(host), self.names):
             return "this server has no such name"
-        if origin is None or origin in (f"http://{host}", f"https://{host}", *self._origins):
+        if origin is None or origin in (f"http://{host}", f"https://{host}", *self.origins):
             return None
         return "a page of another site asks"
 

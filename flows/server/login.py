@@ -131,14 +131,9 @@ def _text(path: Path) -> str:
 
 
 def _settings(note: str, url: str, secret: str | None) -> str:
-    lines = [note, "[api]", f"url = {_quoted(url)}"]
-    if secret:
-        lines.append(f"auth_string = {_quoted(secret)}")
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # as TOML writes it, too
+    given = {"url": url} | ({"auth_string": secret} if secret else {})
+    quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in given.items()}  # as TOML
+    return "\n".join([note, "[api]", *map(" = ".join, quoted.items())]) + "\n"
 
 
 def _api(path: Path) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from catdog.errors import SettingsError
 from catdog.store.files import no_space, writing
 from catdog.store.store import Store
 from flows.processes import start_in_background
@@ -25,6 +26,9 @@ from flows.server.login import require_login
 from flows.server.watch import watching
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
+
+BACKLOG = 2048
+"""uvicorn's own."""
 
 LOOK_SECONDS = 0.5
 
@@ -61,29 +65,37 @@ def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
             yield url
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises SettingsError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"Port {port} of {host} cannot be used ({error.strerror}).",
+            "Stop what uses it, or choose another one with --port.",
+        ) from error
+    # Connections inherit it. Else Nagle holds each answer's second packet back for 40 ms: asyncio
+    # itself turns that off only for sockets whose protocol is named.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
 def free_port() -> int:
     """A TCP port on loopback that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
+    with listen(HOST, 0) as probe:
         return int(probe.getsockname()[1])
 
 
 def require_free(port: int, host: str = HOST) -> None:
-    """Raise ServerError when something listens on this port already, or nothing may."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServerError(
-                f"Port {port} of {host} cannot be used ({error.strerror}).",
-                "Stop what uses it, or choose another one with --port.",
-            ) from error
+    """Raise SettingsError when something listens on this port already, or nothing may."""
+    listen(host, port).close()
 
 
 def address(port: int, host: str = HOST) -> str:
     """Where this machine reaches its server, and its UI."""
-    return f"http://{HOST if host == EVERYWHERE else host}:{port}"
+    reached = HOST if host == EVERYWHERE else host
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def log_file(home: Path) -> Path:
@@ -122,9 +134,7 @@ def wait_until_ready(
     """Wait for the server's health check and give its API URL."""
     url = f"{address(port, host)}/api"
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
+    while process.poll() is None and time.monotonic() < end:
         if healthy(url):
             return url
         time.sleep(0.1)

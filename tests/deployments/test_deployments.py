@@ -27,7 +27,6 @@ from deployments.definitions import definitions, next_run, served_deployments
 from deployments.operating import ZOMBIE_MINUTES
 from deployments.serving import check_exposure, serve
 from flows.catdog import catdog
-from flows.server.client import ServerError
 from flows.server.login import login_file, saved_login
 from flows.server.private import free_port, require_free
 
@@ -119,7 +118,7 @@ def test_a_port_in_use_is_named_with_the_remedy() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ServerError, match=rf"Port {port} .*--port"):
+        with pytest.raises(SettingsError, match=rf"Port {port} .*--port"):
             require_free(port)
 
 

@@ -93,7 +93,7 @@ def test_a_port_in_use_is_one_line(exported: Path, server: Server, tmp_path: Pat
 
 
 def test_an_answer_is_not_held_back_for_its_second_packet() -> None:
-    from deployments.api.server import listen
+    from flows.server.private import listen
 
     with listen("127.0.0.1", 0) as listening:
         with socket.create_connection(listening.getsockname()):

@@ -28,6 +28,7 @@ import tenacity
 from PIL import Image
 from rich.console import Console
 
+from catdog.errors import SettingsError
 from catdog.history.runs import Run, Score, runs_folder, save_run
 from catdog.photos import prefetch, split
 from catdog.settings import Cut, Decoding, Settings
@@ -414,7 +415,7 @@ def test_a_port_in_use_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ServerError, match=f"Port {port} of .* in use"):
+        with pytest.raises(SettingsError, match=f"Port {port} of .* in use"):
             require_free(port)
     require_free(port)
 
