@@ -33,7 +33,7 @@ def start_training_process(parent: int, environment: Mapping[str, str], native_l
     """
     end_with_parent(parent)
     if native_log.exists():
-        native_log.replace(earlier_log(native_log))
+        native_log.replace(native_log.with_name(f"{native_log.name}.1"))
     divert_native_stderr(native_log)
     try:
         warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is for the user's own code
@@ -44,11 +44,6 @@ def start_training_process(parent: int, environment: Mapping[str, str], native_l
     except BaseException:  # noqa: BLE001  whatever it is: the parent sees the exit code alone
         os.write(2, traceback.format_exc().encode())
         os._exit(NOT_STARTED)
-
-
-def earlier_log(native_log: Path) -> Path:
-    """Where the log of the process before is."""
-    return native_log.with_name(f"{native_log.name}.1")
 
 
 def why_it_died(exit_code: int | None, native_log: Path) -> str:

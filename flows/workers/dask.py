@@ -68,26 +68,20 @@ class DaskWorkers:
     @contextmanager
     def runner(self, job: Job) -> Iterator[DaskTaskRunner]:
         """The one runner for all jobs."""
-        runner = self._start()
-        with annotate(executor=self._name, resources={PLACE: 1}):
-            yield runner
-
-    def _start(self) -> DaskTaskRunner:
         with self._lock:
             if self._started is None:
                 runner = self._stack.enter_context(DaskTaskRunner(**self._cluster))
+                prefect = get_current_settings().to_environment_variables(exclude_unset=True)
+                environment = prefect | {"CATDOG_HOME": str(self._store.home)}
                 runner.client.register_plugin(
-                    TrainingPlugin(self._name, self._environment(), self._store.work("logs"))
+                    TrainingPlugin(self._name, environment, self._store.work("logs"))
                 )
                 _watch(runner.client)
                 self._stack.callback(runner.client.unsubscribe_topic, "all")
                 self._stack.callback(runner.client.unregister_worker_plugin, self._name)
                 self._started = runner
-        return self._started
-
-    def _environment(self) -> dict[str, str]:
-        prefect = get_current_settings().to_environment_variables(exclude_unset=True)
-        return prefect | {"CATDOG_HOME": str(self._store.home)}
+        with annotate(executor=self._name, resources={PLACE: 1}):
+            yield self._started
 
 
 def _watch(client: Client) -> None:
@@ -142,13 +136,11 @@ def local_workers(plan: Plan, store: Store) -> DaskWorkers:
     quiet = {"silence_logs": logging.CRITICAL, "preload": [DEAF]}
     worker = {"nthreads": plan.threads, "memory_limit": 0} | loopback | quiet
     gpus = [{"env": {"CUDA_VISIBLE_DEVICES": gpu}} for gpu in visible_gpus()]
-    environments = gpus or [{}] * plan.processes
+    environments = (gpus or [{}] * plan.processes)[: plan.processes]
+    nannies = [{"cls": Nanny, "options": worker | environment} for environment in environments]
     cluster = {
         "scheduler": {"cls": Scheduler, "options": loopback | {"port": 0}},
-        "workers": {
-            number: {"cls": Nanny, "options": worker | environments[number]}
-            for number in range(plan.processes)
-        },
+        "workers": dict(enumerate(nannies)),
         "silence_logs": logging.CRITICAL,
     }
     return DaskWorkers(

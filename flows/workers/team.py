@@ -163,21 +163,10 @@ class _Team:
     def _cached(self, job: Job) -> tuple[TrainedModel, Predictions] | None:
         """Answer from the store where all is there: starting a process takes seconds."""
         model = self.store.find(TrainedModel, job.recipe(self.store).key)
-        if model is None:
+        if not (model and self.store.find(Predictions, evaluate_recipe(model, job.arrays).key)):
             return None
-        if self.store.find(Predictions, evaluate_recipe(model, job.arrays).key) is None:
-            return None
-        model = train(**self._parameters(job))
+        model = train(**vars(job), progress_folder=self.progress_folder)
         return model, evaluate(model, job.arrays)
-
-    def _parameters(self, job: Job) -> dict[str, Any]:
-        return {
-            "name": job.name,
-            "arrays": job.arrays,
-            "training": job.training,
-            "weights": job.weights,
-            "progress_folder": self.progress_folder,
-        }
 
     def _try(self, job: Job) -> tuple[TrainedModel, Predictions]:
         for attempt in range(1, ATTEMPTS + 1):
@@ -185,10 +174,10 @@ class _Team:
                 raise CancelledError
             try:
                 with self.workers.runner(job) as runner:
-                    model = self._run(runner, train, self._parameters(job))
-                    parameters = {"model": model, "arrays": job.arrays}
+                    folder = self.progress_folder
+                    model = self._run(runner, train, **vars(job), progress_folder=folder)
                     self.store.hold(evaluate_recipe(model, job.arrays).lock)
-                    return model, self._run(runner, evaluate, parameters)
+                    return model, self._run(runner, evaluate, model=model, arrays=job.arrays)
             except self.workers.crashes as error:
                 if self.stopping:
                     raise
@@ -200,9 +189,7 @@ class _Team:
             "--parallel.",
         )
 
-    def _run(
-        self, runner: TaskRunner[Any], task: Task[..., Any], parameters: dict[str, Any]
-    ) -> Any:
+    def _run(self, runner: TaskRunner[Any], task: Task[..., Any], **parameters: Any) -> Any:
         """Run a task in a process of the runner, as part of the graph of this flow run.
 
         Prefect knows results by their identity, which they lose between processes: whose results
