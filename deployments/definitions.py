@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
-from prefect.schedules import Cron, Schedule
+from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from flows.catdog import catdog
@@ -51,14 +51,6 @@ def register(pool: str) -> list[str]:
     return [f"{deployment.flow_name}/{deployment.name}" for deployment in made]
 
 
-def schedules(definition: dict[str, Any]) -> list[Schedule]:
-    """The schedules of a definition."""
-    return [
-        Cron(given["cron"], timezone=given["timezone"], active=given["active"], slug=given["slug"])
-        for given in definition.get("schedules", [])
-    ]
-
-
 class _Stoppable(Runner):
     """Prefect's runner, which SIGTERM ends as Ctrl-C does.
 
@@ -94,15 +86,14 @@ async def next_run() -> tuple[str, datetime] | None:
 
 
 def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDeployment:
-    limit = ConcurrencyLimitConfig.model_validate(definition["concurrency_limit"])
     deployment = RunnerDeployment.from_flow(
         catdog,
         definition["name"],
         description=definition["description"],
         tags=definition["tags"],
         parameters=definition["parameters"],
-        schedules=schedules(definition),
-        concurrency_limit=limit,
+        schedules=[Schedule(**given) for given in definition.get("schedules", [])],
+        concurrency_limit=ConcurrencyLimitConfig(**definition["concurrency_limit"]),
         work_pool_name=pool,
         job_variables=definition["work_pool"]["job_variables"] if pool else None,
         entrypoint_type=EntrypointType.MODULE_PATH,

@@ -6,6 +6,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli.terminal import Home, say, use
+from flows.server.configured import standing_server
 
 SILENCE_DAYS = 8
 """The schedule is weekly: after one more day without a success something is wrong."""
@@ -24,8 +25,6 @@ def deploy(*, pool: str, home: Home = None) -> None:
     pool
         The work pool, which is there: prefect work-pool create NAME --type process
     """
-    from flows.server.configured import standing_server
-
     url = standing_server(use(home))
     from deployments.definitions import register
 
@@ -52,8 +51,6 @@ def automations(
     notify
         A notification block of the server as TYPE/NAME, which is told beside the server's log.
     """
-    from flows.server.configured import standing_server
-
     url = standing_server(use(home))
     from deployments.automations import create_automations
 

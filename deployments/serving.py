@@ -10,11 +10,12 @@ from catdog.store.files import writing
 from catdog.store.store import Store
 from deployments.api.command import PORT as API_PORT
 from deployments.operating import SILENCE_DAYS, ZOMBIE_MINUTES
-from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, out, use
+from flows.cli.terminal import DEFAULT_PORT, Home, Port, Switch, say, use
 from flows.processes import start_in_background
-from flows.server.client import CLIENT_CONFIG, HOST
-from flows.server.login import AUTH, CLIENT_AUTH, CLIENT_URL, login_file
-from flows.server.private import address
+from flows.server import login
+from flows.server.client import CLIENT_CONFIG, HOST, set_prefect_up
+from flows.server.login import AUTH, CLIENT_AUTH, CLIENT_URL
+from flows.server.private import address, log_file, require_free, running_server
 
 LOOPBACK = (HOST, "localhost")
 
@@ -55,26 +56,21 @@ def serve(
     """
     check_exposure(host, insecure=insecure or auth)
     folder = use(home)
-    from flows.server.client import set_prefect_up
-    from flows.server.login import client_config as written
-    from flows.server.login import keep_login, require_ours, saved_login
-    from flows.server.private import require_free, running_server
-
     set_prefect_up()
     require_free(port, host)
     if api:
         require_free(api_port)
     if client_config:
-        require_ours(client_config)
-    out.print("Starting the Prefect server", highlight=False)
+        login.require_ours(client_config)
+    say("Starting the Prefect server")
     with ExitStack() as stack:
         stack.enter_context(_alone(folder))
-        if auth or saved_login(folder):
-            keep_login(folder, f"{address(port, host)}/api")
+        if auth or login.saved_login(folder):
+            login.keep_login(folder, f"{address(port, host)}/api")
         url = stack.enter_context(running_server(folder, port, host))
         _prepare()
         if client_config:
-            stack.enter_context(written(client_config, url))
+            stack.enter_context(login.client_config(client_config, url))
         if api:
             stack.enter_context(_api_beside(folder, api_port))
         _say_where(url, folder, client_config)
@@ -114,7 +110,7 @@ def _api_beside(home: Path, port: int) -> Iterator[None]:
     log = home / "api" / "server.log"
     with writing(home):
         process = start_in_background(["-c", start], log)
-    out.print(f"API:       {address(port)}, log in {log}", highlight=False, soft_wrap=True)
+    say(f"API:       {address(port)}, log in {log}")
     try:
         yield
     finally:
@@ -127,19 +123,26 @@ def _prepare() -> None:
     from deployments.orphans import crash_orphans
 
     if lost := crash_orphans():
-        out.print(f"Marked as crashed: {', '.join(lost)}", highlight=False, soft_wrap=True)
+        say(f"Marked as crashed: {', '.join(lost)}")
     create_automations(silence_days=SILENCE_DAYS, zombie_minutes=ZOMBIE_MINUTES)
+
+
+def _serve_deployments() -> None:
+    from deployments.definitions import serve_until_stopped
+    from deployments.orphans import crash_orphans
+
+    serve_until_stopped()
+    crash_orphans()  # now, and not at the next start
 
 
 def _say_where(url: str, home: Path, client_config: Path | None) -> None:
     import asyncio
 
     from deployments.definitions import next_run
-    from flows.server.private import log_file
 
     lines = [f"UI:        {url.removesuffix('/api')}"]
-    if login_file(home).exists():
-        lines.append(f"Login:     the auth_string in {login_file(home)}")
+    if (kept := login.login_file(home)).exists():
+        lines.append(f"Login:     the auth_string in {kept}")
     if coming := asyncio.run(next_run()):
         name, when = coming
         lines.append(f"Next run:  catdog/{name} on {when:%A, %Y-%m-%d at %H:%M %Z}")
@@ -149,20 +152,12 @@ def _say_where(url: str, home: Path, client_config: Path | None) -> None:
         f"A try:     {start}/smoke --watch",
         f"Log:       {log_file(home)}",
     ]
-    out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    say("\n".join(lines))
 
 
 def _reaching(url: str, client_config: Path | None) -> str:
     """What to write before a command of Prefect's, so that it finds the server."""
     if client_config and client_config.absolute() == CLIENT_CONFIG.absolute():
         return ""
-    login = f"{CLIENT_AUTH}=USER:PASSWORD " if os.environ.get(AUTH) else ""
-    return f"{CLIENT_URL}={url} {login}"
-
-
-def _serve_deployments() -> None:
-    from deployments.definitions import serve_until_stopped
-    from deployments.orphans import crash_orphans
-
-    serve_until_stopped()
-    crash_orphans()  # now, and not at the next start
+    secret = f"{CLIENT_AUTH}=USER:PASSWORD " if os.environ.get(AUTH) else ""
+    return f"{CLIENT_URL}={url} {secret}"
