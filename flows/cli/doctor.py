@@ -45,7 +45,7 @@ def doctor(*, port: Port = DEFAULT_PORT, home: Home = None) -> int:
         "home": lambda: _home(folder),
         "disk": lambda: _disk(folder),
         "port": lambda: _port(port),
-        "weights": lambda: _weights(folder),
+        "weights": lambda: f"{find_weights('embedded', home=folder).file} is whole",
     }
     amiss = 0
     for name, check in checks.items():
@@ -108,7 +108,3 @@ def _standing(folder: Path) -> Path:
 def _port(port: int) -> str:
     require_free(port)
     return f"{port} is free for 'catdog serve'"
-
-
-def _weights(home: Path) -> str:
-    return f"{find_weights('embedded', home=home).file} is whole"

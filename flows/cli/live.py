@@ -1,10 +1,9 @@
 """What a run shows in the terminal while it works: a live table, or plain lines without one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -17,34 +16,20 @@ REFRESHES_PER_SECOND = 4
 POLL_SECONDS = 0.5
 
 
-@contextmanager
-def live_view(folder: Path, console: Console) -> Iterator[None]:
+def live_view(folder: Path, console: Console) -> AbstractContextManager[object]:
     """Show the progress that is published in a folder while the body runs."""
-    if console.is_terminal:
-        with _table_view(folder, console):
-            yield
-    else:
+    if not console.is_terminal:
         lines = _Lines(folder, console)
-        with in_turns(lambda _: lines.print_news(), POLL_SECONDS):
-            yield
-
-
-@contextmanager
-def _table_view(folder: Path, console: Console) -> Iterator[None]:
+        return in_turns(lambda _: lines.print_news(), POLL_SECONDS)
     spinner = Spinner("dots")
 
-    def render() -> RenderableType:
+    def render() -> Group:
         spinner.update(text=read_stage(folder) or "Starting")
         progress = read_progress(folder)
         return Group(spinner, progress_table(progress)) if progress else Group(spinner)
 
-    with Live(
-        get_renderable=render,
-        console=console,
-        refresh_per_second=REFRESHES_PER_SECOND,
-        transient=True,
-    ):
-        yield
+    rate = REFRESHES_PER_SECOND
+    return Live(get_renderable=render, console=console, refresh_per_second=rate, transient=True)
 
 
 def progress_table(progress: dict[tuple[str, int], Progress]) -> Table:

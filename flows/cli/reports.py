@@ -71,19 +71,18 @@ def compare(first: str, second: str, /, *, home: Home = None) -> None:
     for run, file in zip(runs, files, strict=True):
         if not file.is_file():
             raise StoreError(f"Run {run.id} has no predictions: every model failed.", "")
-    margin = Settings.load().equivalence_margin
     names = (runs[0].id, runs[1].id)
-    compared = compare_runs(files[0], files[1], names=names, margin=margin)
-    _print(compared)
+    margin = Settings.load().equivalence_margin
+    _print(compare_runs(files[0], files[1], names=names, margin=margin))
 
 
 def _print(compared: RunComparison) -> None:
     say(f"Accuracy on the same {counted(compared.photos, 'test photo')}")
     shown = table("run", "model", numbers=("trainings", "test accuracy", "95 % CI"))
     for score in compared.scores:
-        low, high = score.interval.low, score.interval.high
-        row = (str(score.seeds), percent(score.accuracy), span(low, high))
-        shown.add_row(score.run, score.model, *row)
+        interval = span(score.interval.low, score.interval.high)
+        row = (score.run, score.model, str(score.seeds), percent(score.accuracy), interval)
+        shown.add_row(*row)
     out.print(shown)
     for pair in compared.pairs:
         say(pair.sentence)

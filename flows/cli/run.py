@@ -113,6 +113,5 @@ def print_run(run: Run, console: Console) -> None:
         console.print(compared.verdict.caveat, soft_wrap=True)
     for line in remarks(run):
         console.print(line, soft_wrap=True)
-    page = run.folder / "report.html"
-    if page.is_file():
+    if (page := run.folder / "report.html").is_file():
         console.print(f"Report: {page}", soft_wrap=True)
