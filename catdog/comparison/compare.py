@@ -4,21 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from catdog.comparison import mistakes
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
-from catdog.comparison.mistakes import (
-    ConfidentError,
-    JudgedPhoto,
-    accurate_models,
-    confident_errors,
-    highest_loss_errors,
-    least_confident,
-)
+from catdog.comparison.mistakes import ConfidentError, JudgedPhoto
 from catdog.comparison.over_photos import Correct
 from catdog.comparison.pairs import PairTest, compare_pairs, sensitivity
 from catdog.comparison.published import Published, published_results
@@ -165,16 +158,12 @@ def compare(study: Study) -> Comparison:
     compared, design = study.compared, study.design
     if not compared:
         reasons = "; ".join(f"{each.name}: {each.error}" for each in study.results if each.error)
-        raise TrainingError(
-            f"No model gave {design.needed} ({reasons}).", "See the log of the run."
-        )
+        what = f"No model gave {design.needed} ({reasons})."
+        raise TrainingError(what, "See the log of the run.")
     every = {name: design.pooled([p.table() for _, p in of]) for name, of in compared.items()}
     _require_same_photos(every)
     tables = {name: of[0] for name, of in every.items()}
-    models = tuple(
-        score(*of[0], tables[name], design).model_copy(update=_times(of))
-        for name, of in compared.items()
-    )
+    models = tuple(score(of, tables[name], design) for name, of in compared.items())
     validation, test = (
         {name: _correct(of, split) for name, of in every.items()} for split in HELD_OUT
     )
@@ -200,7 +189,7 @@ def compare(study: Study) -> Comparison:
     winner = winner[winner["split"] == "test"]
     rows = study.photos.rows()
     published = published_results(rows) if design.usable else ()
-    accurate = accurate_models({model.name: model.validation.accuracy for model in models})
+    accurate = mistakes.accurate_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=study.photos.origin,
         note=study.photos.note,
@@ -215,12 +204,12 @@ def compare(study: Study) -> Comparison:
         sensitivity=sensitivity(pairs, models[0].test.n, design.unit),
         repeats=summarise_repeats(on_test, test, seeds, failed) if design.several else None,
         folds=design.folds,
-        highest_loss=highest_loss_errors(winner),
-        least_confident=least_confident(winner),
+        highest_loss=mistakes.highest_loss_errors(winner),
+        least_confident=mistakes.least_confident(winner),
         accurate=accurate,
-        confident_errors=confident_errors([tables[name] for name in accurate])
-        if design.usable
-        else (),
+        confident_errors=mistakes.confident_errors(
+            [tables[name] for name in accurate if design.usable]
+        ),
         labels=check_labels(verdict.winner, winner)
         if not design.usable and verdict.standing.validation >= ACCURATE_ENOUGH
         else None,
@@ -231,14 +220,6 @@ def compare(study: Study) -> Comparison:
         digests=_digests(study),
         settings=dict(study.settings),
     )
-
-
-def _times(found: "Sequence[tuple[TrainedModel, Predictions]]") -> dict[str, float]:
-    """The medians of all trainings of a model: one may have been held up."""
-    return {
-        "seconds": median(model.seconds for model, _ in found),
-        "seconds_per_1000": median(predictions.seconds_per_1000 for _, predictions in found),
-    }
 
 
 def _correct(tables: "Sequence[pd.DataFrame]", split: str) -> Correct:

@@ -102,15 +102,16 @@ class Design:
         return None
 
     def accuracy(self, correct: Correct) -> tuple[int, float, Interval]:
-        """The mean accuracy with its 95 % CI, and the rows that it is of: all, or the first."""
+        """Of how many trainings, the mean accuracy, and its 95 % CI: of all, or of the first."""
         interval = self.interval(correct)
         rows = correct if interval else correct[:1]
         reach = interval or wilson_interval(int(rows.sum()), rows.size)
-        return len(rows), float(rows.mean()), reach
+        return self.folds or len(rows), float(rows.mean()), reach
 
     def estimate(self, name: str, test: Correct, validation: Correct) -> Estimate:
         """What a model is ranked by."""
-        seeds, accuracy, interval = self.accuracy(test)
+        trainings, accuracy, interval = self.accuracy(test)
+        seeds = min(trainings, len(test))
         return Estimate(
             name=name,
             seeds=seeds,
@@ -123,10 +124,6 @@ class Design:
     def test(self, first: Correct, second: Correct) -> Difference:
         """The test of two models' difference."""
         return Paired(cross(first[0], second[0]))
-
-    def trained_test(self, first: Correct, second: Correct) -> Difference | None:
-        """That of the trained models alone, where the claims are about more."""
-        return None
 
     def caveat(self, trainings: Sequence[int]) -> str:
         """What the claims are about. trainings: how many of each model there are."""
@@ -247,10 +244,6 @@ class CrossValidation(Design):
     def test(self, first: Correct, second: Correct) -> Difference:
         """Over folds."""
         return OverFolds(first[0], second[0], self.fold)
-
-    def trained_test(self, first: Correct, second: Correct) -> Difference | None:
-        """On all photos."""
-        return super().test(first, second)
 
     def caveat(self, trainings: Sequence[int]) -> str:
         """How much each model was trained on counts too."""

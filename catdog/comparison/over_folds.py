@@ -4,13 +4,11 @@ Each photo is tested once, by a model that was trained without its fold, with a 
 `fold` is the fold of each photo: n integers.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from catdog.comparison.metrics import Interval
-from catdog.comparison.over_photos import Correct, Student, accuracy_interval_of
+from catdog.comparison.over_photos import Correct, Paired, Student, accuracy_interval_of, cross
 
 Fold = npt.NDArray[np.int64]
 
@@ -30,14 +28,11 @@ class OverFolds(Student):
         """first, second: whether each photo is classified correctly (n)."""
         difference = first.astype(float) - second
         over_photos = float(difference.var(ddof=1)) / len(difference), float(len(difference) - 1)
-        self.folds = len(np.unique(fold))
-        self.scope = f"Over {self.folds} folds"
+        folds = len(np.unique(fold))
+        self.scope, self.details = f"Over {folds} folds", {"folds": folds}
+        self.trained = Paired(cross(first, second))
         variance, degrees = max(_between(difference, fold), over_photos)
         super().__init__(float(difference.mean()), variance**0.5 or 1 / len(difference), degrees)
-
-    def details(self) -> dict[str, Any]:
-        """How many folds there are."""
-        return {"folds": self.folds}
 
 
 def accuracy_over_folds(correct: Correct, fold: Fold) -> Interval:

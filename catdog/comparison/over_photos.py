@@ -7,9 +7,9 @@ and +margin).
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,50 +61,6 @@ def cross(first: Correct, second: Correct) -> Table:
     )
 
 
-class Difference(Protocol):
-    """An estimated difference of accuracies, 0..1, and its uncertainty."""
-
-    @property
-    def value(self) -> float:
-        """The first less the second."""
-
-    def p_above(self, bound: float) -> float:
-        """One-sided p value of "the difference is at most this bound"."""
-
-    def p_below(self, bound: float) -> float:
-        """One-sided p value of "the difference is at least this bound"."""
-
-    def interval(self) -> Interval:
-        """95 % CI: the bounds that neither one-sided test rejects at half of `ALPHA`."""
-
-    def attainable(self, alpha: float) -> float | None:
-        """The smallest observed difference with p below alpha; None where there is none."""
-
-    def detectable(self, alpha: float) -> float | None:
-        """The true difference that has p below alpha with a chance of `POWER`."""
-
-    @property
-    def scope(self) -> str:
-        """What a claim is about, as the beginning of a sentence."""
-
-    def details(self) -> dict[str, Any]:
-        """What only this kind of test tells: fields of `PairTest`."""
-
-
-def p_different(difference: Difference) -> float:
-    """Two-sided p value of no difference: twice the smaller one-sided one."""
-    return min(1.0, 2 * min(difference.p_above(0), difference.p_below(0)))
-
-
-def p_equivalent(difference: Difference, margin: float) -> float:
-    """P value of "the difference is the margin or more, either way".
-
-    Two one-sided tests (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987, 657-680): below ALPHA
-    exactly when the 90 % interval lies within the margin.
-    """
-    return max(difference.p_above(-margin), difference.p_below(margin))
-
-
 class Paired:
     """Two trained models on the same photos: exact McNemar test with the interval that agrees.
 
@@ -114,18 +70,11 @@ class Paired:
     """
 
     scope = "Of these trained models"
+    trained = None
 
     def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def details(self) -> dict[str, Any]:
-        """The photos that both, one or none classify correctly."""
-        return {"table": self.table}
-
-    @property
-    def value(self) -> float:
-        """The first less the second."""
-        return self.table.difference
+        self.table, self.value = table, table.difference
+        self.details = {"table": table}
 
     def p_above(self, bound: float) -> float:
         """One-sided p value of "the difference is at most this bound"."""
@@ -153,7 +102,10 @@ class Paired:
         return photos / self.table.n if photos <= self.table.n else None
 
     def detectable(self, alpha: float) -> float | None:
-        """As `Difference`, where as many photos are discordant as here, or the difference needs."""
+        """The true difference that has p below alpha with a chance of `POWER`.
+
+        Where as many photos are discordant as here, or as the difference needs.
+        """
         from scipy.optimize import brentq
 
         n, share = self.table.n, self.table.discordant / self.table.n
@@ -208,6 +160,13 @@ def _lower_limit(p_above: Callable[[float], float]) -> float:
 class Student:
     """A difference of mean accuracies with a standard error, as Student's t distribution has it."""
 
+    scope: str
+    """What a claim is about, as the beginning of a sentence."""
+    details: Mapping[str, Any]
+    """What only this kind of test tells: fields of `PairTest`."""
+    trained: Paired | None = None
+    """The test of the trained models alone, where they were tested on all photos."""
+
     def __init__(self, value: float, error: float, degrees: float) -> None:
         """value: the first less the second, 0..1; error: not 0, where nothing told them apart."""
         self.value, self.error, self.degrees = value, error, degrees
@@ -244,6 +203,23 @@ class Student:
             return POWER - float(nct.sf(critical, self.degrees, shift))
 
         return float(brentq(lacking, 0, 3 * critical + 10)) * self.error
+
+
+Difference = Paired | Student
+
+
+def p_different(difference: Difference) -> float:
+    """Two-sided p value of no difference: twice the smaller one-sided one."""
+    return min(1.0, 2 * min(difference.p_above(0), difference.p_below(0)))
+
+
+def p_equivalent(difference: Difference, margin: float) -> float:
+    """P value of "the difference is the margin or more, either way".
+
+    Two one-sided tests (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987, 657-680): below ALPHA
+    exactly when the 90 % interval lies within the margin.
+    """
+    return max(difference.p_above(-margin), difference.p_below(margin))
 
 
 def accuracy_interval_of(p: float, variance: float, degrees: float, n: int) -> Interval:

@@ -5,7 +5,6 @@ Arrays of what is correct have a row a seed and a column a test photo.
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -40,18 +39,10 @@ class OverSeeds(Student):
         these_seeds = float((one - two).var(ddof=1)) / n
         variance, degrees = max(_satterthwaite(parts), (these_seeds, float(n - 1)))
         super().__init__(float(one.mean() - two.mean()), math.sqrt(variance) or 1 / n, degrees)
-        self.seeds, self.beats = (len(first), len(second)), chance_to_beat(first, second)
-
-    @property
-    def scope(self) -> str:
-        """How many seeds there are."""
-        one, two = self.seeds
-        return f"Over {one} seeds each" if one == two else f"Over {one} and {two} seeds"
-
-    def details(self) -> dict[str, Any]:
-        """How many seeds there are, and how often the first wins."""
-        reach = auc_interval(self.beats, *self.seeds)
-        return {"seeds": self.seeds, "beats": self.beats, "beats_interval": reach}
+        a, b, beats = len(first), len(second), chance_to_beat(first, second)
+        self.scope = f"Over {a} seeds each" if a == b else f"Over {a} and {b} seeds"
+        reach = auc_interval(beats, a, b)
+        self.details = {"seeds": (a, b), "beats": beats, "beats_interval": reach}
 
 
 def accuracy_interval(correct: Correct) -> Interval:

@@ -1,35 +1,33 @@
 """Compare two runs on the photos that both were tested on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.metrics import Interval
-from catdog.comparison.over_photos import Correct
 from catdog.comparison.pairs import PairTest, compare_pairs
 from catdog.comparison.scores import correct
 from catdog.errors import PhotosError
 from catdog.store.artifacts import read_table
-from catdog.store.store import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class RunScore(Record):
-    """One model of one run on the shared test photos: the mean of three seeds or more, or folds."""
+class RunScore(NamedTuple):
+    """One model of one run on the shared test photos."""
 
     run: str
     model: str
-    seeds: int
-    """Or folds: the trainings that the accuracy is of."""
+    trainings: int
+    """The mean is of so many; 1 where they are too few for a mean."""
     accuracy: float
     interval: Interval
 
 
-class RunComparison(Record):
+class RunComparison(NamedTuple):
     """Two runs on the same test photos. Names are "RUN: MODEL"."""
 
     photos: int
@@ -71,7 +69,7 @@ def compare_runs(
     ]
     return RunComparison(
         photos=len(photos),
-        scores=tuple(_score(*each, design) for each in found),
+        scores=tuple(RunScore(run, model, *design.accuracy(each)) for run, model, each in found),
         pairs=compare_pairs(
             {f"{run}: {model}": each for run, model, each in found},
             design,
@@ -104,22 +102,13 @@ def _by_model(table: "pd.DataFrame") -> "tuple[dict[str, list[pd.DataFrame]], De
     }, design
 
 
-def _score(run: str, model: str, found: Correct, design: Design) -> RunScore:
-    seeds, accuracy, interval = design.accuracy(found)
-    return RunScore(
-        run=run, model=model, seeds=design.folds or seeds, accuracy=accuracy, interval=interval
-    )
-
-
 def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> None:
     one, two = (set(table["label"].items()) for table in tables)
     if one == two:
         return
-    if not one & two:
-        problem = "they have no test photo in common"
-    else:
-        extra = sorted(one ^ two)
-        path, label = extra[0]
+    problem = "they have no test photo in common"
+    if one & two:
+        path, label = min(one ^ two)
         problem = (
             f"{len(one - two)} test photos are only in {names[0]} and {len(two - one)} only in "
             f"{names[1]} (such as {path}, {label})"

@@ -74,7 +74,7 @@ def compare_pairs(
         for pair in (combinations(correct, 2) if pairs is None else pairs)
     ]
     found = [design.test(correct[one], correct[other]) for one, other in ordered]
-    trained = [design.trained_test(correct[one], correct[other]) for one, other in ordered]
+    trained = [each.trained for each in found]
     strictest = ALPHA / max(len(found), 1)
     p_values = [p_different(each) for each in found]
     columns = {
@@ -107,7 +107,7 @@ def _judge(
         equivalent=row["p_equivalent"] < ALPHA,
         sentence="",
         **row,
-        **found.details(),
+        **found.details,
     )
     return test.model_copy(update={"sentence": _sentence(test, found.scope, photos)})
 

@@ -77,8 +77,7 @@ def summarise_repeats(
         for pair in combinations(accuracies, 2)
         if _change_places(*(accuracies[name] for name in pair))
     )
-    reach = wilson_interval(wins, len(rounds)) if rounds else None
-    return Repeats(
+    found = Repeats(
         unit=design.unit,
         models=models,
         stable=not changed,
@@ -86,11 +85,10 @@ def summarise_repeats(
         rounds=len(rounds),
         best=best,
         wins=wins,
-        wins_interval=reach,
-        sentence=_sentence(best, wins, len(rounds), reach, changed, design.unit)
-        if len(models) > 1
-        else f"One model, trained with {counted(len(models[0].seeds), design.unit)}.",
+        wins_interval=wilson_interval(wins, len(rounds)) if rounds else None,
+        sentence="",
     )
+    return found.model_copy(update={"sentence": _sentence(found)})
 
 
 def _repeated(
@@ -115,21 +113,17 @@ def _change_places(first: Mapping[int, float], second: Mapping[int, float]) -> b
     return any(d > 0 for d in differences) and any(d < 0 for d in differences)
 
 
-def _sentence(
-    best: str,
-    wins: int,
-    rounds: int,
-    reach: Interval | None,
-    changed: tuple[tuple[str, str], ...],
-    unit: str,
-) -> str:
+def _sentence(found: Repeats) -> str:
+    unit, reach = found.unit, found.wins_interval
+    if len(found.models) == 1:
+        return f"One model, trained with {counted(len(found.models[0].seeds), unit)}."
     if reach is None:
         return "No seed was finished by all models, so that nothing is known of their ranking."
     told = (
-        f"{best} has the highest test accuracy with {wins} of {counted(rounds, unit)} "
-        f"({ci(reach.low, reach.high)} of all {unit}s)."
+        f"{found.best} has the highest test accuracy with {found.wins} of "
+        f"{counted(found.rounds, unit)} ({ci(reach.low, reach.high)} of all {unit}s)."
     )
-    if not changed:
+    if found.stable:
         return f"{told} No two models change places."
-    pairs = "; ".join(f"{a} and {b}" for a, b in changed)
+    pairs = "; ".join(f"{a} and {b}" for a, b in found.changed)
     return f"{told} These change places: {pairs}."

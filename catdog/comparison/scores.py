@@ -1,9 +1,11 @@
 """One trained model in numbers: how good, on which photos, at what cost."""
 
+from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from catdog.comparison.design import Design
-from catdog.comparison.metrics import Labels, Metrics, Probabilities, measure, scored
+from catdog.comparison.metrics import Metrics, measure, scored
 from catdog.comparison.over_photos import Correct
 from catdog.inference.temperature import soften
 from catdog.store.artifacts import HELD_OUT, Cost, Predictions, TrainedModel, Trial
@@ -51,9 +53,13 @@ class FailedModel(Record, Trial):
 
 
 def score(
-    model: TrainedModel, predictions: Predictions, table: "pd.DataFrame", design: Design
+    trainings: "Sequence[tuple[TrainedModel, Predictions]]", table: "pd.DataFrame", design: Design
 ) -> ScoredModel:
-    """The numbers of one model. table: its predictions, as the design pools them."""
+    """The numbers of one model: of its first training, but for times, which are medians of all.
+
+    Any one training may have been held up. table: its predictions, as the design pools them.
+    """
+    (model, predictions), *_ = trainings
     temperature = predictions.temperature if design.usable else None
     validation, test = (table[table["split"] == split] for split in HELD_OUT)
     history = model.history().set_index("epoch", drop=False)[list(Epoch.model_fields)]
@@ -66,10 +72,11 @@ def score(
         validation=_measure(validation, design),
         test=_measure(test, design),
         temperature=temperature,
-        scaled_error=_scaled_error(*scored(test), temperature),
-        seconds_per_1000=predictions.seconds_per_1000,
+        scaled_error=_scaled_error(test, temperature),
+        seconds_per_1000=median(of.seconds_per_1000 for _, of in trainings),
         facts=model.facts(),
-        **model.model_dump(include=set(Cost.model_fields)),
+        seconds=median(of.seconds for of, _ in trainings),
+        **model.model_dump(include=set(Cost.model_fields) - {"seconds"}),
     )
 
 
@@ -85,12 +92,8 @@ def _measure(table: "pd.DataFrame", design: Design) -> Metrics:
     return found.model_copy(update={"accuracy_interval": interval}) if interval else found
 
 
-def _scaled_error(
-    truth: Labels,
-    probabilities: Probabilities,
-    classes: tuple[str, ...],
-    temperature: float | None,
-) -> float | None:
+def _scaled_error(table: "pd.DataFrame", temperature: float | None) -> float | None:
     if temperature is None:
         return None
+    truth, probabilities, classes = scored(table)
     return measure(truth, soften(probabilities, temperature), classes).calibration_error

@@ -81,7 +81,7 @@ def _print(compared: RunComparison) -> None:
     shown = table("run", "model", numbers=("trainings", "test accuracy", "95 % CI"))
     for score in compared.scores:
         interval = span(score.interval.low, score.interval.high)
-        row = (score.run, score.model, str(score.seeds), percent(score.accuracy), interval)
+        row = (score.run, score.model, str(score.trainings), percent(score.accuracy), interval)
         shown.add_row(*row)
     out.print(shown)
     for pair in compared.pairs:

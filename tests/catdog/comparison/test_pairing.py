@@ -79,7 +79,7 @@ def test_three_seeds_of_both_runs_are_all_compared(fake_run: FakeRun, tmp_path: 
     second = stacked(fake_run(repeats=4, accuracies={"transfer": 0.6}), tmp_path / "b.csv")
     found = compare_runs(first, second, names=NAMES, margin=0.02)
     assert found.pairs[0].seeds == (3, 4)
-    assert [(s.run, s.seeds) for s in found.scores if s.model == "transfer"] == [
+    assert [(s.run, s.trainings) for s in found.scores if s.model == "transfer"] == [
         ("monday", 3),
         ("tuesday", 4),
     ]
@@ -94,7 +94,7 @@ def test_cross_validations_are_paired_fold_by_fold(fake_run: FakeRun, tmp_path: 
     (pair,) = found.pairs
     assert (pair.first, pair.second, pair.folds) == ("monday: transfer", "tuesday: transfer", 4)
     assert found.photos == 352
-    assert {score.seeds for score in found.scores} == {4}
+    assert {score.trainings for score in found.scores} == {4}
     assert "4 folds" in found.caveat
 
 

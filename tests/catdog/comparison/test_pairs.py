@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -79,20 +77,6 @@ def test_a_lead_that_only_many_pairs_put_in_doubt_is_not_called_significant() ->
     doubtful = next(t for t in compared(correct) if (t.first, t.second) == ("a", "c"))
     assert not doubtful.significant
     assert doubtful.sentence.endswith("unadjusted p = 0.016).")
-
-
-@pytest.mark.parametrize(
-    ("seeds", "told"),
-    [
-        ([1, 1], "about these trained models: another seed may give another result"),
-        ([2, 2], "need 3 seeds of each model"),
-        ([5, 2], "need 3 seeds of each model"),
-        ([3, 4], "5 seeds of each model are better"),
-        ([5, 5], "seeds and photos are both samples."),
-    ],
-)
-def test_it_is_said_what_the_claims_are_about(seeds: Sequence[int], told: str) -> None:
-    assert told in SeveralSeeds().caveat(seeds)
 
 
 def test_the_smallest_attainable_and_the_detectable_difference_are_two_numbers() -> None:
