@@ -238,25 +238,18 @@ class Arrays(Artifact):
 
         Raises PhotosError, as the two below, when no fold was held out of those that there are.
         """
-        self._require(split)
-        if self.held_out:
-            return Rows(_array(self.file(f"{ALL}_images.npy"), mapped=True), self._rows_of(split))
-        return _array(self.file(f"{split}_images.npy"), mapped=True)
+        photos = _array(self._stored(split, "images.npy"), mapped=True)
+        return Rows(photos, self._rows_of(split)) if self.held_out else photos
 
     def labels(self, split: str) -> npt.NDArray[np.int32]:
         """The classes of a split's photos (n), as indices into `classes`."""
-        self._require(split)
-        if self.held_out:
-            return _array(self.file(f"{ALL}_labels.npy"))[self._rows_of(split)]
-        return _array(self.file(f"{split}_labels.npy"))
+        labels = _array(self._stored(split, "labels.npy"))
+        return labels[self._rows_of(split)] if self.held_out else labels
 
     def paths(self, split: str) -> list[str]:
         """The paths of a split's photos, relative to the folder of the photos."""
-        self._require(split)
-        if self.held_out:
-            every = _rows(self.file(f"{ALL}_photos.csv"))
-            return [every[row]["path"] for row in self._rows_of(split)]
-        return [row["path"] for row in _rows(self.file(f"{split}_photos.csv"))]
+        paths = [row["path"] for row in _rows(self._stored(split, "photos.csv"))]
+        return [paths[row] for row in self._rows_of(split)] if self.held_out else paths
 
     def fold_of(self) -> dict[str, int]:
         """The fold of each photo by its path, from 1; empty without folds."""
@@ -264,12 +257,14 @@ class Arrays(Artifact):
             return {}
         return {row["path"]: int(row["fold"]) for row in _rows(self.file(f"{ALL}_photos.csv"))}
 
-    def _require(self, split: str) -> None:
+    def _stored(self, split: str, what: str) -> Path:
+        """The file that holds this of a split; where a fold is held out, this of all photos."""
         if self.folds and split not in self.counts:
             raise PhotosError(
                 f"These photos have {self.folds} folds and no split '{split}'.",
                 "Hold one out: 'arrays.hold_out(1)'.",
             )
+        return self.file(f"{ALL if self.held_out else split}_{what}")
 
     def _rows_of(self, split: str) -> npt.NDArray[np.intp]:
         """Where a split's photos are among all, when a fold is held out."""

@@ -6,7 +6,6 @@ far as the file system's record locks do: other machines too on NFS with its loc
 on one that is mounted with `nolock` or `local_lock`.
 """
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -15,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-TAKEN = (errno.EACCES, errno.EAGAIN)
 _files: dict[Path, int] = {}
 """Closing any descriptor of a file gives up all its locks: a process opens each once, for good."""
 _opening = Lock()
@@ -41,9 +39,7 @@ def seized(file: Path, name: str) -> Iterator[bool]:
         return
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
-    except OSError as error:
-        if error.errno not in TAKEN:
-            raise
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: POSIX allows both
         yield False
         return
     try:
