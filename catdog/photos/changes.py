@@ -3,7 +3,7 @@
 A photo is known by its bytes, so one that was only renamed is neither added nor removed.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from catdog.store.artifacts import Manifest
@@ -53,14 +53,9 @@ class Changes(Record):
     @property
     def sentence(self) -> str:
         """All that has changed, in numbers; says so where nothing has."""
-        counted = {
-            "added": len(self.added),
-            "removed": len(self.removed),
-            "relabelled": len(self.relabelled),
-            "renamed": len(self.renamed),
-            "moved to another split": len(self.resplit),
-        }
-        parts = [f"{n:,} {what}" for what, n in counted.items() if n]
+        counted = Counter(what.partition(":")[0] for _, what in self.rows)
+        to = {"moved": " to another split"}
+        parts = [f"{n:,} {what}{to.get(what, '')}" for what, n in counted.items()]
         return f"Photos: {listing(parts)}." if parts else "The photos are the same."
 
 

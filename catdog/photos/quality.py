@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from catdog.store.artifacts import DuplicatePair, ExcludedFile, Manifest
 from catdog.store.store import Record
@@ -39,22 +38,19 @@ def data_quality(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) ->
     photos = manifest.table()
     return DataQuality(
         classes=manifest.classes,
-        counts={part: dict(of) for part, of in counts.items()},
+        counts=counts,
         excluded=manifest.excluded_files(),
         duplicates=manifest.duplicate_pairs(),
         spreads=tuple(
-            _spread(measure, label, photos.loc[photos["label"] == label, measure].to_numpy(float))
-            for measure in MEASURES
+            Spread(
+                measure=measure,
+                unit=unit,
+                label=label,
+                n=len(values),
+                quantiles=tuple(np.quantile(values, QUANTILES).tolist()),
+            )
+            for measure, unit in MEASURES.items()
             for label in manifest.classes
+            for values in [photos.loc[photos["label"] == label, measure].to_numpy(float)]
         ),
-    )
-
-
-def _spread(measure: str, label: str, values: npt.NDArray[np.float64]) -> Spread:
-    return Spread(
-        measure=measure,
-        unit=MEASURES[measure],
-        label=label,
-        n=values.size,
-        quantiles=tuple(np.quantile(values, QUANTILES).tolist()),
     )

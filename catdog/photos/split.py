@@ -15,12 +15,7 @@ from catdog.photos.duplicates import Fingerprint, distance, fingerprint, same_pi
 from catdog.photos.layout import Layout, read_layout
 from catdog.photos.partition import partition
 from catdog.photos.places import places_of
-from catdog.photos.reading import (
-    UnreadablePhotoError,
-    in_threads,
-    read_verified,
-    reading_photo,
-)
+from catdog.photos.reading import UnreadablePhotoError, in_threads, read_verified, reading_photo
 from catdog.settings import Cut
 from catdog.store.artifacts import SPLITS, DuplicatePair, ExcludedFile, Manifest, Photos, write_csv
 from catdog.store.digest import make_key
@@ -97,18 +92,9 @@ def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
     counts = _counts(layout.classes, good, splits, photos.origin)
     rejected |= dict.fromkeys(layout.outside, OUTSIDE)
     _write_tables(folder, good, splits, rejected, copies)
-    log.info(
-        "%d photos, %d excluded files, %d near-duplicate pairs",
-        len(splits),
-        len(rejected),
-        len(copies),
-    )
-    return {
-        "classes": layout.classes,
-        "counts": counts,
-        "rejected": len(rejected),
-        "duplicates": len(copies),
-    }
+    found = {"rejected": len(rejected), "duplicates": len(copies)}
+    log.info("%d photos, %d excluded files, %d near-duplicate pairs", len(splits), *found.values())
+    return {"classes": layout.classes, "counts": counts} | found
 
 
 def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Photo | ExcludedFile:
@@ -151,8 +137,7 @@ def _splits(
     layout: Layout, photos: Sequence[Photo], pictures: Iterable[Sequence[Photo]], cut: Cut
 ) -> dict[str, str]:
     given = {photo.path: layout.splits.get(photo.path, "") for photo in photos}
-    undecided = _undecided(layout)
-    if undecided is None:
+    if (undecided := _undecided(layout)) is None:
         return given
     free = {photo.path: photo for photo in photos if given[photo.path] == undecided}
     groups = [tuple(photo.path for photo in group if photo.path in free) for group in pictures]
@@ -181,9 +166,7 @@ def _copies(
     """All photos of one picture beside the one that is kept for certain: the most held-out."""
     kept = max(group, key=lambda photo: SPLITS.index(splits[photo.path]))
     copies = []
-    for photo in group:
-        if photo is kept:
-            continue
+    for photo in (photo for photo in group if photo is not kept):
         own, other = splits[photo.path], splits[kept.path]
         copies.append(
             DuplicatePair(
