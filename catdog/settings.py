@@ -40,10 +40,6 @@ def _as_list(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-def _once(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
-
-
 def _not_empty(path: Any) -> Any:
     if path == "":
         raise ValueError("is empty: name a folder, or leave it out")
@@ -81,9 +77,11 @@ class Subject(Group):
         description="Photos: 'official', 'sample', a folder, an archive, or the URL of one "
         "(http, https, s3, gs, az, hf).",
     )
-    models: Annotated[tuple[ModelName, ...], BeforeValidator(_as_list), AfterValidator(_once)] = (
-        Field(tuple(MODELS), min_length=1, description="The models to train and compare.")
-    )
+    models: Annotated[
+        tuple[ModelName, ...],
+        BeforeValidator(_as_list),
+        AfterValidator(lambda names: tuple(dict.fromkeys(names))),
+    ] = Field(tuple(MODELS), min_length=1, description="The models to train and compare.")
     repeats: int = Field(
         1, ge=1, le=100, description="Train each model with this many seeds, from `seed` on."
     )
@@ -268,10 +266,7 @@ class Limits(Group):
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Limits from keywords and defaults; None means not given. Raises SettingsError."""
-        try:
-            return cls.model_validate({n: value for n, value in given.items() if value is not None})
-        except ValidationError as error:
-            raise SettingsError(_explain(error, {}), "See 'catdog api --help'.") from error
+        return _validated(cls, {n: v for n, v in given.items() if v is not None}, "catdog api")
 
 
 NOT_OF_A_RUN = {"home", *Answering.model_fields}
@@ -324,12 +319,7 @@ class Settings(Answering, Promotion, Running, Comparing, Folding, Cut, Decoding,
 
         origins: what set a value, where that is not the caller.
         """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise SettingsError(
-                _explain(error, origins or {}), "See 'catdog run --help'."
-            ) from error
+        return _validated(cls, values, "catdog run", origins or {})
 
     @property
     def trainings(self) -> int:
@@ -459,17 +449,20 @@ def _require_known(names: Iterable[str], known: list[str], called: str) -> None:
             raise SettingsError(f"Unknown {called.format(name)}.", hint)
 
 
-def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
-    problems = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"][:1])
-        origin = f", from {origins[name]}" if origins.get(name) else ""
-        problems.append(
-            f"{name or 'settings'}: {_plain(item['msg'])} (got {item['input']!r}{origin})"
-        )
-    return "; ".join(problems) + "."
+def _validated(
+    cls: type[G], values: Mapping[str, Any], command: str, origins: Mapping[str, str] = {}
+) -> G:
+    """The settings of these values; else a SettingsError that says what is wrong with each."""
+    try:
+        return cls.model_validate(values)
+    except ValidationError as error:
+        problems = (_problem(dict(item), origins) for item in error.errors())
+        raise SettingsError(f"{'; '.join(problems)}.", f"See '{command} --help'.") from error
 
 
-def _plain(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Input ")
-    return text[:1].lower() + text[1:]
+def _problem(item: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    name = "".join(map(str, item["loc"][:1]))
+    origin = f", from {origins[name]}" if origins.get(name) else ""
+    text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    plain = text[:1].lower() + text[1:]
+    return f"{name or 'settings'}: {plain} (got {item['input']!r}{origin})"
