@@ -28,6 +28,11 @@ class Coat:
     nose: Colour
     marking: str
 
+    @property
+    def whiskers(self) -> Colour:
+        """Dark on a bright coat, and the other way round."""
+        return shade(self.dark, 0.6) if sum(self.base) > 420 else (240, 238, 232)
+
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
         """A random coat."""
@@ -173,13 +178,11 @@ def _cat_eyes(pen: Pen, coat: Coat) -> None:
 
 
 def _whiskers(pen: Pen, coat: Coat) -> None:
-    bright = sum(coat.base) > 420
-    colour = shade(coat.dark, 0.6) if bright else (240, 238, 232)
     for side in (-1, 1):
         for rise in (-0.14, 0.0, 0.14):
             droop = rise + pen.rng.normal(0, 0.04)
             line = [(0.3, 0.38 + rise * 0.4), (0.8, 0.36 + droop), (1.3, 0.42 + droop * 2)]
-            pen.stroke(_on_side(line, side), 0.026, colour, 0.5)
+            pen.stroke(_on_side(line, side), 0.026, coat.whiskers, 0.5)
 
 
 def dog_face(pen: Pen, coat: Coat) -> None:
@@ -244,9 +247,9 @@ def cat_profile(pen: Pen, coat: Coat) -> None:
     pen.oval(-0.44, -0.1, 0.05, 0.15, INK)
     pen.patch([(-0.98, 0.08), (-0.8, 0.08), (-0.9, 0.22)], coat.nose)
     pen.stroke([(-0.88, 0.22), (-0.8, 0.4), (-0.6, 0.42)], 0.04, INK)
-    colour = shade(coat.dark, 0.6) if sum(coat.base) > 420 else (240, 238, 232)
     for rise in (-0.12, 0.04, 0.2):
-        pen.stroke([(-0.7, 0.34), (-0.3, 0.3 + rise), (0.15, 0.34 + rise * 2)], 0.026, colour, 0.5)
+        line = [(-0.7, 0.34), (-0.3, 0.3 + rise), (0.15, 0.34 + rise * 2)]
+        pen.stroke(line, 0.026, coat.whiskers, 0.5)
 
 
 def dog_profile(pen: Pen, coat: Coat) -> None:

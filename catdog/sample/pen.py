@@ -68,9 +68,8 @@ class Pen:
         along = np.diff(line, axis=0, append=2 * line[-1:] - line[-2:-1])
         across = along[:, ::-1] * (-1, 1) / np.linalg.norm(along, axis=1, keepdims=True)
         half = across * (width / 2 * (1 + (tip - 1) * np.arange(len(line))[:, None] / len(line)))
-        ends = ((line[0], width), (line[-1], width * tip))
         self._fill(np.concatenate([line + half, (line - half)[::-1]]), colour, 0)
-        for (x, y), thick in ends:
+        for (x, y), thick in ((line[0], width), (line[-1], width * tip)):
             self.oval(x, y, thick / 2, thick / 2, colour)
 
     def _fill(self, outline: NDArray[np.float64], colour: Colour, fuzz: float) -> None:
@@ -78,19 +77,14 @@ class Pen:
             centre = outline.mean(axis=0)
             stretch = 1 + self.rng.normal(0, fuzz, (len(outline), 1))
             outline = centre + (outline - centre) * stretch
-        self.canvas.polygon(self._place(outline).ravel().tolist(), fill=colour)
-
-    def _place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        placed: NDArray[np.float64] = points @ self.matrix.T + self.origin
-        return placed
+        placed = outline @ self.matrix.T + self.origin
+        self.canvas.polygon(placed.ravel().tolist(), fill=colour)
 
 
 def _smooth(points: NDArray[np.float64], closed: bool = True) -> NDArray[np.float64]:
     """A Catmull-Rom spline through the points, eight steps a segment."""
-    if closed:
-        around = np.concatenate([points[-1:], points, points[:2]])
-    else:
-        around = np.concatenate([points[:1], points, points[-1:]])
+    before, after = (points[-1:], points[:2]) if closed else (points[:1], points[-1:])
+    around = np.concatenate([before, points, after])
     p0, p1, p2, p3 = (around[i : len(around) - 3 + i, None] for i in range(4))
     t = CURVE
     curve = p1 + 0.5 * t * (
