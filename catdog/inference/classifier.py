@@ -85,6 +85,14 @@ class Classifier:
         Raises ValueError when the flatbuffer is damaged, or fits neither photos nor classes.
         """
         self.facts = facts
+        self.name = facts.name
+        """Of the model, such as "transfer"."""
+        self.version = facts.version
+        """Digest of the trained model, the same wherever it is used."""
+        self.classes = facts.classes
+        """What it tells apart, in the order of `classify`."""
+        self.image_size = facts.image_size
+        """The side of the square in pixels that photos are resized to."""
         self.threshold = threshold
         self.temperature = facts.temperature or 1.0 if calibrated else 1.0
         self._flatbuffer = flatbuffer
@@ -96,26 +104,6 @@ class Classifier:
 
     def __repr__(self) -> str:
         return f"<Classifier {self.name} {self.version[:12]}: {', '.join(self.classes)}>"
-
-    @property
-    def name(self) -> str:
-        """Of the model, such as "transfer"."""
-        return self.facts.name
-
-    @property
-    def version(self) -> str:
-        """Digest of the trained model, the same wherever it is used."""
-        return self.facts.version
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """What it tells apart, in the order of `classify`."""
-        return self.facts.classes
-
-    @property
-    def image_size(self) -> int:
-        """The side of the square in pixels that photos are resized to."""
-        return self.facts.image_size
 
     def predict(self, photos: Photo | Iterable[Photo]) -> list[Prediction]:
         """The class of each photo, in order; an unreadable one carries its error.
@@ -156,11 +144,8 @@ class Classifier:
     def classify(self, pixels: Pixels) -> Probabilities:
         """The probability of each class, for one photo of image_size x image_size x 3."""
         with self._network() as network:
-            batch = network(pixels[None].astype(np.float32))
-        probabilities: Probabilities = batch[0]
-        if self.temperature == 1:
-            return probabilities
-        return soften(probabilities, self.temperature)
+            (probabilities,) = network(pixels[None].astype(np.float32))
+        return probabilities if self.temperature == 1 else soften(probabilities, self.temperature)
 
     def predict_one(self, photo: Photo, *, max_pixels: int = MAX_PIXELS) -> Prediction:
         """As `predict`, for one photo, in the thread that asks.
@@ -172,8 +157,7 @@ class Classifier:
             pixels = _resized(photo, self.image_size, max_pixels)
         except UnreadablePhotoError as error:
             return Prediction(path=path, error=error.reason)
-        row = map(float, self.classify(pixels))
-        probabilities = dict(zip(self.classes, row, strict=True))
+        probabilities = dict(zip(self.classes, self.classify(pixels).tolist(), strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
         best = probabilities[label]
         return Prediction(

@@ -55,10 +55,8 @@ class Network:
         with _stderr_in_log():
             self._interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
             self._interpreter.allocate_tensors()
-        inputs, outputs = (
-            self._interpreter.get_input_details()[0],
-            self._interpreter.get_output_details()[0],
-        )
+        inputs = self._interpreter.get_input_details()[0]
+        outputs = self._interpreter.get_output_details()[0]
         self._input, self._output = inputs["index"], outputs["index"]
         self.input_shape = tuple(int(side) for side in inputs["shape"])
         self.output_shape = tuple(int(side) for side in outputs["shape"])

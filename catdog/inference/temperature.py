@@ -39,6 +39,5 @@ def fit_temperature(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -
 def soften(probabilities: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
     """Probabilities (..., classes) at a temperature."""
     logits = np.log(np.maximum(probabilities, LEAST)) / temperature
-    raised: npt.NDArray[Any] = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    softened: npt.NDArray[Any] = raised / raised.sum(axis=-1, keepdims=True)
-    return softened
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
