@@ -167,10 +167,8 @@ def _judged(album: Album, photos: Iterable[Judged]) -> list[Picture]:
                 seen = f"rather {photo.suggested} {percent(photo.suggested_probability)}"
             case ConfidentError():
                 seen = f"predicted {photo.predicted} {percent(photo.confidence)}"
-            case JudgedPhoto():
-                seen = (
-                    f"predicted {photo.predicted} {percent(photo.probabilities[photo.predicted])}"
-                )
+            case JudgedPhoto(predicted=label):
+                seen = f"predicted {label} {percent(photo.probabilities[label])}"
         alt = f"{photo.path}: labelled {photo.label}, {seen}"
         found.append(Picture(album.image(photo.path), f"{photo.label},\n{seen}", alt))
     return found

@@ -92,15 +92,8 @@ def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> 
     precision.set(title="Precision and recall", xlabel="recall", ylabel="precision")
     for axes, title in ((roc, "ROC AUC"), (precision, "average precision")):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-        axes.legend(
-            title=title,
-            loc="upper left",
-            bbox_to_anchor=(-0.02, -0.15),
-            ncols=2,
-            alignment="left",
-            fontsize=8.5,
-            borderpad=0,
-        )
+        style = {"ncols": 2, "alignment": "left", "fontsize": 8.5, "borderpad": 0}
+        axes.legend(title=title, loc="upper left", bbox_to_anchor=(-0.02, -0.15), **style)
     return figure
 
 
@@ -160,19 +153,10 @@ def _published(axes: "Axes", comparison: Comparison) -> None:
         label: str | None = f"published ({split})"
         for result in comparison.published:
             if result.model in rows and result.split == split:
-                y = rows[result.model] + 0.34
+                x, y = 100 * result.accuracy, rows[result.model] + 0.34
                 ends = [100 * result.interval.low, 100 * result.interval.high]
                 axes.plot(ends, [y, y], color=VERMILLION, lw=1)
-                axes.plot(
-                    100 * result.accuracy,
-                    y,
-                    marker,
-                    color=VERMILLION,
-                    mfc=face,
-                    ms=5,
-                    ls="",
-                    label=label,
-                )
+                axes.plot(x, y, marker, color=VERMILLION, mfc=face, ms=5, ls="", label=label)
                 label = None
 
 
@@ -208,9 +192,7 @@ def learning_curves(
         epochs = rows["epoch"].to_numpy()
         for column, colour in ((measure, VERMILLION), (f"val_{measure}", BLUE)):
             axes.plot(epochs, scale * rows[column].to_numpy(), color=colour, marker=marker)
-        selected = scale * (
-            model.selected.val_accuracy if scale == 100 else model.selected.val_loss
-        )
+        selected = scale * getattr(model.selected, f"val_{measure}")
         axes.plot(model.selected.epoch, selected, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
         axes.set_title(model.name)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 NBSP = "\N{NO-BREAK SPACE}"
 COUNT = "{:,}".format
-INFERENCE = "inference time per 1,000 images"
 TIMING = (
     "Training time covers all epochs with their validation; inference time is the median of three "
     "passes over the test photos. Neither covers decoding. Other models that are trained at the "
@@ -53,8 +52,8 @@ class CostColumn(NamedTuple):
     field: str
     heading: str
     write: Callable[[Any], str]
-    brief: str | None
-    """Its heading in tables that hold the scores too; None where they leave it out."""
+    brief: bool = True
+    """Whether tables that hold the scores have it too."""
 
     def of(self, model: ScoredModel) -> str:
         """What it says of one model."""
@@ -62,15 +61,15 @@ class CostColumn(NamedTuple):
 
 
 COSTS = (
-    CostColumn("seconds", "training time", wording.duration, "training time"),
-    CostColumn("seconds_per_1000", INFERENCE, wording.duration, INFERENCE),
-    CostColumn("parameters", "parameters", COUNT, "parameters"),
-    CostColumn("trainable_parameters", "trainable parameters", COUNT, None),
-    CostColumn("file_bytes", "file size", wording.size, "file size"),
-    CostColumn("peak_memory_bytes", "peak memory", wording.size, None),
+    CostColumn("seconds", "training time", wording.duration),
+    CostColumn("seconds_per_1000", "inference time per 1,000 images", wording.duration),
+    CostColumn("parameters", "parameters", COUNT),
+    CostColumn("trainable_parameters", "trainable parameters", COUNT, brief=False),
+    CostColumn("file_bytes", "file size", wording.size),
+    CostColumn("peak_memory_bytes", "peak memory", wording.size, brief=False),
 )
 """What each model costs, in the order of the tables."""
-BRIEF_COSTS = {cost.brief: cost for cost in COSTS if cost.brief}
+BRIEF_COSTS = {cost.heading: cost for cost in COSTS if cost.brief}
 
 
 def render_html(

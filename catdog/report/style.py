@@ -37,15 +37,12 @@ DPI = 110
 """Sharp at 990 pixels wide, and ten figures stay well below 2 MB; SVG serves for more."""
 
 _STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelsize": 9,
     "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
     "axes.edgecolor": GRID,
     "axes.spines.top": False,
     "axes.spines.right": False,
