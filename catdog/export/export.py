@@ -140,10 +140,8 @@ def _describe(folder: Path, kind: ExportFormat, chosen: Chosen, replay: Replay) 
     )
     write_json(folder / DESCRIPTION, description.model_dump(mode="json"))
     write_text(folder / "labels.txt", "".join(f"{name}\n" for name in facts.classes))
-    write_text(
-        folder / "example.py",
-        EXAMPLE.format(imports=how.imports, size=facts.image_size, example=how.example),
-    )
+    example = EXAMPLE.format(imports=how.imports, size=facts.image_size, example=how.example)
+    write_text(folder / "example.py", example)
     write_text(folder / "README.md", _card(how, chosen, replay))
 
 
@@ -158,12 +156,17 @@ def _card(how: Kind, chosen: Chosen, replay: Replay) -> str:
             f"{chosen.model.name} has no model card yet.",
             f"Write it: 'catdog report {chosen.run}'.",
         ) from error
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"name": f"test photos of run {chosen.run}", "type": "imagefolder"},
+        "metrics": [{"type": "accuracy", "value": round(replay.accuracy, 4)}],
+    }
     front = {
         "library_name": how.library,
         "pipeline_tag": "image-classification",
         "tags": ["catdog", chosen.model.name],
         "metrics": ["accuracy"],
-        "model-index": [{"name": chosen.model.name, "results": [_result(chosen, replay)]}],
+        "model-index": [{"name": chosen.model.name, "results": [result]}],
     }
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(IN_WORDS, 1))
     return (
@@ -171,14 +174,6 @@ def _card(how: Kind, chosen: Chosen, replay: Replay) -> str:
         f"## Use\n\n`pip install {how.packages}`, then `python example.py PHOTO`.\n\n{steps}\n\n"
         f"## Replay\n\n{replay.sentence}\n"
     )
-
-
-def _result(chosen: Chosen, replay: Replay) -> Mapping[str, Any]:
-    return {
-        "task": {"type": "image-classification"},
-        "dataset": {"name": f"test photos of run {chosen.run}", "type": "imagefolder"},
-        "metrics": [{"type": "accuracy", "value": round(replay.accuracy, 4)}],
-    }
 
 
 @contextmanager
@@ -219,23 +214,24 @@ def _write_onnx(model: TrainedModel, store: Store, file: Path) -> None:
 
 def _inference_only(model: TrainedModel) -> Any:
     """Without the layers that have random numbers and no weights: they only act in training."""
-    prepare_tensorflow()
+    network = _load(model.file("model.keras"))
     import keras
 
-    from catdog.training.evaluate import load_model
-
-    network = load_model(model.file("model.keras"))
     kept = [layer for layer in network.layers if layer.weights or not layer.variables]
     bare = keras.Sequential([keras.Input(network.input_shape[1:]), *kept], name=model.name)
     bare(np.zeros((1, *network.input_shape[1:]), np.float32))  # ONNX wants one that was called
     return bare
 
 
-def _open_keras(file: Path) -> Predict:
+def _load(file: Path) -> Any:
     prepare_tensorflow()
     from catdog.training.evaluate import load_model
 
-    network = load_model(file)
+    return load_model(file)
+
+
+def _open_keras(file: Path) -> Predict:
+    network = _load(file)
     return lambda photo: np.asarray(network.predict_on_batch(photo))
 
 
