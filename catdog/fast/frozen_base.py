@@ -54,8 +54,7 @@ class FrozenBase:
     def _check(self, base: Any) -> None:
         shape = (2, *self._shape)
         images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-        difference = float(
-            np.abs(self.run(images) - np.asarray(base(images, training=False))).max()
-        )
+        expected = np.asarray(base(images, training=False))
+        difference = float(np.abs(self.run(images) - expected).max())
         if not difference <= TOLERANCE:
             raise ValueError(f"it differs from Keras by {difference:.1e}")

@@ -72,11 +72,11 @@ def _for_gpus(model: Any, gpus: list[Any]) -> list[Stage]:
 
 
 def _stages(model: Any, threads: int) -> list[Stage]:
-    stages, rest = [], list(model.layers)
-    while rest:
+    stages, done = [], 0
+    while rest := model.layers[done:]:
         stage, layers = _next_stage(rest, threads, model.name)
         stages.append(stage)
-        rest = rest[layers:]
+        done += layers
     return stages
 
 

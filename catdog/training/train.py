@@ -97,22 +97,21 @@ class _Job:
         return model
 
     def _fit(self, model: Any, twin: Any, checkpoints: Checkpoints, first: int) -> None:
+        arrays, training = self.arrays, self.training
         batches = training_batches(
-            self.arrays.images("train"),
-            self.arrays.labels("train"),
-            batch_size=self.training.batch_size,
-            seed=self.training.seed,
-            epochs=range(first, self.training.epochs),
+            arrays.images("train"),
+            arrays.labels("train"),
+            batch_size=training.batch_size,
+            seed=training.seed,
+            epochs=range(first, training.epochs),
         )
         validation = ordered_batches(
-            self.arrays.images("validation"),
-            self.arrays.labels("validation"),
-            batch_size=self.training.batch_size,
+            arrays.images("validation"), arrays.labels("validation"), batch_size=training.batch_size
         )
-        steps = steps_per_epoch(self.arrays.counts["train"], self.training.batch_size)
+        steps = steps_per_epoch(arrays.counts["train"], training.batch_size)
         keeper = EpochKeeper(
-            self.arrays.trial(self.name, self.training.seed),
-            self.training,
+            arrays.trial(self.name, training.seed),
+            training,
             steps,
             model,
             checkpoints,
@@ -120,7 +119,7 @@ class _Job:
         )
         twin.fit(
             batches,
-            epochs=self.training.epochs,
+            epochs=training.epochs,
             initial_epoch=first,
             steps_per_epoch=steps,
             shuffle=False,
@@ -163,9 +162,7 @@ class _Job:
         write_json(folder / "model.json", common | self.training.model_dump() | facts)
         return common | {
             "parameters": model.count_params(),
-            "trainable_parameters": sum(
-                math.prod(weight.shape) for weight in model.trainable_weights
-            ),
+            "trainable_parameters": sum(math.prod(w.shape) for w in model.trainable_weights),
             "file_bytes": path.stat().st_size,
             "peak_memory_bytes": peak_memory_bytes(),
         }
