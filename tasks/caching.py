@@ -21,17 +21,12 @@ def obtained(obtain: Callable[[Store], A]) -> A:
     """
     own = store()
     artifact = obtain(own)
-    if artifact.path not in own.made:
-        _show_cached()
+    if artifact.path not in own.made and (transaction := get_transaction()):
+        # A task that returned a State named `Cached` would hand it to whoever calls it directly.
+        transaction.state = TransactionState.COMMITTED
     return artifact
 
 
 def store() -> Store:
     """The store of this process's `CATDOG_HOME`."""
     return Store(Settings.load().home)
-
-
-def _show_cached() -> None:
-    # A task that returns a State of this name would hand the State to whoever calls it directly.
-    if transaction := get_transaction():
-        transaction.state = TransactionState.COMMITTED

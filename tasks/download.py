@@ -1,4 +1,4 @@
-"""Fetch and unpack the photos."""
+"""The task that gets hold of the photos, with its progress in megabytes."""
 
 from prefect import task
 

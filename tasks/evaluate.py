@@ -24,15 +24,10 @@ def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
     def obtain(store: Store) -> Predictions:
         predictions = store.obtain(recipe(model, arrays))
         if predictions.path in store.made and not arrays.held_out:
-            _convert(model, store)
+            try:
+                store.obtain(flatbuffer.recipe(model))
+            except TrainingError as error:  # the score still counts; who uses it is told why
+                log.warning("%s", error)
         return predictions
 
     return obtained(obtain)
-
-
-def _convert(model: TrainedModel, store: Store) -> None:
-    """Its score counts also when it cannot be used later on; whoever tries then is told why."""
-    try:
-        store.obtain(flatbuffer.recipe(model))
-    except TrainingError as error:
-        log.warning("%s", error)

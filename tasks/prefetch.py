@@ -1,4 +1,4 @@
-"""Decode and resize the photos once, for fast reading."""
+"""The task that readies the photos for training and scoring."""
 
 from prefect import task
 

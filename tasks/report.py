@@ -1,4 +1,4 @@
-"""Compare the models and write the report."""
+"""The task that tells what came of the models."""
 
 from prefect import task
 

@@ -45,10 +45,9 @@ def publish_report(report: Report) -> None:
 
 
 def publish_decision(decision: Decision) -> None:
-    """Who is champion, and why."""
-    create_markdown_artifact(
-        explain(decision), key="champion", description="Who is champion, and why."
-    )
+    """The page on who is champion."""
+    text = explain(decision)
+    create_markdown_artifact(text, key="champion", description="Who is champion, and why.")
 
 
 def announce(decision: Decision) -> None:

@@ -1,4 +1,4 @@
-"""Check every photo and divide them into training, validation and test."""
+"""The task that decides which photos count, and what each is for."""
 
 from prefect import task
 

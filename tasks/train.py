@@ -1,4 +1,4 @@
-"""Train one model."""
+"""The task that trains, one model at a time."""
 
 import logging
 from pathlib import Path
@@ -7,6 +7,7 @@ from prefect import task
 
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.store.store import Store
 from catdog.training.progress import Progress, write_progress
 from catdog.training.train import recipe
 from catdog.training.weights import Weights
@@ -17,12 +18,7 @@ log = logging.getLogger("catdog.train")
 
 @task(name="train", task_run_name="train-{name}", persist_result=False)
 def train(
-    name: str,
-    arrays: Arrays,
-    training: Training,
-    weights: Weights | None,
-    *,
-    progress_folder: Path,
+    name: str, arrays: Arrays, training: Training, weights: Weights | None, *, progress_folder: Path
 ) -> TrainedModel:
     """Train one model, or go on where an interrupted try ended; progress goes to a folder."""
 
@@ -41,8 +37,8 @@ def train(
                 progress.seconds_left or 0.0,
             )
 
-    return obtained(
-        lambda store: store.obtain(
-            recipe(name, arrays, training, weights, store=store, on_progress=publish)
-        )
-    )
+    def obtain(store: Store) -> TrainedModel:
+        how = recipe(name, arrays, training, weights, store=store, on_progress=publish)
+        return store.obtain(how)
+
+    return obtained(obtain)

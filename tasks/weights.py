@@ -1,4 +1,4 @@
-"""Find the ImageNet weights of the pretrained models."""
+"""The task that settles what the pretrained models start from."""
 
 from prefect import task
 
