@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_FUNCTIONS = (
-    "champion", "compare", "download", "evaluate", "prefetch", "runs", "split", "train",
-)  # fmt: skip
+_FUNCTIONS = ("champion", "compare", "download", "evaluate", "prefetch", "runs", "split", "train")
+_HOMES = dict.fromkeys(_FUNCTIONS, "catdog.entry.functions") | {
+    "load": "catdog.export.load",
+    "CatdogError": "catdog.errors",
+}
 
 __all__ = [
     "CatdogError",
@@ -45,12 +47,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FUNCTIONS:
-        return getattr(import_module("catdog.entry.functions"), name)
-    if name == "load":
-        return import_module("catdog.export.load").load
-    if name == "CatdogError":
-        return import_module("catdog.errors").CatdogError
+    if home := _HOMES.get(name):
+        return getattr(import_module(home), name)
     if name == "figures":
         return import_module("catdog.report.figures")
     if name == "__version__":

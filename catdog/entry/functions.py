@@ -17,14 +17,7 @@ from catdog.promotion.decision import Candidate
 from catdog.promotion.registry import Registry
 from catdog.settings import Comparing, Cut, Decoding, Folding, Settings, Training
 from catdog.sources import download as _download
-from catdog.store.artifacts import (
-    Arrays,
-    Manifest,
-    ModelResult,
-    Photos,
-    Predictions,
-    TrainedModel,
-)
+from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
 from catdog.store.store import Store
 from catdog.training import evaluate as _evaluate
 from catdog.training import train as _train
@@ -68,8 +61,7 @@ def prefetch(photos: Photos, manifest: Manifest, **given: Any) -> Arrays:
     """
     settings = Settings.load(**given)
     groups = settings.group(Decoding), settings.group(Folding)
-    recipe = _prefetch.recipe(photos, manifest, *groups)
-    return Store(settings.home).obtain(recipe)
+    return Store(settings.home).obtain(_prefetch.recipe(photos, manifest, *groups))
 
 
 def train(

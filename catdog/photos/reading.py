@@ -326,7 +326,6 @@ def _from_16_bits(image: Image.Image, name: str) -> Image.Image:
     """Grey of 0 to 65,535 as 0 to 255; Pillow's own conversion would clip it."""
     values = np.asarray(image).astype(np.int32)
     if values.min() < 0 or values.max() > 65_535:
-        raise UnreadablePhotoError(
-            name, "grey values beyond 16 bits have no certain meaning in RGB"
-        )
+        reason = "grey values beyond 16 bits have no certain meaning in RGB"
+        raise UnreadablePhotoError(name, reason)
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))  # rounded: 257 is odd
