@@ -136,7 +136,7 @@ class Design:
         """How many photos each part has, in words. counts: by split."""
         return ", ".join(f"{count:,} {split}" for split, count in counts.items())
 
-    def counts(self, manifest: Manifest) -> Mapping[str, Mapping[str, int]]:
+    def counts(self, manifest: Manifest) -> dict[str, dict[str, int]]:
         """Photos by part and class."""
         return manifest.counts
 
@@ -257,7 +257,7 @@ class CrossValidation(Design):
         """The splits do not matter."""
         return f"{sum(counts.values()):,} in {self.folds} folds"
 
-    def counts(self, manifest: Manifest) -> Mapping[str, Mapping[str, int]]:
+    def counts(self, manifest: Manifest) -> dict[str, dict[str, int]]:
         """Photos by fold and class."""
         placed = Counter((self.fold_of[row["path"]], row["label"]) for row in manifest.rows())
         return {

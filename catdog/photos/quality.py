@@ -1,7 +1,5 @@
 """What the photos themselves are like: counts, excluded files, duplicates, sizes and brightness."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from catdog.store.artifacts import DuplicatePair, ExcludedFile, Manifest
@@ -33,7 +31,7 @@ class DataQuality(Record):
     spreads: tuple[Spread, ...]
 
 
-def data_quality(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> DataQuality:
+def data_quality(manifest: Manifest, counts: dict[str, dict[str, int]]) -> DataQuality:
     """Read a manifest's tables. counts: photos by part and class."""
     photos = manifest.table()
     return DataQuality(
