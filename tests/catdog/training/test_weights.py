@@ -13,6 +13,7 @@ from website import Site, running
 
 from catdog.errors import TrainingError
 from catdog.store.digest import file_digest
+from catdog.store.files import HOME
 from catdog.store.housekeeping import stored_items
 from catdog.store.store import Store
 from catdog.training import weights
@@ -43,8 +44,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def left_over(home: Path) -> list[str]:
-    """Files that hold something: locks do not."""
-    return [path.name for path in home.rglob("*") if path.is_file() and path.stat().st_size]
+    """Files that hold something: locks do not, and the home's mark is no part of a download."""
+    files = (path for path in home.rglob("*") if path.is_file() and path.name != HOME)
+    return [path.name for path in files if path.stat().st_size]
 
 
 def put(path: Path, content: bytes) -> Path:
