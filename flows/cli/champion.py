@@ -2,15 +2,16 @@
 
 import json as json_text
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cyclopts import App
 
+from catdog.promotion.candidates import choose_entrant
+from catdog.promotion.decision import Decision
+from catdog.promotion.explain import score_text
+from catdog.promotion.ledger import USES
+from catdog.promotion.registry import Registry
 from catdog.store.store import Store
 from flows.cli.terminal import Home, Switch, say, use
-
-if TYPE_CHECKING:
-    from catdog.promotion.decision import Decision
 
 champion_app = App(name="champion", help="Show, choose or take back the model that 'predict' uses.")
 
@@ -24,8 +25,6 @@ def show(*, json: Switch = False, home: Home = None) -> None:
     json
         Print the newest decision as JSON.
     """
-    from catdog.promotion.registry import Registry
-
     decisions = Registry(use(home)).decisions()
     if not decisions:
         say("There is no champion yet. Start a run: catdog run")
@@ -34,9 +33,6 @@ def show(*, json: Switch = False, home: Home = None) -> None:
     if json:
         print(json_text.dumps(newest.told(), indent=2), flush=True)  # noqa: T201
         return
-    from catdog.promotion.explain import score_text
-    from catdog.promotion.ledger import USES
-
     say(f"Champion: {newest.champion.title}, {score_text(newest.champion)}.")
     say(f"Model: {newest.champion.model}, trained on {newest.champion.origin}.")
     say(f"Last decision ({newest.at:%Y-%m-%d %H:%M} UTC): {newest.sentence}")
@@ -47,8 +43,6 @@ def show(*, json: Switch = False, home: Home = None) -> None:
 @champion_app.command
 def history(*, home: Home = None) -> None:
     """List all decisions, the newest last."""
-    from catdog.promotion.registry import Registry
-
     for decision in Registry(use(home)).decisions():
         when = f"{decision.at:%Y-%m-%d %H:%M}"
         say(f"{decision.number:>3}  {when} UTC  {decision.outcome}: {decision.reason}")
@@ -66,9 +60,6 @@ def promote(run: str, /, *, model: str | None = None, home: Home = None) -> None
     model
         One of its models. [default: the winner of its report, which is chosen on validation]
     """
-    from catdog.promotion.candidates import choose_entrant
-    from catdog.promotion.registry import Registry
-
     folder = use(home)
     _tell(Registry(folder).promote(choose_entrant(Store(folder), run, model)), folder)
 
@@ -76,13 +67,11 @@ def promote(run: str, /, *, model: str | None = None, home: Home = None) -> None
 @champion_app.command
 def rollback(*, home: Home = None) -> None:
     """Go back to the champion before this one."""
-    from catdog.promotion.registry import Registry
-
     folder = use(home)
     _tell(Registry(folder).rollback(), folder)
 
 
-def _tell(decision: "Decision", home: Path) -> None:
+def _tell(decision: Decision, home: Path) -> None:
     """Print a decision, and emit its event where a Prefect server is configured."""
     say(decision.sentence)
     from flows.server.client import configured_url
