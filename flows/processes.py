@@ -19,8 +19,6 @@ from catdog.errors import CatdogError
 from catdog.machine import divert_native_stderr, import_tensorflow
 
 PARENT_CHECK_SECONDS = 0.5
-NOT_STARTED = 70
-"""The exit code of a training process that fails before it trains: EX_SOFTWARE of sysexits.h."""
 STARTED_BY_RUNNER = "PREFECT__FLOW_RUN_ID"
 """Prefect's workers and served deployments set this for the process of a flow run."""
 
@@ -43,7 +41,7 @@ def start_training_process(parent: int, environment: Mapping[str, str], native_l
         logging.getLogger("catdog").setLevel(logging.INFO)
     except BaseException:  # noqa: BLE001  whatever it is: the parent sees the exit code alone
         os.write(2, traceback.format_exc().encode())
-        os._exit(NOT_STARTED)
+        os._exit(os.EX_SOFTWARE)
 
 
 def why_it_died(exit_code: int | None, native_log: Path) -> str:

@@ -316,7 +316,4 @@ PAGE_HEADERS = {
 }
 _FILE = {"type": "string", "format": "binary"}
 _FORM = {"type": "object", "properties": {"photos": {"type": "array", "items": _FILE}}}
-BODY = {
-    "required": True,
-    "content": {MULTIPART: {"schema": _FORM}, "image/*": {"schema": _FILE}},
-}
+BODY = {"required": True, "content": {MULTIPART: {"schema": _FORM}, "image/*": {"schema": _FILE}}}

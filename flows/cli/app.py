@@ -16,17 +16,7 @@ from cyclopts import App, Parameter
 from catdog.errors import CatdogError, SettingsError
 from catdog.machine import DISTRIBUTION
 from catdog.settings import CONFIG, ExportFormat, Settings, config_file
-from flows.cli.terminal import (
-    Home,
-    Switch,
-    Threshold,
-    err,
-    one_line,
-    out,
-    say,
-    share,
-    use,
-)
+from flows.cli.terminal import Home, Switch, Threshold, err, one_line, out, say, share, use
 from flows.parameters import flags
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
@@ -39,8 +29,6 @@ With --debug, an error shows its whole traceback, and Prefect its own log.
 """
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
-UNEXPECTED = 70
-"""The exit code for an error within the program: EX_SOFTWARE of sysexits.h."""
 
 
 app = App(
@@ -209,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from flows.cli.last_resort import unexpected
 
         err.print(one_line(unexpected(error)), highlight=False)
-        sys.exit(UNEXPECTED)
+        sys.exit(os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from catdog.addresses import without_secrets
-from flows.server.client import (
-    CLIENT_CONFIG,
-    ServerError,
-    configured_url,
-    healthy,
-    set_prefect_up,
-)
+from flows.server.client import CLIENT_CONFIG, ServerError, configured_url, healthy, set_prefect_up
 from flows.server.login import CLIENT_AUTH, CLIENT_URL, log_in, names
 from flows.server.watch import watching
 
