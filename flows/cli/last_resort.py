@@ -3,6 +3,7 @@
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from catdog.errors import CatdogError
@@ -18,8 +19,7 @@ def unexpected(error: BaseException) -> CatdogError:
     log = _keep("".join(traceback.format_exception(error)))
     where = f"Its traceback is in {log}" if log else "The same command with --debug tells where"
     return CatdogError(
-        f"Something went wrong that catdog does not know ({shown}).",
-        f"{where}: please report it.",
+        f"Something went wrong that catdog does not know ({shown}).", f"{where}: please report it."
     )
 
 
@@ -30,10 +30,8 @@ def _keep(text: str) -> Path | None:
         lambda: Path(tempfile.gettempdir()),
     )
     for folder in folders:
-        try:
+        with suppress(OSError, CatdogError):
             return _write(text, folder())
-        except (OSError, CatdogError):
-            continue
     return None
 
 

@@ -64,12 +64,12 @@ def _best(run: Run) -> str:
 
 
 def _show(run: Run) -> None:
-    settings = {n: tuple(v) if isinstance(v, list) else v for n, v in run.settings.items()}
-    known = {n: text for n, v in settings.items() if n != "source" and (text := as_typed(v))}
+    typed = {name: as_typed(value) for name, value in run.settings.items() if name != "source"}
+    failures = (f"{score.name}, {score.which}: {score.error}" for score in run.failed)
     say(f"Run {run.id} on {run.source}")
-    say(" ".join(f"{n}={text}" for n, text in known.items()))
+    say(" ".join(f"{name}={text}" for name, text in typed.items() if text))
     out.print(scores(run))
-    for line in (*_failures(run), *remarks(run), f"Folder: {run.folder}"):
+    for line in (*failures, *remarks(run), f"Folder: {run.folder}"):
         say(line)
     if (run.folder / "report.html").is_file():
         say(f"Open its report: catdog report {run.id} --open")
@@ -87,11 +87,6 @@ def scores(run: Run) -> Table:
             accuracies = (score.validation_accuracy or 0, score.test_accuracy or 0)
             shown.add_row(score.name, which, *map(percent, accuracies), clock(score.seconds))
     return shown
-
-
-def _failures(run: Run) -> Iterator[str]:
-    for score in run.failed:
-        yield f"{score.name}, {score.which}: {score.error}"
 
 
 def remarks(run: Run) -> Iterator[str]:

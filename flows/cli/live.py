@@ -7,20 +7,18 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
-from rich.table import Table
+from rich.table import Column, Table
 
 from catdog.training.progress import Progress, in_turns, read_progress, read_stage
 from catdog.wording import clock, percent
 
-REFRESHES_PER_SECOND = 4
 POLL_SECONDS = 0.5
 
 
 def live_view(folder: Path, console: Console) -> AbstractContextManager[object]:
     """Show the progress that is published in a folder while the body runs."""
     if not console.is_terminal:
-        lines = _Lines(folder, console)
-        return in_turns(lambda _: lines.print_news(), POLL_SECONDS)
+        return in_turns(_Lines(folder, console).print_news, POLL_SECONDS)
     spinner = Spinner("dots")
 
     def render() -> Group:
@@ -28,16 +26,14 @@ def live_view(folder: Path, console: Console) -> AbstractContextManager[object]:
         progress = read_progress(folder)
         return Group(spinner, progress_table(progress)) if progress else Group(spinner)
 
-    rate = REFRESHES_PER_SECOND
-    return Live(get_renderable=render, console=console, refresh_per_second=rate, transient=True)
+    return Live(get_renderable=render, console=console, transient=True)
 
 
 def progress_table(progress: dict[tuple[str, int], Progress]) -> Table:
     """One line a model: epoch, loss, accuracy, time left."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("model")
-    for heading in ("epoch", "", "loss", "accuracy", "validation", "left"):
-        table.add_column(heading, justify="right")
+    headings = ("epoch", "", "loss", "accuracy", "validation", "left")
+    numbers = (Column(heading, justify="right") for heading in headings)
+    table = Table("model", *numbers, box=None, pad_edge=False)
     several = len({seed for _, seed in progress}) > 1
     for (name, _), state in progress.items():
         within = state.step / state.steps if state.finished_epochs < state.epoch else 0
@@ -60,7 +56,7 @@ class _Lines:
         self.stage = ""
         self.epochs: dict[tuple[str, int], int] = {}
 
-    def print_news(self) -> None:
+    def print_news(self, _: bool) -> None:
         stage = read_stage(self.folder)
         if stage.split(":")[0] != self.stage.split(":")[0]:
             self.console.print(stage, highlight=False, soft_wrap=True)

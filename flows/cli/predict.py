@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from catdog.errors import SettingsError, StoreError
 from catdog.inference.classifier import Classifier, Photo, Prediction
@@ -85,10 +85,7 @@ def _print_table(predictions: Sequence[Prediction], classifier: Classifier) -> N
         readable.sort(key=lambda p: -(p.probability or 0))
     if not readable:
         return
-    table = Table()
-    table.add_column("photo", overflow="fold")
-    table.add_column("class")
-    table.add_column("confidence", justify="right")
+    table = Table(Column("photo", overflow="fold"), "class", Column("confidence", justify="right"))
     for p in readable:
         mark = " ?" if p.uncertain else "  "
         table.add_row(

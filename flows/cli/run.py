@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -44,17 +43,12 @@ def run_flow(settings: Settings, console: Console) -> None:
         claim_progress(folder)
         write_stage(folder, "Starting the Prefect server")
     try:
-        with ExitStack() as stack:
-            stack.enter_context(writing(settings.home))
-            stack.enter_context(live_view(folder, console))
-            stack.enter_context(prefect_server(settings.home))
+        with writing(settings.home), live_view(folder, console), prefect_server(settings.home):
             run = _call(settings)
     except ModelsFailedError as error:
         print_run(error.run, console)
         print_decision(error.run, settings.home)
         raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     print_run(run, console)
     print_decision(run, settings.home)
     _print_next(run, console)

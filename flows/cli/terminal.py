@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from catdog.settings import Settings
 from catdog.wording import escaped
@@ -29,12 +29,8 @@ Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 def table(*names: str, numbers: Sequence[str] = ()) -> Table:
     """An empty table. names: headings of text; numbers: those of the numbers after it."""
-    made = Table()
-    for name in names:
-        made.add_column(name, overflow="fold")
-    for number in numbers:
-        made.add_column(number, justify="right")
-    return made
+    texts = (Column(name, overflow="fold") for name in names)
+    return Table(*texts, *(Column(number, justify="right") for number in numbers))
 
 
 def say(text: str) -> None:
