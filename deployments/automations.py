@@ -4,12 +4,11 @@ import json
 from datetime import timedelta
 from importlib.resources import files
 from string import Template
-from typing import cast
 from uuid import UUID
 
 import yaml
-from prefect.automations import Automation
 from prefect.client.orchestration import get_client
+from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 
 from catdog.errors import SettingsError
@@ -25,11 +24,7 @@ NOTIFICATION = {
 
 
 def create_automations(
-    *,
-    silence_days: float,
-    zombie_minutes: float,
-    notify: str | None = None,
-    replace: bool = False,
+    *, silence_days: float, zombie_minutes: float, notify: str | None = None, replace: bool = False
 ) -> None:
     """Create the automations on the configured server; those that are there stay as they are.
 
@@ -39,16 +34,17 @@ def create_automations(
     """
     tell = [alert_log(), *([_block(notify)] if notify else [])]
     silence, zombie = timedelta(days=silence_days), timedelta(minutes=zombie_minutes)
-    for automation in automations(silence=silence, zombie=zombie, tell=tell):
-        existing = _existing(automation.name)
-        if existing and not replace:
-            continue
-        if existing:
-            existing.delete()
-        automation.create()
+    with get_client(sync_client=True) as client:
+        for automation in automations(silence=silence, zombie=zombie, tell=tell):
+            existing = client.read_automations_by_name(automation.name)
+            if existing and not replace:
+                continue
+            for former in existing:
+                client.delete_automation(former.id)
+            client.create_automation(automation)
 
 
-def automations(*, silence: timedelta, zombie: timedelta, tell: list[UUID]) -> list[Automation]:
+def automations(*, silence: timedelta, zombie: timedelta, tell: list[UUID]) -> list[AutomationCore]:
     """The automations. tell: the notification blocks by which they make themselves known."""
     text = (files("deployments") / "automations.yaml").read_text(encoding="utf-8")
     filled = Template(text).substitute(
@@ -57,7 +53,7 @@ def automations(*, silence: timedelta, zombie: timedelta, tell: list[UUID]) -> l
         zombie_seconds=zombie.total_seconds(),
         tell=json.dumps([NOTIFICATION | {"block_document_id": str(block)} for block in tell]),
     )
-    return [Automation.model_validate(given) for given in yaml.safe_load(filled)]
+    return [AutomationCore.model_validate(given) for given in yaml.safe_load(filled)]
 
 
 def _block(notify: str) -> UUID:
@@ -71,10 +67,3 @@ def _block(notify: str) -> UUID:
             "Make it in the UI, and give it as TYPE/NAME, such as slack-webhook/catdog.",
         ) from error
     return found.id
-
-
-def _existing(name: str) -> Automation | None:
-    try:
-        return cast("Automation", Automation.read(name=name))
-    except ValueError:
-        return None
