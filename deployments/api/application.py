@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -25,7 +26,7 @@ from catdog.errors import StoreError
 from catdog.inference.classifier import Classifier, Prediction
 from catdog.machine import DISTRIBUTION, available_cores
 from catdog.settings import TOKEN, Limits
-from deployments.api.body import MULTIPART, Upload, uploads
+from deployments.api.body import MULTIPART, uploads
 from deployments.api.journal import Journal
 from deployments.api.observed import Metrics, Observed
 from deployments.api.problems import Problem, ProblemError
@@ -37,6 +38,8 @@ LOOK_SECONDS = 1.0
 AGAIN_SECONDS = "1"
 """After which a client may come again: a full queue of single photos takes half of that."""
 PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+
+Token = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
 
 class Answer(BaseModel):
@@ -213,15 +216,15 @@ class Api:
     async def metrics(self) -> Response:
         return Response(self._metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    async def _answer(self, upload: Upload, classifier: Classifier) -> Answer:
+    async def _answer(self, upload: UploadFile, classifier: Classifier) -> Answer:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._pool, self._predict, upload, classifier)
-        told = {"name": upload.name, "class": found.label, "confidence": found.probability}
+        told = {"name": upload.filename, "class": found.label, "confidence": found.probability}
         return Answer.model_validate(dict(found) | told)
 
-    def _predict(self, upload: Upload, classifier: Classifier) -> Prediction:
-        with self._metrics.predicting.time():
-            photo = upload.read()
+    def _predict(self, upload: UploadFile, classifier: Classifier) -> Prediction:
+        with self._metrics.predicting.time(), upload.file as file:
+            photo = file.read()
             most = self._limits.max_megapixels * 1_000_000
             found = classifier.predict_one(photo, max_pixels=most)
         self._metrics.photos.labels(classifier.name, found.label or "").inc()
@@ -246,12 +249,7 @@ class Api:
             async with self._places:
                 yield
 
-    async def _require_token(
-        self,
-        given: Annotated[
-            HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))
-        ],
-    ) -> None:
+    async def _require_token(self, given: Token) -> None:
         offered = given.credentials if given else ""
         if self._token and not secrets.compare_digest(offered.encode(), self._token.encode()):
             raise ProblemError(

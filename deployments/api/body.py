@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
-from typing import NamedTuple
+from io import BytesIO
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -18,23 +18,10 @@ MAX_FIELDS = 100
 """Of a form beside its files; none is used."""
 
 
-class Upload(NamedTuple):
-    """One photo as it was sent. Nothing is ever opened by its name."""
+async def uploads(request: Request, limits: Limits) -> list[UploadFile]:
+    """The photos of a request: the files of a form, or its whole body, which has no name.
 
-    name: str | None
-    content: bytes | UploadFile
-
-    def read(self) -> bytes:
-        """Its bytes, from the disk where it was too large to wait in memory."""
-        if isinstance(self.content, bytes):
-            return self.content
-        with self.content.file as file:
-            return bytes(file.read())
-
-
-async def uploads(request: Request, limits: Limits) -> list[Upload]:
-    """The photos of a request: the files of a form, or its whole body.
-
+    A file that was too large to wait in memory is on the disk. Nothing is ever opened by its name.
     Raises ProblemError when it holds none, breaks a limit, or ends too early or too late.
     """
     try:
@@ -57,15 +44,13 @@ async def uploads(request: Request, limits: Limits) -> list[Upload]:
     return found
 
 
-async def _read(request: Request, limits: Limits) -> list[Upload]:
+async def _read(request: Request, limits: Limits) -> list[UploadFile]:
+    chunks = _chunks(request, limits)
     if not request.headers.get("content-type", "").lower().startswith(MULTIPART):
-        body = b"".join([chunk async for chunk in _chunks(request, limits)])
-        return [Upload(None, body)] if body else []
+        body = b"".join([chunk async for chunk in chunks])
+        return [UploadFile(BytesIO(body))] if body else []
     parser = MultiPartParser(
-        request.headers,
-        _chunks(request, limits),
-        max_files=limits.max_photos,
-        max_fields=MAX_FIELDS,
+        request.headers, chunks, max_files=limits.max_photos, max_fields=MAX_FIELDS
     )
     try:
         form = await parser.parse()
@@ -73,17 +58,13 @@ async def _read(request: Request, limits: Limits) -> list[Upload]:
         many = error.message.startswith("Too many")
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if many else HTTPStatus.BAD_REQUEST
         raise ProblemError(status, error.message) from error
-    files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-    return [Upload(file.filename, file) for file in files]
+    return [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
 
 
 async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
     most = limits.max_mebibytes * 2**20
-    try:
-        declared = int(request.headers.get("content-length", 0))
-    except ValueError:
-        declared = 0  # the server has refused what is no number
-    _require_fit(declared, most)
+    # The server has refused what is no number.
+    _require_fit(int(request.headers.get("content-length", 0)), most)
     taken = 0
     async for chunk in request.stream():
         taken += len(chunk)

@@ -10,9 +10,9 @@ from catdog.errors import StoreError
 from catdog.settings import Limits
 from flows.cli.terminal import Home, Switch, Threshold, use
 from flows.parameters import flags
+from flows.server.client import HOST
 from flows.server.private import listen
 
-HOST = "127.0.0.1"
 PORT = 8000
 """uvicorn's own."""
 
