@@ -54,8 +54,8 @@ def api(
 
     folder = use(home)
     token = token_for(host)
-    with listen(host, port) as listening:
+    with listen(host, port) as listener:
         models = Models(model, calibrated=calibrated, threshold=threshold, home=folder)
         with suppress(StoreError) if wait else nullcontext():
             models.take()
-        run(listening, models, limits, token=token, home=folder, keep_photos=keep_photos)
+        run(listener, models, limits, token=token, keep_photos=keep_photos)

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 
 import uvicorn
 
@@ -44,19 +43,13 @@ def token_for(host: str) -> str | None:
 
 
 def run(
-    listening: socket.socket,
-    models: Models,
-    limits: Limits,
-    *,
-    token: str | None,
-    home: Path,
-    keep_photos: bool,
+    listener: socket.socket, models: Models, limits: Limits, *, token: str | None, keep_photos: bool
 ) -> None:
     """Answer until SIGTERM or Ctrl-C. The access log goes to standard output, a line a request."""
-    host, port = listening.getsockname()[:2]
-    folder = home / "api"
-    with writing(home):
-        make_home(home)
+    host, port = listener.getsockname()[:2]
+    folder = models.home / "api"
+    with writing(models.home):
+        make_home(models.home)
     journal = Journal(
         folder / f"predictions-{port}.jsonl",  # so that two servers never rotate one file
         most_bytes=limits.log_mebibytes * 2**20,
@@ -80,4 +73,4 @@ def run(
     shown = f"[{host}]" if ":" in host else host
     err.print(f"http://{shown}:{port} serves {what}", highlight=False, markup=False)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raised again when all is answered
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(config).run(sockets=[listener])
