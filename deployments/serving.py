@@ -140,19 +140,16 @@ def _say_where(url: str, home: Path, client_config: Path | None) -> None:
 
     from deployments.definitions import next_run
 
-    lines = [f"UI:        {url.removesuffix('/api')}"]
+    say(f"UI:        {url.removesuffix('/api')}")
     if (kept := login.login_file(home)).exists():
-        lines.append(f"Login:     the auth_string in {kept}")
+        say(f"Login:     the auth_string in {kept}")
     if coming := asyncio.run(next_run()):
         name, when = coming
-        lines.append(f"Next run:  catdog/{name} on {when:%A, %Y-%m-%d at %H:%M %Z}")
+        say(f"Next run:  catdog/{name} on {when:%A, %Y-%m-%d at %H:%M %Z}")
     start = f"{_reaching(url, client_config)}prefect deployment run catdog"
-    lines += [
-        f"Start one: {start}/full --watch",
-        f"A try:     {start}/smoke --watch",
-        f"Log:       {log_file(home)}",
-    ]
-    say("\n".join(lines))
+    say(f"Start one: {start}/full --watch")
+    say(f"A try:     {start}/smoke --watch")
+    say(f"Log:       {log_file(home)}")
 
 
 def _reaching(url: str, client_config: Path | None) -> str:
