@@ -10,8 +10,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -119,11 +118,3 @@ def end_in(seconds: float, error: CatdogError | None = None) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
-
-
-@contextmanager
-def at_most(seconds: float, error: CatdogError) -> Iterator[None]:
-    """End this process when the body does not come to its end in time, or is interrupted."""
-    timer = end_in(seconds, error)
-    yield
-    timer.cancel()

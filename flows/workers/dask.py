@@ -17,7 +17,6 @@ from prefect.settings import get_current_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
 from catdog.errors import CatdogError
-from catdog.machine import visible_gpus
 from catdog.store.store import Store
 from flows.server.client import configured_url
 from flows.workers.dask_plugin import PLACE, TrainingPlugin, code_key, obstacle
@@ -135,9 +134,7 @@ def local_workers(plan: Plan, store: Store) -> DaskWorkers:
     loopback = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     quiet = {"silence_logs": logging.CRITICAL, "preload": [DEAF]}
     worker = {"nthreads": plan.threads, "memory_limit": 0} | loopback | quiet
-    gpus = [{"env": {"CUDA_VISIBLE_DEVICES": gpu}} for gpu in visible_gpus()]
-    environments = (gpus or [{}] * plan.processes)[: plan.processes]
-    nannies = [{"cls": Nanny, "options": worker | environment} for environment in environments]
+    nannies = [{"cls": Nanny, "options": worker | {"env": own}} for own in plan.environments()]
     cluster = {
         "scheduler": {"cls": Scheduler, "options": loopback | {"port": 0}},
         "workers": dict(enumerate(nannies)),

@@ -12,7 +12,7 @@ from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner
 
-from catdog.machine import tensorflow_environment, visible_gpus
+from catdog.machine import tensorflow_environment
 from catdog.store.store import Store
 from flows.processes import start_training_process, why_it_died
 from flows.workers.team import Job, Plan
@@ -66,9 +66,9 @@ class ProcessWorkers:
         self.places = plan.processes
         self._threads = plan.threads
         self._store = store
-        self._gpus: SimpleQueue[str] = SimpleQueue()
-        for gpu in visible_gpus():
-            self._gpus.put(gpu)
+        self._free: SimpleQueue[dict[str, str]] = SimpleQueue()
+        for environment in plan.environments():
+            self._free.put(environment)
 
     def stop(self) -> None:
         """End all training processes now; what they finished is kept."""
@@ -81,7 +81,7 @@ class ProcessWorkers:
     @contextmanager
     def runner(self, job: Job) -> Iterator[ProcessPoolTaskRunner]:
         """A pool of one process, so that a crash does not reach other models."""
-        log = self._store.work("logs") / f"{job.name}-{job.seed}.log"
+        log = self._store.work("logs") / f"{job.name}-{job.training.seed}.log"
         with self._environment() as environment:
             pool = _PoolOfOne(
                 max_workers=1,
@@ -98,15 +98,11 @@ class ProcessWorkers:
     @contextmanager
     def _environment(self) -> Iterator[dict[str, str]]:
         """What the next process finds in its environment: threads, and a GPU that is free."""
-        environment = tensorflow_environment(self._threads)
-        if not visible_gpus():
-            yield environment
-            return
-        gpu = self._gpus.get()
+        own = self._free.get()
         try:
-            yield environment | {"CUDA_VISIBLE_DEVICES": gpu}
+            yield tensorflow_environment(self._threads) | own
         finally:
-            self._gpus.put(gpu)
+            self._free.put(own)
 
 
 def _exit_code(process: BaseProcess | None) -> int | None:

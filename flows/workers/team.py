@@ -25,6 +25,7 @@ from prefect.task_runners import TaskRunner
 from prefect.utilities.engine import collect_task_run_inputs_sync, link_state_to_task_run_result
 
 from catdog.errors import CatdogError, TrainingError
+from catdog.machine import visible_gpus
 from catdog.models import model_spec
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, ModelResult, Predictions, TrainedModel
@@ -32,7 +33,7 @@ from catdog.store.store import Recipe, Store
 from catdog.training.evaluate import recipe as evaluate_recipe
 from catdog.training.train import recipe
 from catdog.training.weights import Weights
-from flows.processes import at_most
+from flows.processes import end_in
 from tasks.evaluate import evaluate
 from tasks.train import train
 
@@ -57,6 +58,11 @@ class Plan:
     processes: int
     threads: int
 
+    def environments(self) -> list[dict[str, str]]:
+        """What tells the processes apart: each has a GPU of its own, if there are any."""
+        gpus = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in visible_gpus()]
+        return (gpus or [{}] * self.processes)[: self.processes]
+
 
 def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
     """Share the cores among the jobs.
@@ -78,14 +84,9 @@ class Job:
     weights: Weights | None
     """Of a pretrained model."""
 
-    @property
-    def seed(self) -> int:
-        """The seed of its training."""
-        return self.training.seed
-
     def result(self, **found: Any) -> ModelResult:
         """What came of it."""
-        return ModelResult(**self.arrays.trial(self.name, self.seed).identity(), **found)
+        return ModelResult(**self.arrays.trial(self.name, self.training.seed).identity(), **found)
 
     def recipe(self, store: Store) -> Recipe[TrainedModel]:
         """How its model is trained."""
@@ -126,11 +127,12 @@ def train_and_evaluate(
         except BaseException:
             team.stopping = True
             threads.shutdown(wait=False, cancel_futures=True)
-            with at_most(STOP_LIMIT_SECONDS, NOT_STOPPED):
-                while not all(future.done() for future in futures.values()):
-                    workers.stop()  # again, for a process that was only about to start
-                    time.sleep(STOP_SECONDS)
-                workers.close()
+            deadline = end_in(STOP_LIMIT_SECONDS, NOT_STOPPED)
+            while not all(future.done() for future in futures.values()):
+                workers.stop()  # again, for a process that was only about to start
+                time.sleep(STOP_SECONDS)
+            workers.close()
+            deadline.cancel()
             raise
 
 
