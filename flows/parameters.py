@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from inspect import Parameter, Signature, cleandoc, signature
+from inspect import Parameter, cleandoc, signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import cyclopts
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from catdog.settings import NOT_OF_A_RUN, Answering, Limits, Settings
@@ -21,20 +21,10 @@ def run_form(function: Callable[[Settings], R]) -> Callable[..., R]:
     They are flat because that makes the best run form in the UI. Their descriptions go into the
     docstring too, the only place where Prefect looks for them.
     """
-    fields = {
-        name: field for name, field in Settings.model_fields.items() if name not in NOT_OF_A_RUN
-    }
+    fields = {n: field for n, field in Settings.model_fields.items() if n not in NOT_OF_A_RUN}
     texts = [f"    {name}: {field.description}" for name, field in fields.items()]
-    spread = _spread(
-        function,
-        {
-            name: (
-                field.default,
-                Annotated[field.annotation, *field.metadata, Field(description=field.description)],
-            )
-            for name, field in fields.items()
-        },
-    )
+    kinds = {n: (field.default, Annotated[field.annotation, field]) for n, field in fields.items()}
+    spread = _spread(function, kinds)
     spread.__doc__ = "\n".join([cleandoc(function.__doc__ or ""), "", "Args:", *texts])
     return spread
 
@@ -84,8 +74,7 @@ def _spread(function: Callable[..., R], fields: Mapping[str, tuple[Any, Any]]) -
         for own in signature(function).parameters.values()
         for each in (keywords if own.name == taken else [own])
     ]
-    returned = function.__annotations__["return"]
-    call.__signature__ = Signature(parameters, return_annotation=returned)  # type: ignore[attr-defined]
+    call.__signature__ = signature(function).replace(parameters=parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
 
