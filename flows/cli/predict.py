@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -55,25 +54,13 @@ def predict_photos(
 
 def _predict(photos: Sequence[Path], classifier: Classifier) -> list[Prediction]:
     given: Iterator[Photo] = (sys.stdin.buffer.read() if path == STDIN else path for path in photos)
-    with _progress(len(photos)) as advance:
-        predictions = []
-        for prediction, path in zip(classifier.stream(given), photos, strict=True):
-            predictions.append(prediction.model_copy(update={"path": path}))
-            advance()
-    return predictions
+    predictions: Iterable[Prediction] = classifier.stream(given)
+    if len(photos) >= MANY and err.is_terminal:  # where somebody waits
+        from rich.progress import track
 
-
-@contextmanager
-def _progress(photos: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error while it lasts, where somebody waits for many photos."""
-    if photos < MANY or not err.is_terminal:
-        yield lambda: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=err, transient=True) as bar:
-        task = bar.add_task("Predicting", total=photos)
-        yield lambda: bar.advance(task)
+        predictions = track(predictions, "Predicting", len(photos), console=err, transient=True)
+    found = zip(predictions, photos, strict=True)
+    return [prediction.model_copy(update={"path": path}) for prediction, path in found]
 
 
 def _print_table(predictions: Sequence[Prediction], classifier: Classifier) -> None:
