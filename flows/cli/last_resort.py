@@ -2,7 +2,6 @@
 
 import tempfile
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,13 +24,10 @@ def unexpected(error: BaseException) -> CatdogError:
 
 def _keep(text: str) -> Path | None:
     """Write a text to a new file, in the home's logs where they can be written."""
-    folders: tuple[Callable[[], Path], ...] = (
-        lambda: Store(Settings.load().home).work("logs"),
-        lambda: Path(tempfile.gettempdir()),
-    )
-    for folder in folders:
-        with suppress(OSError, CatdogError):
-            return _write(text, folder())
+    with suppress(OSError, CatdogError):
+        return _write(text, Store(Settings.load().home).work("logs"))
+    with suppress(OSError):
+        return _write(text, Path(tempfile.gettempdir()))
     return None
 
 

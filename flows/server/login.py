@@ -21,7 +21,6 @@ CLIENT_AUTH = "PREFECT_API_AUTH_STRING"
 CLIENT_URL = "PREFECT_API_URL"
 KEPT = "# The login of this home's Prefect servers. Without this file they ask for none."
 PASSING = "# Written by 'catdog serve', which removes it when it ends."
-SECRET_BYTES = 32
 OWN = 0o700
 """Of the folder: the database and the log beside the login tell what was run, and with what."""
 OTHERS = 0o077
@@ -39,8 +38,7 @@ def login_file(home: Path) -> Path:
 
 def keep_login(home: Path, url: str) -> None:
     """Keep the login of a home for its server at this API URL: the one it has, or a new one."""
-    secret = os.environ.get(AUTH) or saved_login(home)
-    secret = secret or f"catdog:{secrets.token_urlsafe(SECRET_BYTES)}"
+    secret = os.environ.get(AUTH) or saved_login(home) or f"catdog:{secrets.token_urlsafe()}"
     path = login_file(home)
     with writing(home):
         path.parent.mkdir(parents=True, exist_ok=True)

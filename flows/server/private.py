@@ -54,7 +54,8 @@ def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
         with Store(home).lock("prefect-server"):  # two that make the database at once would fail
             process = start_server(home, port, host)
             stack.callback(_end, process)
-            url = wait_until_ready(process, port, log_file(home), host)
+            url = f"{address(port, host)}/api"
+            wait_until_ready(process, url, log_file(home))
         report_to(url)
         stack.callback(_deliver_to, process)
         ended = ServerError(
@@ -128,15 +129,12 @@ def start_server(home: Path, port: int, host: str = HOST) -> subprocess.Popen[by
         return start_in_background(words, log_file(home), environment)
 
 
-def wait_until_ready(
-    process: subprocess.Popen[bytes], port: int, log: Path, host: str = HOST
-) -> str:
-    """Wait for the server's health check and give its API URL."""
-    url = f"{address(port, host)}/api"
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait until the server at this API URL answers."""
     end = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < end:
         if healthy(url):
-            return url
+            return
         time.sleep(0.1)
     process.terminate()
     if shutil.disk_usage(log.parent).free < LEAST_FREE:
