@@ -20,7 +20,7 @@ from catdog.history.runs import (
 )
 from catdog.models import model_spec
 from catdog.settings import Comparing, Cut, Decoding, Folding, Promotion, Settings, Training
-from catdog.store.artifacts import Arrays, Report
+from catdog.store.artifacts import Arrays
 from catdog.store.store import Store
 from catdog.training.progress import claim_progress, progress_folder, write_stage
 from flows.parameters import run_form
@@ -83,7 +83,9 @@ def catdog(settings: Settings) -> Run:
     news = changes if changes and changes.any else None
     comparing = settings.group(Comparing)
     study = Study(photos, manifest, arrays, results, settings.described(), news, comparing)
-    written = _report(study)
+    written = report(study) if study.compared else None
+    if written:
+        publish_report(written)
     record = make_record(study, settings, store, began=began, found=found, changes=changes)
     run = save_run(record, written, store)
     publish_lineage(run, artifacts_of(study))
@@ -115,11 +117,3 @@ def _jobs(settings: Settings, arrays: Arrays) -> list[Job]:
         for number in range(settings.trainings)
         for name in settings.models
     ]
-
-
-def _report(study: Study) -> Report | None:
-    if not study.compared:
-        return None
-    written = report(study)
-    publish_report(written)
-    return written

@@ -41,12 +41,6 @@ def challenge(run: Run, report: Report, study: Study, promotion: Promotion) -> N
     winner = load_comparison(report).verdict.winner
     for result in study.results:
         if result.name == winner and result.model and result.predictions:
-            promote(
-                result.model,
-                result.predictions,
-                study.manifest,
-                promotion,
-                run=run.id,
-                origin=run.source,
-            )
+            made = (result.model, result.predictions, study.manifest)
+            promote(*made, promotion, run=run.id, origin=run.source)
             return

@@ -68,13 +68,6 @@ def publish_lineage(run: Run, made: Mapping[str, Artifact]) -> None:
 
     made: the artifacts by what they are, such as "arrays" or "model transfer 42".
     """
-    create_markdown_artifact(
-        lineage(run, made), key="lineage", description="The data and models of this run, by digest."
-    )
-
-
-def lineage(run: Run, made: Mapping[str, Artifact]) -> str:
-    """The same as text."""
     rows = "".join(
         f"| {what} | `{artifact.content[:DIGITS]}` | {_when(what, artifact, run)} "
         f"| `{artifact.kind}/{artifact.key}` |\n"
@@ -82,7 +75,11 @@ def lineage(run: Run, made: Mapping[str, Artifact]) -> str:
     )
     store = made["photos"].path.parents[1]
     places = f"The record and the report are in `{run.folder}`, the folders below in `{store}`."
-    return f"{places}\n\n{HEAD}{rows}"
+    create_markdown_artifact(
+        f"{places}\n\n{HEAD}{rows}",
+        key="lineage",
+        description="The data and models of this run, by digest.",
+    )
 
 
 def _when(what: str, artifact: Artifact, run: Run) -> str:

@@ -26,15 +26,10 @@ def train(
         write_progress(progress_folder, progress)
         if progress.finished_epochs == progress.epoch:
             log.info(
-                "%s %s epoch %d/%d: loss %.4f, accuracy %.4f, validation %.4f, %.0f s left",
-                name,
-                progress.which,
-                progress.epoch,
-                progress.epochs,
-                progress.loss,
-                progress.accuracy,
-                progress.val_accuracy or 0.0,
-                progress.seconds_left or 0.0,
+                f"{name} {progress.which} epoch {progress.epoch}/{progress.epochs}: "
+                f"loss {progress.loss:.4f}, accuracy {progress.accuracy:.4f}, "
+                f"validation {progress.val_accuracy or 0:.4f}, "
+                f"{progress.seconds_left or 0:.0f} s left"
             )
 
     def obtain(store: Store) -> TrainedModel:
