@@ -11,11 +11,11 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any
 
 from catdog.errors import SourceError
 from catdog.sources.inventory import hidden
@@ -32,10 +32,10 @@ SHOWN_NAME = 200
 """Characters of a member's name in an error, which is one line."""
 BLOCK = 1 << 20
 SUPPORTED = "a zip or tar archive (plain, .gz, .bz2 or .xz)"
-_DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Any]] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\0": lzma.LZMAFile,
+_DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], AbstractContextManager[Any]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
 }
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _DAMAGED = (
@@ -56,37 +56,20 @@ class DamagedArchiveError(SourceError):
     """Bytes that are no whole archive: another download may bring better ones."""
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-@dataclass
 class _Unpacking:
     """One archive on its way into a folder, and how much it may still write there."""
 
-    archive: Path
-    folder: Path
-    name: str
-    limit: int
-    free: int
-    read: int = 0
-
-    @classmethod
-    def start(cls, archive: Path, folder: Path, name: str) -> Self:
-        limit = max(MIN_LIMIT, MAX_RATIO * archive.stat().st_size)
-        return cls(archive, folder, name, limit, shutil.disk_usage(folder).free)
-
-    def count(self, block: bytes) -> bytes:
-        """Add bytes that were really unpacked: a header may lie."""
-        self.read += len(block)
-        self.allow(self.read)
-        return block
+    def __init__(self, archive: Path, folder: Path, name: str) -> None:
+        self.folder, self.name, self.size = folder, name, archive.stat().st_size
+        self.limit = max(MIN_LIMIT, MAX_RATIO * self.size)
+        self.free = shutil.disk_usage(folder).free
+        self.read = 0
 
     def allow(self, size: int) -> None:
         if size > self.limit:
             raise SourceError(
                 f"{self.name} unpacks to more than {self.limit:,} bytes, "
-                f"which is absurd for an archive of {self.archive.stat().st_size:,}.",
+                f"which is absurd for an archive of {self.size:,}.",
                 "If you trust it, unpack it yourself and give the folder.",
             )
         if size > self.free:
@@ -135,11 +118,15 @@ class _Unpacking:
 class _Counted:
     """A stream whose bytes are counted as they are unpacked."""
 
-    stream: _Readable
+    stream: IO[bytes]
     job: _Unpacking
 
-    def read(self, size: int, /) -> bytes:
-        return self.job.count(self.stream.read(size))
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; they count when they are really unpacked: a header may lie."""
+        block = self.stream.read(size)
+        self.job.read += len(block)
+        self.job.allow(self.job.read)
+        return block
 
     def blocks(self) -> Iterator[bytes]:
         """All bytes to the end, a block at a time."""
@@ -162,23 +149,15 @@ def extract(archive: Path, folder: Path, *, name: str | None = None) -> None:
     one that is encrypted, holds sparse files, links, devices or paths that are too deep or lead
     out of the folder, or unpacks to an absurd size.
     """
-    job = _Unpacking.start(archive, folder, name or str(archive))
-    with archive.open("rb") as file:
-        head = file.read(8)
+    job = _Unpacking(archive, folder, name or str(archive))
+    with archive.open("rb") as file, _damage_of(job):
+        head = file.read(tarfile.BLOCKSIZE)
         file.seek(0)
         if head.startswith(_ZIP):
-            with _damage_of(job):
-                _extract_zip(job, file)
-            return
-        known = (open_ for magic, open_ in _DECOMPRESSORS.items() if head.startswith(magic))
-        decompress = next(known, nullcontext)
-        if decompress is nullcontext and not _begins_as_tar(file):
-            raise DamagedArchiveError(
-                f"{job.name} is not {SUPPORTED}; it begins with {head!r}.",
-                "Give such an archive, or unpack it and give the folder.",
-            )
-        with _damage_of(job), decompress(file) as stream:
-            _extract_tar(job, _Counted(stream, job))
+            _extract_zip(job, file)
+        else:
+            with _tar_in(file, head, job.name) as stream:
+                _extract_tar(job, _Counted(stream, job))
 
 
 @contextmanager
@@ -227,14 +206,19 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-def _begins_as_tar(file: IO[bytes]) -> bool:
+def _tar_in(file: IO[bytes], head: bytes, name: str) -> AbstractContextManager[Any]:
+    """The tar archive that a file is, or that is compressed in it."""
+    for magic, decompress in _DECOMPRESSORS.items():
+        if head.startswith(magic):
+            return decompress(file)
     try:
-        _tar_header(file.read(tarfile.BLOCKSIZE))
-    except tarfile.TarError:
-        return False
-    finally:
-        file.seek(0)
-    return True
+        _tar_header(head)
+    except tarfile.TarError as error:
+        raise DamagedArchiveError(
+            f"{name} is not {SUPPORTED}; it begins with {head[:8]!r}.",
+            "Give such an archive, or unpack it and give the folder.",
+        ) from error
+    return nullcontext(file)
 
 
 def _tar_header(block: bytes) -> tarfile.TarInfo:
@@ -244,16 +228,15 @@ def _tar_header(block: bytes) -> tarfile.TarInfo:
 def _extract_tar(job: _Unpacking, stream: _Counted) -> None:
     declared = 0
     for info in _tar_members(stream):
-        member = _tar_name(info)
-        target = job.target(member)
+        target = job.target(info.name)
         if not (info.isreg() or info.isdir()):
-            raise job.refuse(member, "is a link or a device")
+            raise job.refuse(info.name, "is a link or a device")
         size = info.size if info.isreg() else 0
         declared += size
         job.allow(declared)
         blocks = _tar_body(stream, size)
         if target and info.isreg():
-            job.write(member, target, blocks)
+            job.write(info.name, target, blocks)
         for _ in blocks:
             pass  # What is left out is read too: the next header comes after it.
     for _ in stream.blocks():
@@ -267,8 +250,8 @@ def _tar_members(stream: _Counted) -> Iterator[tarfile.TarInfo]:
     nested ones by recursion, sparse ones for as long as they claim to go on, those of pax with
     expressions that take quadratic time (CVE-2024-6232), and a broken one as the end.
     """
-    of_all: dict[str, bytes] = {}
-    of_next: dict[str, bytes] = {}
+    of_all: dict[bytes, bytes] = {}
+    of_next: dict[bytes, bytes] = {}
     while any(block := stream.take(tarfile.BLOCKSIZE)):
         info = _tar_header(block)
         if info.type in _NAMES or info.type in _PAX:
@@ -280,22 +263,19 @@ def _tar_members(stream: _Counted) -> Iterator[tarfile.TarInfo]:
         yield info
 
 
-def _facts(info: tarfile.TarInfo, stream: _Counted) -> dict[str, bytes]:
+def _facts(info: tarfile.TarInfo, stream: _Counted) -> dict[bytes, bytes]:
     """What a header that stands before a member tells of it, as far as it matters here."""
     if not 0 <= info.size <= MAX_HEADER:
         raise tarfile.ReadError(f"a header of {info.size:,} bytes")
     data = b"".join(_tar_body(stream, info.size))
     if info.type == tarfile.GNUTYPE_LONGNAME:
-        return {"path": data.partition(b"\0")[0]}
+        return {b"path": data.partition(b"\0")[0]}
     if info.type == tarfile.GNUTYPE_LONGLINK:
         return {}
-    facts = {}
-    for keyword, value in _pax_records(data):
-        if keyword.startswith(b"GNU.sparse."):
-            raise NotImplementedError("sparse files")
-        if keyword in (b"path", b"size"):
-            facts[keyword.decode()] = value
-    return facts
+    facts = dict(_pax_records(data))
+    if any(keyword.startswith(b"GNU.sparse.") for keyword in facts):
+        raise NotImplementedError("sparse files")
+    return {keyword: facts[keyword] for keyword in (b"path", b"size") if keyword in facts}
 
 
 def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -311,12 +291,11 @@ def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start = end
 
 
-def _apply(facts: dict[str, bytes], info: tarfile.TarInfo) -> None:
+def _apply(facts: dict[bytes, bytes], info: tarfile.TarInfo) -> None:
     if info.type == tarfile.GNUTYPE_SPARSE:
         raise NotImplementedError("sparse files")
-    if "path" in facts:
-        info.name = facts["path"].decode("utf-8", "surrogateescape")
-    info.size = int(facts.get("size", info.size))
+    info.name = _tar_name(facts.get(b"path", info.name.encode("utf-8", "surrogateescape")))
+    info.size = int(facts.get(b"size", info.size))
     if info.size < 0:
         raise tarfile.ReadError("a member of negative size")
 
@@ -328,8 +307,7 @@ def _tar_body(stream: _Counted, size: int) -> Iterator[bytes]:
     stream.take(-size % tarfile.BLOCKSIZE)
 
 
-def _tar_name(info: tarfile.TarInfo) -> str:
-    raw = info.name.encode("utf-8", "surrogateescape")
+def _tar_name(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
