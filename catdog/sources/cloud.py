@@ -9,18 +9,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from shutil import disk_usage
-from typing import Any, NamedTuple
+from typing import Any
 
 from catdog.errors import SourceError
-from catdog.sources.fetch import (
-    ATTEMPTS,
-    WITHOUT_NETWORK,
-    OnBytes,
-    Remote,
-    Stream,
-    TryAgainError,
-    Version,
-)
+from catdog.sources.fetch import WITHOUT_NETWORK, OnBytes, Remote, Stream, TryAgainError, Version
 from catdog.sources.inventory import hidden
 from catdog.store.digest import value_digest
 from catdog.store.files import FULL
@@ -34,15 +26,6 @@ AT_ONCE = 64
 LOGIN = (
     f"Check the login, which is taken from where the store's own tools take it. {WITHOUT_NETWORK}"
 )
-
-
-class Listing(NamedTuple):
-    """The files of a folder in a store."""
-
-    files: Mapping[str, int]
-    """Bytes by the path below the folder (POSIX), hidden files left out."""
-    digest: str
-    """Of all that the store tells of them: another one when a file has changed."""
 
 
 class CloudPath(Remote):
@@ -89,8 +72,12 @@ class CloudPath(Remote):
         except Exception:  # noqa: BLE001  each store has its own; `look` asks again, and tells
             return False
 
-    def list_folder(self) -> Listing:
-        """All files of a folder. Raises as `look`, and SourceError for an unsafe name."""
+    def list_folder(self) -> tuple[dict[str, int], str]:
+        """The files of a folder, and a digest of all that the store tells of them.
+
+        Files: bytes by the path below the folder (POSIX), hidden ones left out. The digest is
+        another one when a file has changed. Raises as `look`, and SourceError for an unsafe name.
+        """
         find = partial(self._ask, self._store.find, self._path, detail=True)
         found = self.persist(find, attempts=self.looks)
         facts = {PurePosixPath(name).relative_to(self._path): info for name, info in found.items()}
@@ -101,15 +88,13 @@ class CloudPath(Remote):
                 told = "has the name of a folder" if each in folders else "leads out of the folder"
                 raise SourceError(f"{self.shown}: its file '{each}' {told}.", "Rename it there.")
         seen = {each: f for each, f in sorted(facts.items()) if not any(map(hidden, each.parts))}
-        return Listing(
-            {each.as_posix(): int(f.get("size") or 0) for each, f in seen.items()},
-            value_digest([(each.as_posix(), _facts(f)) for each, f in seen.items()]),
-        )
+        files = {each.as_posix(): int(f.get("size") or 0) for each, f in seen.items()}
+        return files, value_digest([(each.as_posix(), _facts(f)) for each, f in seen.items()])
 
     def fetch_folder(self, files: Mapping[str, int], folder: Path, *, on_bytes: OnBytes) -> None:
         """Download files of a folder; those that `folder` holds whole are not fetched again.
 
-        files: as in a `Listing`.
+        files: as `list_folder` gives them.
         """
         missing = [name for name, size in files.items() if _bytes(folder / name) != size]
         total = sum(files.values())
@@ -132,8 +117,7 @@ class CloudPath(Remote):
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
         there, here = [f"{self._path}/{name}" for name in names], [str(folder / n) for n in names]
-        get = partial(self._ask, self._store.get, there, here)
-        self.persist(get, attempts=ATTEMPTS)
+        self.persist(partial(self._ask, self._store.get, there, here))
 
     def _look(self) -> Version:
         self._store.invalidate_cache()

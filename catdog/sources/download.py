@@ -116,12 +116,8 @@ def _shown(path: str) -> str:
 
 def _of_folder(source: str, path: Path) -> Recipe[Photos]:
     inventory = take_inventory(path, name=source)
-    key = make_key(
-        code=(__name__,),
-        inventory=inventory.digest,
-        root=str(inventory.root),
-        note=inventory.left_out,
-    )
+    root, note = str(inventory.root), inventory.left_out
+    key = make_key(code=(__name__,), inventory=inventory.digest, root=root, note=note)
     return Recipe(Photos, key, lambda folder: _record(folder, inventory, source))
 
 
@@ -135,14 +131,14 @@ def _remote(url: str, sha256: str | None, store: Store, progress: OnBytes) -> Re
 
 
 def _of_cloud_folder(there: CloudPath, store: Store, progress: OnBytes) -> Recipe[Photos]:
-    listing = there.list_folder()
-    key = make_key(code=(__name__,), url=there.shown, listing=listing.digest)
+    files, digest = there.list_folder()
+    key = make_key(code=(__name__,), url=there.shown, listing=digest)
 
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(Photos, key)
-        there.fetch_folder(listing.files, work, on_bytes=progress)
+        there.fetch_folder(files, work, on_bytes=progress)
         photos = work.replace(folder / "photos")
-        log.info("Fetched %s: %d files", there.shown, len(listing.files))
+        log.info("Fetched %s: %d files", there.shown, len(files))
         return _record(folder, take_inventory(photos, name=there.shown), there.shown)
 
     return Recipe(Photos, key, make)
@@ -259,12 +255,7 @@ def _stored(
 
 
 def _unpacked(
-    identity: str,
-    unpack: Callable[[Path], str],
-    name: str,
-    *,
-    origin: str = "",
-    note: str = "",
+    identity: str, unpack: Callable[[Path], str], name: str, *, origin: str = "", note: str = ""
 ) -> Recipe[Photos]:
     """How an archive becomes photos.
 
@@ -275,14 +266,13 @@ def _unpacked(
         photos = folder / "photos"
         photos.mkdir()
         sha256 = unpack(photos)
-        record = _record(folder, take_inventory(photos, name=name), origin or name)
-        notes = filter(None, [note, record["note"]])
-        return record | {"archive_sha256": sha256, "note": " ".join(notes)}
+        record = _record(folder, take_inventory(photos, name=name), origin or name, note)
+        return record | {"archive_sha256": sha256}
 
     return Recipe(Photos, make_key(code=(__name__,), archive=identity, note=note), make)
 
 
-def _record(folder: Path, inventory: Inventory, origin: str) -> dict[str, Any]:
+def _record(folder: Path, inventory: Inventory, origin: str, note: str = "") -> dict[str, Any]:
     columns: tuple[str, ...] = ("path", "bytes", "sha256")
     rows: Iterable[tuple[object, ...]] = inventory.rows
     if inventory.places:
@@ -295,5 +285,5 @@ def _record(folder: Path, inventory: Inventory, origin: str) -> dict[str, Any]:
         "root": inventory.root.relative_to(folder) if own else inventory.root,
         "inventory": inventory.digest,
         "count": len(inventory.rows),
-        "note": inventory.left_out,
+        "note": " ".join(filter(None, [note, inventory.left_out])),
     }

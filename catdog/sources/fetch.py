@@ -101,7 +101,7 @@ class Remote(ABC):
         Raises, also while it is read, TryAgainError, and SourceError for good.
         """
 
-    def persist(self, work: Callable[[], T], *, attempts: int) -> T:
+    def persist(self, work: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
         """Try again, with growing waits, what may work the next time."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TryAgainError),

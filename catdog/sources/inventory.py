@@ -42,38 +42,6 @@ class Inventory:
         return value_digest((self.rows, self.places) if self.places else self.rows)
 
 
-def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
-    """List the photo files below a folder, hidden ones left out, with size and SHA-256.
-
-    name: what errors call the folder; its path when None.
-    Raises SourceError when there is none, or one cannot be read or has no valid name.
-    """
-    shown = name or str(folder)
-    with reading():
-        paths = [path.relative_to(folder) for path in visible_files(folder)]
-    photos = sorted(path.as_posix() for path in paths if path.suffix.lower() in PHOTO_SUFFIXES)
-    left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
-    if not photos:
-        raise SourceError(
-            " ".join(filter(None, [f"{shown} holds no photo files.", left_out])),
-            f"Put photos ({', '.join(sorted(PHOTO_SUFFIXES))}) into one folder per class.",
-        )
-    labelled = places(folder, paths, shown)
-    wrapper = _wrapper(photos)
-    _check_names((str(folder), *photos), shown)
-    rows = []
-    for photo in photos:
-        path = folder / photo
-        with reading():
-            relative = PurePosixPath(photo).relative_to(wrapper).as_posix()
-            rows.append((relative, path.stat().st_size, digest_once(path)))
-    if left_out:
-        log.warning("%s: %s", shown, left_out)
-    unnamed = (PurePosixPath(photo).name for photo in photos)  # and so outside of every class
-    of_each = tuple(labelled.get(photo, name) for photo, name in zip(photos, unnamed, strict=True))
-    return Inventory(folder / wrapper, tuple(rows), left_out, of_each if labelled else ())
-
-
 @contextmanager
 def reading() -> Iterator[None]:
     """Turn a user's file or folder that cannot be read into a SourceError."""
@@ -84,6 +52,34 @@ def reading() -> Iterator[None]:
             f"{error.filename} cannot be read ({error.strerror}).",
             "Check that it still exists and that you may read it.",
         ) from error
+
+
+@reading()
+def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
+    """List the photo files below a folder, hidden ones left out, with size and SHA-256.
+
+    name: what errors call the folder; its path when None.
+    Raises SourceError when there is none, or one cannot be read or has no valid name.
+    """
+    shown = name or str(folder)
+    paths = [path.relative_to(folder) for path in visible_files(folder)]
+    photos = sorted(path.as_posix() for path in paths if path.suffix.lower() in PHOTO_SUFFIXES)
+    left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
+    if not photos:
+        raise SourceError(
+            " ".join(filter(None, [f"{shown} holds no photo files.", left_out])),
+            f"Put photos ({', '.join(sorted(PHOTO_SUFFIXES))}) into one folder per class.",
+        )
+    labelled = places(folder, paths, shown)
+    root = folder / _wrapper(photos)
+    _check_names((str(folder), *photos), shown)
+    files = [folder / photo for photo in photos]
+    rows = [(f.relative_to(root).as_posix(), f.stat().st_size, digest_once(f)) for f in files]
+    if left_out:
+        log.warning("%s: %s", shown, left_out)
+    unnamed = (PurePosixPath(photo).name for photo in photos)  # and so outside of every class
+    of_each = tuple(labelled.get(photo, name) for photo, name in zip(photos, unnamed, strict=True))
+    return Inventory(root, tuple(rows), left_out, of_each if labelled else ())
 
 
 def hidden(name: str) -> bool:
