@@ -122,12 +122,10 @@ def _of_folder(source: str, path: Path) -> Recipe[Photos]:
 
 
 def _remote(url: str, sha256: str | None, store: Store, progress: OnBytes) -> Recipe[Photos]:
-    if _WEB.match(url):
-        return _of_archive(WebFile(url), sha256, store, progress)
-    there = CloudPath(url)
-    if sha256 or not there.is_folder():
-        return _of_archive(there, sha256, store, progress)
-    return _of_cloud_folder(there, store, progress)
+    there = WebFile(url) if _WEB.match(url) else CloudPath(url)
+    if isinstance(there, CloudPath) and not sha256 and there.is_folder():
+        return _of_cloud_folder(there, store, progress)
+    return _of_archive(there, sha256, store, progress)
 
 
 def _of_cloud_folder(there: CloudPath, store: Store, progress: OnBytes) -> Recipe[Photos]:

@@ -63,8 +63,8 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
     """
     shown = name or str(folder)
     paths = [path.relative_to(folder) for path in visible_files(folder)]
-    photos = sorted(path.as_posix() for path in paths if path.suffix.lower() in PHOTO_SUFFIXES)
-    left_out = _left_out(path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES)
+    photos = sorted(path.as_posix() for path in paths if is_photo(path))
+    left_out = _left_out(path for path in paths if not is_photo(path))
     if not photos:
         raise SourceError(
             " ".join(filter(None, [f"{shown} holds no photo files.", left_out])),
@@ -85,6 +85,11 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
 def hidden(name: str) -> bool:
     """Whether a file or folder is hidden, or one of those that macOS adds to archives."""
     return name.startswith(".") or name == "__MACOSX"
+
+
+def is_photo(file: Path) -> bool:
+    """Whether a file has the suffix of a photo."""
+    return file.suffix.lower() in PHOTO_SUFFIXES
 
 
 def visible_files(folder: Path) -> Iterator[Path]:
@@ -128,8 +133,5 @@ def _check_names(names: Iterable[str], shown: str) -> None:
     """Refuse what would end a row of a table or a list of classes, or cannot be written there."""
     for name in names:
         if (seen := escaped(name)) != name:
-            raise SourceError(
-                f"{escaped(shown)}: the name '{seen}' has a control character or is not valid "
-                "UTF-8.",
-                "Rename it.",
-            )
+            told = "has a control character or is not valid UTF-8"
+            raise SourceError(f"{escaped(shown)}: the name '{seen}' {told}.", "Rename it.")

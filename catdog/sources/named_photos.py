@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from catdog.errors import PhotosError
-from catdog.sources.inventory import PHOTO_SUFFIXES, reading, visible_files
+from catdog.sources.inventory import is_photo, reading, visible_files
 
 
 def find_photos(paths: Iterable[Path]) -> list[Path]:
@@ -19,8 +19,7 @@ def find_photos(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             with reading():
-                files = sorted(visible_files(path))
-            inside = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+                inside = sorted(filter(is_photo, visible_files(path)))
             if not inside:
                 raise PhotosError(f"{path} holds no photos.", "Name photos, or a folder of them.")
             found.extend(inside)

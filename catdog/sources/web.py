@@ -163,6 +163,5 @@ def _retry_after(response: httpx.Response) -> float:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    left = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)
+    return max(0.0, left.total_seconds())
