@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -52,22 +53,20 @@ def draw(folder: Path, *, train: int, validation: int, seed: int) -> None:
                 photo(species, rng).save(target, quality=QUALITY)
 
 
-def photo(species: str, rng: np.random.Generator) -> Image.Image:
+def photo(species: str, rng: Generator) -> Image.Image:
     """One RGB photo of a "cat" or a "dog"."""
     size = int(rng.integers(SHORTEST, LONGEST + 1)), int(rng.integers(SHORTEST, LONGEST + 1))
     scene = _background((size[0] // COARSE, size[1] // COARSE), rng).resize(size)
     animal, mask = _animal(species, size, rng)
     scene.paste(_furry(animal, rng), mask=mask)
     if rng.random() < 0.5:
-        _obstruct(ImageDraw.Draw(scene), size, rng)
+        _obstruct(scene, rng)
     if rng.random() < 0.4:
         scene = scene.filter(ImageFilter.BoxBlur(rng.uniform(0.4, 1.4)))
     return _exposed(scene, rng)
 
 
-def _animal(
-    species: str, size: tuple[int, int], rng: np.random.Generator
-) -> tuple[Image.Image, Image.Image]:
+def _animal(species: str, size: tuple[int, int], rng: Generator) -> tuple[Image.Image, Image.Image]:
     """The animal (RGB) and the mask of where it is."""
     coat = Coat.draw(rng)
     canvas = Image.new("RGBA", (size[0] * FINE, size[1] * FINE), (*coat.base, 0))
@@ -84,39 +83,35 @@ def _animal(
     return canvas.convert("RGB").reduce(FINE), canvas.getchannel("A").reduce(FINE)
 
 
-def _furry(animal: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _furry(animal: Image.Image, rng: Generator) -> Image.Image:
     """The animal with the streaks of its fur and light from one side."""
     fur = _grain(animal.size, (2, 7), rng) * 0.1
-    slope = _slope(animal.size, rng.uniform(0, 2 * math.pi))
-    return _scaled(animal, 1 + fur + slope * rng.uniform(0, 0.35))
+    return _scaled(animal, 1 + fur + _light(animal.size, 0.35, rng))
 
 
-def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+def _background(size: tuple[int, int], rng: Generator) -> Image.Image:
     kind = rng.choice(["room", "grass", "plain", "lights"])
     colour = shade(WALLS[rng.integers(len(WALLS))], rng.uniform(0.6, 1.1))
     scene = Image.new("RGB", size, colour)
-    pencil = ImageDraw.Draw(scene)
     if kind == "room":
-        _clutter(pencil, size, rng, int(rng.integers(2, 7)))
-        _floor(pencil, size, rng)
+        _clutter(scene, rng, int(rng.integers(2, 7)))
+        _floor(scene, rng)
     elif kind == "grass":
-        _meadow(pencil, size, rng)
+        _meadow(scene, rng)
     else:
-        _clutter(pencil, size, rng, int(rng.integers(0, 12)))
+        _clutter(scene, rng, int(rng.integers(0, 12)))
     blur = rng.uniform(2, 5) if kind == "lights" else rng.uniform(0, 1.2)
     scene = scene.filter(ImageFilter.GaussianBlur(blur))
     coarse = _grain(size, (int(rng.integers(1, 15)), int(rng.integers(1, 15))), rng)
-    slope = _slope(size, rng.uniform(0, 2 * math.pi))
-    return _scaled(scene, 1 + coarse * 0.08 + slope * rng.uniform(0, 0.4))
+    return _scaled(scene, 1 + coarse * 0.08 + _light(size, 0.4, rng))
 
 
-def _clutter(
-    pencil: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Generator, count: int
-) -> None:
+def _clutter(scene: Image.Image, rng: Generator, count: int) -> None:
     """Boxes, balls, triangles and cords: shapes that an ear or a tail can be taken for."""
+    pencil = ImageDraw.Draw(scene)
     for _ in range(count):
-        x, y = rng.uniform(0, size[0]), rng.uniform(0, size[1])
-        w, h = rng.uniform(0.05, 0.3, 2) * min(size)
+        x, y = rng.uniform(0, scene.width), rng.uniform(0, scene.height)
+        w, h = rng.uniform(0.05, 0.3, 2) * min(scene.size)
         colour = shade(THINGS[rng.integers(len(THINGS))], rng.uniform(0.6, 1.15))
         match rng.integers(4):
             case 0:
@@ -129,8 +124,8 @@ def _clutter(
                 pencil.arc((x, y, x + 2 * w, y + 2 * h), 20, 200, fill=colour, width=int(3 + w / 9))
 
 
-def _floor(pencil: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Generator) -> None:
-    width, height = size
+def _floor(scene: Image.Image, rng: Generator) -> None:
+    pencil, (width, height) = ImageDraw.Draw(scene), scene.size
     top = rng.uniform(0.55, 0.85) * height
     wood = shade(THINGS[rng.integers(len(THINGS))], rng.uniform(0.7, 1.0))
     pencil.rectangle((0, top, width, height), fill=wood)
@@ -139,50 +134,40 @@ def _floor(pencil: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Ge
         pencil.line((x, height, width / 2 + (x - width / 2) * 0.6, top), fill=shade(wood, 0.8))
 
 
-def _meadow(pencil: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Generator) -> None:
-    width, height = size
-    top = rng.uniform(0.0, 0.5) * height
+def _meadow(scene: Image.Image, rng: Generator) -> None:
+    top = rng.uniform(0.0, 0.5) * scene.height
     green = shade((104, 142, 70), rng.uniform(0.6, 1.1))
-    pencil.rectangle((0, top, width, height), fill=green)
-    _blades(pencil, size, rng, 150, top, green)
+    ImageDraw.Draw(scene).rectangle((0, top, *scene.size), fill=green)
+    _blades(scene, rng, 150, top, green)
 
 
-def _blades(
-    pencil: ImageDraw.ImageDraw,
-    size: tuple[int, int],
-    rng: np.random.Generator,
-    count: int,
-    top: float,
-    colour: Colour,
-) -> None:
+def _blades(scene: Image.Image, rng: Generator, count: int, top: float, colour: Colour) -> None:
     """Blades of grass whose feet lie between `top` and the lower edge."""
-    feet = rng.uniform((0, top), (size[0], size[1] + 10), (count, 2))
-    tips = feet + rng.normal((0, -0.06 * size[1]), (5, 6), (count, 2))
+    pencil, (width, height) = ImageDraw.Draw(scene), scene.size
+    feet = rng.uniform((0, top), (width, height + 10), (count, 2))
+    tips = feet + rng.normal((0, -0.06 * height), (5, 6), (count, 2))
     for foot, tip, tone in zip(feet, tips, rng.uniform(0.7, 1.3, count), strict=True):
         pencil.line([tuple(foot), tuple(tip)], fill=shade(colour, tone), width=2)
 
 
-def _obstruct(pencil: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Generator) -> None:
+def _obstruct(scene: Image.Image, rng: Generator) -> None:
     """Something between the camera and the animal: grass, a bar, or the edge of a box."""
-    width, height = size
+    pencil, (width, height) = ImageDraw.Draw(scene), scene.size
     colour = shade(THINGS[rng.integers(len(THINGS))], rng.uniform(0.5, 1.1))
     match rng.integers(3):
         case 0:
-            _blades(pencil, size, rng, 90, height * 0.82, (96, 132, 66))
+            _blades(scene, rng, 90, height * 0.82, (96, 132, 66))
         case 1:
             x, thick = rng.uniform(0.1, 0.9) * width, rng.uniform(0.03, 0.08) * width
             lean = rng.normal(0, 0.15) * width
             pencil.line((x, 0, x + lean, height), fill=colour, width=int(thick))
         case _:
-            deep = rng.uniform(0.08, 0.24)
-            edge = height * (1 - deep)
-            pencil.polygon(
-                [(0, edge), (width, edge + rng.normal(0, 8)), (width, height), (0, height)],
-                fill=colour,
-            )
+            edge = height * (1 - rng.uniform(0.08, 0.24))
+            box = [(0, edge), (width, edge + rng.normal(0, 8)), (width, height), (0, height)]
+            pencil.polygon(box, fill=colour)
 
 
-def _exposed(scene: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _exposed(scene: Image.Image, rng: Generator) -> Image.Image:
     """The scene as a camera takes it: brightness, contrast, white balance and sensor noise."""
     levels = np.arange(256) - 128
     contrast = rng.uniform(0.9, 1.8) * rng.normal(1, 0.05, 3)
@@ -193,7 +178,7 @@ def _exposed(scene: Image.Image, rng: np.random.Generator) -> Image.Image:
     return ImageChops.add(developed, Image.merge("RGB", (grey, grey, grey)), offset=-128)
 
 
-def _grain(size: tuple[int, int], cell: tuple[int, int], rng: np.random.Generator) -> Pixels:
+def _grain(size: tuple[int, int], cell: tuple[int, int], rng: Generator) -> Pixels:
     """Smooth noise (height x width, mean 0, deviation about 1) with grains of so many pixels."""
     width, height = size
     coarse = rng.standard_normal((height // cell[1] + 2, width // cell[0] + 2), np.float32)
@@ -201,11 +186,12 @@ def _grain(size: tuple[int, int], cell: tuple[int, int], rng: np.random.Generato
     return np.asarray(noise, np.float32)
 
 
-def _slope(size: tuple[int, int], angle: float) -> Pixels:
-    """A ramp (height x width) from about -1 to 1 in this direction."""
+def _light(size: tuple[int, int], most: float, rng: Generator) -> Pixels:
+    """A ramp (height x width) in any direction, from about -1 to 1 times so much at the most."""
+    angle = rng.uniform(0, math.tau)
     x = np.linspace(-1, 1, size[0], dtype=np.float32) * np.float32(math.cos(angle))
     y = np.linspace(-1, 1, size[1], dtype=np.float32) * np.float32(math.sin(angle))
-    return y[:, None] + x[None, :]
+    return (y[:, None] + x[None, :]) * np.float32(rng.uniform(0, most))
 
 
 def _scaled(image: Image.Image, factor: Pixels) -> Image.Image:
