@@ -99,7 +99,7 @@ def _chest(pen: Pen, coat: Coat, build: Build) -> None:
     wide = build.shoulder + 0.5
     pen.blob([(-0.5, 0.3), (0.5, 0.3), (wide, 1.4), (wide, 2.6), (-wide, 2.6), (-wide, 1.4)],
              coat.dark, 0.02)  # fmt: skip
-    pen.oval(0, 1.3, wide * 0.5, 0.7, coat.light, fuzz=0.04)
+    pen.oval((0, 1.3), (wide * 0.5, 0.7), coat.light, fuzz=0.04)
 
 
 def _sitting_body(pen: Pen, coat: Coat, build: Build) -> tuple[float, float]:
@@ -107,13 +107,13 @@ def _sitting_body(pen: Pen, coat: Coat, build: Build) -> tuple[float, float]:
     pen.at(h * 0.7, 0.85).stroke(build.tail_round, build.tail, coat.dark, tip=0.6)
     pen.blob([(0, -0.55), (s, -0.35), (s * 1.1, 0.2), (h, 0.7), (h * 0.8, 0.98), (-h * 0.8, 0.98),
               (-h, 0.7), (-s * 1.1, 0.2), (-s, -0.35)], coat.base, 0.015)  # fmt: skip
-    pen.oval(0, 0.05, s * 0.55, 0.42, coat.light, fuzz=0.04)
+    pen.oval((0, 0.05), (s * 0.55, 0.42), coat.light, fuzz=0.04)
     _body_marks(pen, coat, s)
     for side in (-1, 1):
-        pen.oval(side * h * 0.74, 0.9, 0.24, 0.11, coat.dark)
+        pen.oval((side * h * 0.74, 0.9), (0.24, 0.11), coat.dark)
         pen.stroke([(side * s * 0.5, 0.1), (side * s * 0.45, 0.9)], build.leg * 1.4, coat.dark)
         pen.stroke([(side * s * 0.46, 0.1), (side * s * 0.42, 0.88)], build.leg * 1.2, coat.base)
-        pen.oval(side * s * 0.44, 0.95, build.leg * 0.95, 0.09, coat.light)
+        pen.oval((side * s * 0.44, 0.95), (build.leg * 0.95, 0.09), coat.light)
     return 0.0, -0.55 - build.head * 0.55
 
 
@@ -123,7 +123,7 @@ def _body_marks(pen: Pen, coat: Coat, half: float) -> None:
             for side in (-1, 1):
                 pen.stroke([(side * half, y), (side * half * 0.6, y + 0.06)], 0.06, coat.dark, 0.3)
     elif coat.marking == "patched":
-        pen.oval(half * 0.6, 0.45, 0.2, 0.26, coat.dark, fuzz=0.05)
+        pen.oval((half * 0.6, 0.45), (0.2, 0.26), coat.dark, fuzz=0.05)
 
 
 def _standing_body(pen: Pen, coat: Coat, build: Build) -> tuple[float, float]:
@@ -131,7 +131,7 @@ def _standing_body(pen: Pen, coat: Coat, build: Build) -> tuple[float, float]:
     for x, colour in ((-0.5, coat.dark), (0.62, coat.dark), (-0.66, coat.base), (0.48, coat.base)):
         bend = 0.07 if x > 0 else 0.0
         pen.stroke([(x, 0.1), (x + bend, 0.5), (x, 0.92)], leg * 1.3, colour, tip=0.8)
-        pen.oval(x - 0.05, 0.94, leg * 0.75, 0.07, coat.light)
+        pen.oval((x - 0.05, 0.94), (leg * 0.75, 0.07), coat.light)
     pen.at(0.78, -0.12).stroke(build.tail_up, build.tail, coat.base, tip=0.55)
     pen.stroke([(-0.6, 0.0), (-0.95, -build.neck)], c * 1.15, coat.base)
     pen.blob([(-0.85, -0.15), (-0.4, -c * 0.9), (0.3, -c * 0.8), (0.8, -0.2), (0.82, 0.15),
@@ -140,7 +140,7 @@ def _standing_body(pen: Pen, coat: Coat, build: Build) -> tuple[float, float]:
         for x in (-0.4, -0.15, 0.1, 0.35, 0.6):
             pen.stroke([(x, -c * 0.7), (x + 0.05, c * 0.1)], 0.06, coat.dark, 0.3)
     elif coat.marking == "patched":
-        pen.oval(pen.rng.uniform(-0.2, 0.4), -0.05, 0.28, c * 0.6, coat.dark, fuzz=0.05)
+        pen.oval((pen.rng.uniform(-0.2, 0.4), -0.05), (0.28, c * 0.6), coat.dark, fuzz=0.05)
     return -1.0, -build.neck - 0.16
 
 
@@ -159,9 +159,9 @@ def cat_face(pen: Pen, coat: Coat) -> None:
     right = [(0.5, -0.74), (0.88, -0.3), (1.02, 0.25), (0.62, 0.66)]
     _head(pen, coat, -0.74, right, 0.8)
     for side in (-1, 1):
-        pen.oval(side * 0.2, 0.4, 0.29, 0.22, coat.light, fuzz=0.03)
+        pen.oval((side * 0.2, 0.4), (0.29, 0.22), coat.light, fuzz=0.03)
     _cat_eyes(pen, coat)
-    pen.oval(0, 0.52, 0.2, 0.12, coat.light)
+    pen.oval((0, 0.52), (0.2, 0.12), coat.light)
     pen.patch([(-0.13, 0.15), (0.13, 0.15), (0, 0.29)], coat.nose)
     for side in (-1, 1):
         pen.stroke(_on_side([(0, 0.27), (0.05, 0.42), (0.2, 0.44)], side), 0.035, INK)
@@ -171,10 +171,10 @@ def cat_face(pen: Pen, coat: Coat) -> None:
 def _cat_eyes(pen: Pen, coat: Coat) -> None:
     slit = pen.rng.uniform(0.035, 0.09)
     for side in (-1, 1):
-        pen.oval(side * 0.42, -0.08, 0.25, 0.2, INK, turn=-side * 0.25)
-        pen.oval(side * 0.42, -0.08, 0.215, 0.17, coat.iris, turn=-side * 0.25)
-        pen.oval(side * 0.42, -0.08, slit, 0.16, INK)
-        pen.oval(side * 0.42 - 0.06, -0.15, 0.035, 0.035, (250, 250, 250))
+        pen.oval((side * 0.42, -0.08), (0.25, 0.2), INK, turn=-side * 0.25)
+        pen.oval((side * 0.42, -0.08), (0.215, 0.17), coat.iris, turn=-side * 0.25)
+        pen.oval((side * 0.42, -0.08), (slit, 0.16), INK)
+        pen.oval((side * 0.42 - 0.06, -0.15), (0.035, 0.035), (250, 250, 250))
 
 
 def _whiskers(pen: Pen, coat: Coat) -> None:
@@ -202,20 +202,20 @@ def dog_face(pen: Pen, coat: Coat) -> None:
             pen.blob(_on_side(ear, side), coat.dark, 0.015)
     _snout(pen, coat)
     for side in (-1, 1):
-        pen.oval(side * 0.33, -0.2, 0.155, 0.15, INK)
-        pen.oval(side * 0.33, -0.2, 0.125, 0.12, coat.iris)
-        pen.oval(side * 0.33, -0.19, 0.09, 0.095, INK)
-        pen.oval(side * 0.33 - 0.04, -0.25, 0.032, 0.032, (250, 250, 250))
-        pen.oval(side * 0.33, -0.45, 0.13, 0.05, coat.light, turn=side * 0.3)
+        pen.oval((side * 0.33, -0.2), (0.155, 0.15), INK)
+        pen.oval((side * 0.33, -0.2), (0.125, 0.12), coat.iris)
+        pen.oval((side * 0.33, -0.19), (0.09, 0.095), INK)
+        pen.oval((side * 0.33 - 0.04, -0.25), (0.032, 0.032), (250, 250, 250))
+        pen.oval((side * 0.33, -0.45), (0.13, 0.05), coat.light, turn=side * 0.3)
 
 
 def _snout(pen: Pen, coat: Coat) -> None:
     if pen.rng.random() < 0.5:
-        pen.oval(0.02, 0.95, 0.17, 0.28, (214, 104, 112))
+        pen.oval((0.02, 0.95), (0.17, 0.28), (214, 104, 112))
         pen.stroke([(0.02, 0.8), (0.02, 1.1)], 0.03, (176, 76, 88))
-    pen.oval(0, 0.45, 0.46, 0.42, coat.light, fuzz=0.02)
-    pen.oval(0, 0.2, 0.23, 0.16, coat.nose)
-    pen.oval(-0.06, 0.14, 0.07, 0.03, mix(coat.nose, (255, 255, 255), 0.5))
+    pen.oval((0, 0.45), (0.46, 0.42), coat.light, fuzz=0.02)
+    pen.oval((0, 0.2), (0.23, 0.16), coat.nose)
+    pen.oval((-0.06, 0.14), (0.07, 0.03), mix(coat.nose, (255, 255, 255), 0.5))
     pen.stroke([(0, 0.34), (0, 0.58)], 0.045, INK)
     for side in (-1, 1):
         pen.stroke(_on_side([(0, 0.58), (0.16, 0.7), (0.36, 0.58)], side), 0.045, INK)
@@ -229,7 +229,7 @@ def _head(pen: Pen, coat: Coat, top: float, right: Points, bottom: float) -> Non
             pen.stroke([(x, -0.7), (x * 0.7, -0.38)], 0.08, coat.dark, 0.4)
     elif coat.marking == "patched":
         side = 1 if pen.rng.random() < 0.5 else -1
-        pen.oval(side * 0.38, -0.2, 0.3, 0.34, coat.dark, fuzz=0.04)
+        pen.oval((side * 0.38, -0.2), (0.3, 0.34), coat.dark, fuzz=0.04)
     elif coat.marking == "blazed":
         pen.blob([(0, -0.74), (0.12, -0.3), (0.2, 0.3), (-0.2, 0.3), (-0.12, -0.3)], coat.light)
 
@@ -241,10 +241,10 @@ def cat_profile(pen: Pen, coat: Coat) -> None:
     pen.patch([(-0.32, -0.62), (-0.1, -1.12), (0.1, -0.62)], mix(PINK, coat.dark, 0.35))
     pen.blob([(0.1, -0.8), (0.7, -0.45), (0.8, 0.2), (0.3, 0.72), (-0.4, 0.66), (-0.86, 0.4),
               (-0.92, 0.1), (-0.6, -0.4)], coat.base, 0.02)  # fmt: skip
-    pen.oval(-0.66, 0.34, 0.3, 0.22, coat.light, fuzz=0.03)
-    pen.oval(-0.4, -0.1, 0.19, 0.19, INK)
-    pen.oval(-0.4, -0.1, 0.16, 0.16, coat.iris)
-    pen.oval(-0.44, -0.1, 0.05, 0.15, INK)
+    pen.oval((-0.66, 0.34), (0.3, 0.22), coat.light, fuzz=0.03)
+    pen.oval((-0.4, -0.1), (0.19, 0.19), INK)
+    pen.oval((-0.4, -0.1), (0.16, 0.16), coat.iris)
+    pen.oval((-0.44, -0.1), (0.05, 0.15), INK)
     pen.patch([(-0.98, 0.08), (-0.8, 0.08), (-0.9, 0.22)], coat.nose)
     pen.stroke([(-0.88, 0.22), (-0.8, 0.4), (-0.6, 0.42)], 0.04, INK)
     for rise in (-0.12, 0.04, 0.2):
@@ -255,16 +255,16 @@ def cat_profile(pen: Pen, coat: Coat) -> None:
 def dog_profile(pen: Pen, coat: Coat) -> None:
     """A long snout with the nose at its tip and a hanging ear, seen from its left side."""
     if pen.rng.random() < 0.5:
-        pen.oval(-1.0, 0.62, 0.13, 0.28, (214, 104, 112), turn=0.3)
+        pen.oval((-1.0, 0.62), (0.13, 0.28), (214, 104, 112), turn=0.3)
     pen.blob([(0.1, -0.82), (0.66, -0.5), (0.8, 0.2), (0.4, 0.66), (-0.3, 0.6), (-1.1, 0.58),
               (-1.4, 0.36), (-1.36, 0.02), (-0.8, -0.1), (-0.5, -0.5)],
              coat.base, 0.012)  # fmt: skip
     pen.blob([(-0.7, 0.0), (-1.3, 0.06), (-1.36, 0.4), (-1.0, 0.54), (-0.6, 0.46)], coat.light)
-    pen.oval(-1.36, 0.05, 0.18, 0.15, coat.nose)
+    pen.oval((-1.36, 0.05), (0.18, 0.15), coat.nose)
     pen.stroke([(-1.32, 0.36), (-0.95, 0.42), (-0.6, 0.3)], 0.05, INK)
-    pen.oval(-0.36, -0.24, 0.14, 0.13, INK)
-    pen.oval(-0.37, -0.24, 0.11, 0.1, coat.iris)
-    pen.oval(-0.38, -0.24, 0.08, 0.08, INK)
-    pen.oval(-0.4, -0.28, 0.03, 0.03, (250, 250, 250))
+    pen.oval((-0.36, -0.24), (0.14, 0.13), INK)
+    pen.oval((-0.37, -0.24), (0.11, 0.1), coat.iris)
+    pen.oval((-0.38, -0.24), (0.08, 0.08), INK)
+    pen.oval((-0.4, -0.28), (0.03, 0.03), (250, 250, 250))
     ear = [(0.0, -0.7), (0.5, -0.72), (0.72, -0.1), (0.6, 0.6), (0.28, 0.66), (0.12, 0.0)]
     pen.blob(ear, coat.dark, 0.015)

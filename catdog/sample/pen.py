@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import ImageDraw
 
 Colour = tuple[int, int, int]
-Points = Sequence[tuple[float, float]]
+Point = tuple[float, float]
+Points = Sequence[Point]
 
 CIRCLE = np.array([(math.cos(math.tau * i / 36), math.sin(math.tau * i / 36)) for i in range(36)])
 EDGE = np.arange(10)[:, None] / 10
@@ -47,20 +48,12 @@ class Pen:
         self._fill(np.concatenate(edges), colour, fuzz)
 
     def oval(
-        self,
-        x: float,
-        y: float,
-        rx: float,
-        ry: float,
-        colour: Colour,
-        *,
-        turn: float = 0.0,
-        fuzz: float = 0.0,
+        self, centre: Point, radii: Point, colour: Colour, *, turn: float = 0.0, fuzz: float = 0.0
     ) -> None:
-        """A filled ellipse around (x, y) with these half axes, turned by so many radians."""
+        """A filled ellipse with these half axes, turned by so many radians."""
         cos, sin = np.cos(turn), np.sin(turn)
-        axes = np.array([[rx * cos, rx * sin], [-ry * sin, ry * cos]])
-        self._fill(CIRCLE @ axes + (x, y), colour, fuzz)
+        axes = np.array([[cos, sin], [-sin, cos]]) * np.array(radii)[:, None]
+        self._fill(CIRCLE @ axes + centre, colour, fuzz)
 
     def stroke(self, points: Points, width: float, colour: Colour, tip: float = 1.0) -> None:
         """A smooth line whose width goes from `width` to `width * tip`."""
@@ -69,8 +62,8 @@ class Pen:
         across = along[:, ::-1] * (-1, 1) / np.linalg.norm(along, axis=1, keepdims=True)
         half = across * (width / 2 * (1 + (tip - 1) * np.arange(len(line))[:, None] / len(line)))
         self._fill(np.concatenate([line + half, (line - half)[::-1]]), colour, 0)
-        for (x, y), thick in ((line[0], width), (line[-1], width * tip)):
-            self.oval(x, y, thick / 2, thick / 2, colour)
+        for end, thick in ((line[0], width), (line[-1], width * tip)):
+            self.oval(end, (thick / 2, thick / 2), colour)
 
     def _fill(self, outline: NDArray[np.float64], colour: Colour, fuzz: float) -> None:
         if fuzz:
