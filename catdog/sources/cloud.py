@@ -110,7 +110,7 @@ class CloudPath(Remote):
                         f"{self.shown}: {name} has {size:,} bytes instead of {files[name]:,}.",
                         "It changed meanwhile: run again.",
                     )
-            done += sum(files[name] for name in names)
+                done += size
             on_bytes(done, total)
 
     def _fetch(self, names: list[str], folder: Path) -> None:

@@ -87,7 +87,7 @@ def _local(source: str) -> Recipe[Photos]:
     path = _local_path(source)
     with reading():
         if path.is_dir():
-            return _of_folder(source, path)
+            return _folder(source, path)
         sha256 = digest_once(path)
 
     def unpack(folder: Path) -> str:
@@ -114,7 +114,7 @@ def _shown(path: str) -> str:
     return without_secrets(f"://{path}").removeprefix("://") if address else path
 
 
-def _of_folder(source: str, path: Path) -> Recipe[Photos]:
+def _folder(source: str, path: Path) -> Recipe[Photos]:
     inventory = take_inventory(path, name=source)
     root, note = str(inventory.root), inventory.left_out
     key = make_key(code=(__name__,), inventory=inventory.digest, root=root, note=note)
@@ -124,11 +124,11 @@ def _of_folder(source: str, path: Path) -> Recipe[Photos]:
 def _remote(url: str, sha256: str | None, store: Store, progress: OnBytes) -> Recipe[Photos]:
     there = WebFile(url) if _WEB.match(url) else CloudPath(url)
     if isinstance(there, CloudPath) and not sha256 and there.is_folder():
-        return _of_cloud_folder(there, store, progress)
-    return _of_archive(there, sha256, store, progress)
+        return _cloud_folder(there, store, progress)
+    return _archive(there, sha256, store, progress)
 
 
-def _of_cloud_folder(there: CloudPath, store: Store, progress: OnBytes) -> Recipe[Photos]:
+def _cloud_folder(there: CloudPath, store: Store, progress: OnBytes) -> Recipe[Photos]:
     files, digest = there.list_folder()
     key = make_key(code=(__name__,), url=there.shown, listing=digest)
 
@@ -142,9 +142,7 @@ def _of_cloud_folder(there: CloudPath, store: Store, progress: OnBytes) -> Recip
     return Recipe(Photos, key, make)
 
 
-def _of_archive(
-    there: Remote, sha256: str | None, store: Store, progress: OnBytes
-) -> Recipe[Photos]:
+def _archive(there: Remote, sha256: str | None, store: Store, progress: OnBytes) -> Recipe[Photos]:
     shown = there.shown
     query = value_digest(asked) if (asked := telling_query(there.url)) else ""
     known: dict[str, Any] = {"sha256": sha256}

@@ -77,8 +77,8 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
     rows = [(f.relative_to(root).as_posix(), f.stat().st_size, digest_once(f)) for f in files]
     if left_out:
         log.warning("%s: %s", shown, left_out)
-    unnamed = (PurePosixPath(photo).name for photo in photos)  # and so outside of every class
-    of_each = tuple(labelled.get(photo, name) for photo, name in zip(photos, unnamed, strict=True))
+    # A name alone is outside of every class.
+    of_each = tuple(labelled.get(p, file.name) for p, file in zip(photos, files, strict=True))
     return Inventory(root, tuple(rows), left_out, of_each if labelled else ())
 
 
@@ -110,9 +110,7 @@ def visible_files(folder: Path) -> Iterator[Path]:
 
 
 def _left_out(others: Iterable[Path]) -> str:
-    kinds = Counter(
-        path.suffix.lower() or "no suffix" for path in others if path.name not in METADATA
-    )
+    kinds = Counter(p.suffix.lower() or "no suffix" for p in others if p.name not in METADATA)
     if not kinds:
         return ""
     listed = ", ".join(f"{number} of {escaped(kind)}" for kind, number in kinds.most_common())

@@ -38,14 +38,11 @@ def places(folder: Path, files: Iterable[Path], name: str) -> dict[str, str]:
             where, label = f"{name}: line {line} of {path}", str(row["label"]).strip()
             photo = (PurePosixPath(path).parent / str(row.get("file_name"))).as_posix()
             if photo not in there:
-                raise SourceError(
-                    f"{where} names the photo {row.get('file_name')!r}, which is not there.",
-                    _REMEDY,
-                )
+                problem = f"names the photo {row.get('file_name')!r}, which is not there."
+                raise SourceError(f"{where} {problem}", _REMEDY)
             if not _names_a_class(label):
-                raise SourceError(
-                    f"{where} has the label '{escaped(label[:80])}'. {_LABELS}", _REMEDY
-                )
+                problem = f"has the label '{escaped(label[:80])}'. {_LABELS}"
+                raise SourceError(f"{where} {problem}", _REMEDY)
             found[photo] = _place(PurePosixPath(photo), label)
     return found
 

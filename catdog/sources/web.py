@@ -1,7 +1,6 @@
 """Files on web servers: http:// and https://."""
 
 import re
-import ssl
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,12 +28,12 @@ _SPAN = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _NO_HEAD = (403, 405, 501)
 """What servers answer that know no HEAD."""
-_TRANSIENT = (
-    httpx.TimeoutException,
-    httpx.NetworkError,
-    httpx.RemoteProtocolError,
-    httpx.ProxyError,
-)
+_PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
+"""Troubles that may be gone at the next try."""
+
+
+_certificates = cache(httpx.create_ssl_context)
+"""Loading them takes a tenth of a second: once is enough."""
 
 
 class WebFile(Remote):
@@ -77,7 +76,7 @@ class WebFile(Remote):
                 if response.status_code not in but:
                     _check_status(response)
                 yield response
-        except _TRANSIENT as error:
+        except _PASSING as error:
             raise TryAgainError(str(error) or type(error).__name__) from error
         except httpx.HTTPError as error:
             raise SourceError(
@@ -106,20 +105,11 @@ def _client(timeout: httpx.Timeout) -> httpx.Client:
         ) from error
 
 
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Loading them takes a tenth of a second: once is enough."""
-    return httpx.create_ssl_context()
-
-
 def _version(response: httpx.Response) -> Version:
-    span = _span(response)
-    size = span[2] if span else response.headers.get("Content-Length", "")
-    return Version(
-        response.headers.get("ETag"),
-        response.headers.get("Last-Modified"),
-        int(size) if size.isdecimal() else None,
-    )
+    span, headers = _span(response), response.headers
+    size = span[2] if span else headers.get("Content-Length", "")
+    whole = int(size) if size.isdecimal() else None
+    return Version(headers.get("ETag"), headers.get("Last-Modified"), whole)
 
 
 def _place(response: httpx.Response) -> int | None:
