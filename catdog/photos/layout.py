@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import PurePosixPath
 
 from catdog.errors import PhotosError
@@ -59,14 +60,11 @@ def _check(layout: Layout, origin: str) -> None:
         raise PhotosError(f"{origin} has photos but no class folders.", HOW)
     if len(classes) == 1:
         raise PhotosError(f"{origin} has only one class, '{classes[0]}'.", HOW)
-    if not layout.splits:
-        return
     found = {(split, layout.labels[path]) for path, split in layout.splits.items()}
-    given = {split for split, _ in found}
-    for split in SPLITS:
-        for label in classes:
-            if split in given and (split, label) not in found:
-                raise PhotosError(
-                    f"{origin} has no photos of class '{label}' in its {split} folder.",
-                    "Every split needs a folder of every class, of the same name.",
-                )
+    given = [split for split in SPLITS if split in layout.splits.values()]
+    for split, label in product(given, classes):
+        if (split, label) not in found:
+            raise PhotosError(
+                f"{origin} has no photos of class '{label}' in its {split} folder.",
+                "Every split needs a folder of every class, of the same name.",
+            )

@@ -21,14 +21,8 @@ def places_of(digests: Mapping[str, str], seed: int) -> dict[str, float]:
     digests: SHA-256 of each photo's file by its path.
     """
     even = _even_places(seed)
-    return {
-        path: even[path] if path in even else _place(seed, digest)
-        for path, digest in digests.items()
-    }
-
-
-def _place(seed: int, digest: str) -> float:
-    return int(value_digest([seed, digest])[:13], 16) / 16**13
+    drawn = {path: int(value_digest([seed, d])[:13], 16) / 16**13 for path, d in digests.items()}
+    return {path: even.get(path, place) for path, place in drawn.items()}
 
 
 @cache

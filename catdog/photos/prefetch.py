@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from catdog.photos.folds import assign_folds
 from catdog.photos.reading import in_threads, read_verified, reading_photo, resize
@@ -15,8 +13,6 @@ from catdog.settings import Decoding, Folding
 from catdog.store.artifacts import ALL, SPLITS, Arrays, Manifest, Photos, write_csv
 from catdog.store.digest import make_key
 from catdog.store.store import Recipe
-
-Row = Mapping[str, str]
 
 
 def recipe(
@@ -67,19 +63,18 @@ def _write(
     }
 
 
-def _write_images(target: Path, root: Path, rows: Sequence[Row], size: int) -> None:
+def _write_images(target: Path, root: Path, rows: Sequence[Mapping[str, str]], size: int) -> None:
     shape = (len(rows), size, size, 3)
     images = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
     _reserve(target)
-    in_threads(partial(_write_image, images, root), list(enumerate(rows)))
+
+    def write(place: int) -> None:
+        path, sha256 = rows[place]["path"], rows[place]["sha256"]
+        with reading_photo(read_verified(root / path, sha256), path) as (photo, _):
+            images[place] = resize(photo, size)
+
+    in_threads(write, range(len(rows)))
     images.flush()
-
-
-def _write_image(images: npt.NDArray[np.uint8], root: Path, item: tuple[int, Row]) -> None:
-    place, row = item
-    data = read_verified(root / row["path"], row["sha256"])
-    with reading_photo(data, row["path"]) as (photo, _):
-        images[place] = resize(photo, images.shape[1])
 
 
 def _reserve(target: Path) -> None:

@@ -60,6 +60,7 @@ before it: repeated here, it would be tried from each of them."""
 T = TypeVar("T")
 R = TypeVar("R")
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
 
 
 class UnreadablePhotoError(PhotosError):
@@ -67,7 +68,6 @@ class UnreadablePhotoError(PhotosError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name} cannot be read as a photo: {reason}.", "Replace or remove it.")
-        self.name = name
         self.reason = reason
 
 
@@ -138,7 +138,8 @@ def upright_rgb(image: Image.Image, name: str = "photo") -> Image.Image:
     """An opened picture as `read_photo` gives it. Raises UnreadablePhotoError as that does."""
     try:
         image.load()
-        _turn_upright(image)
+        with suppress(Exception):  # Damaged EXIF data says nothing about the picture itself.
+            ImageOps.exif_transpose(image, in_place=True)
         return _rgb(image, name)
     except UnreadablePhotoError:
         raise
@@ -185,16 +186,14 @@ def resize(photo: Image.Image | npt.NDArray[np.uint8], size: int) -> npt.NDArray
     top, bottom, down = _neighbours(pixels.shape[0], size)
     left, right, across = _neighbours(pixels.shape[1], size)
 
-    def line(rows: npt.NDArray[np.intp]) -> Floats:
+    def line(rows: Indices) -> Floats:
         lines = pixels.take(rows, axis=0)
         return _blend(lines.take(left, axis=1), lines.take(right, axis=1), across[None, :, None])
 
     return np.rint(_blend(line(top), line(bottom), down[:, None, None])).astype(np.uint8)
 
 
-def _neighbours(
-    length: int, size: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+def _neighbours(length: int, size: int) -> tuple[Indices, Indices, Floats]:
     """Indices of the two source pixels around each target pixel, and the second one's weight."""
     scale = np.float32(length) / np.float32(size)
     position = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
@@ -222,9 +221,8 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     except UnreadablePhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise UnreadablePhotoError(
-            name, f"more than {MAX_PIXELS:,} pixels: make it smaller"
-        ) from error
+        reason = f"more than {MAX_PIXELS:,} pixels: make it smaller"
+        raise UnreadablePhotoError(name, reason) from error
     except UnidentifiedImageError as error:
         text = not any(byte in CONTROL_BYTES for byte in data[:1024])
         reason = "not an image (text?)" if text else f"not a whole {' or '.join(FORMATS)} file"
@@ -289,11 +287,6 @@ def _segments(data: bytes) -> Iterator[bytes]:
             place += int.from_bytes(data[place : place + 2], "big")
 
 
-def _turn_upright(image: Image.Image) -> None:
-    with suppress(Exception):  # Damaged EXIF data says nothing about the picture itself.
-        ImageOps.exif_transpose(image, in_place=True)
-
-
 def _rgb(image: Image.Image, name: str) -> Image.Image:
     """A strip at a time, since some conversions take a copy for each of their steps."""
     if image.mode == "F":  # 0 to 1, 0 to 255, or a measurement
@@ -316,9 +309,8 @@ def _strip_in_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "La":  # Pillow takes the alpha out of it, and goes no further at once.
         image = image.convert("LA")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(white, rgba)
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
 
 

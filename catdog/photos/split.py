@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -188,14 +189,13 @@ def _counts(
     classes: Sequence[str], photos: Sequence[Photo], splits: Mapping[str, str], origin: str
 ) -> dict[str, dict[str, int]]:
     found = Counter((splits.get(photo.path), photo.label) for photo in photos)
-    for part in SPLITS:
-        for label in classes:
-            if not found[part, label]:
-                raise PhotosError(
-                    f"{origin}: no {part} photo of class '{label}' is left, because its photos "
-                    "are copies of each other or of held-out photos (duplicates='drop').",
-                    "Add different photos, or set duplicates to 'keep'.",
-                )
+    for part, label in product(SPLITS, classes):
+        if not found[part, label]:
+            raise PhotosError(
+                f"{origin}: no {part} photo of class '{label}' is left, because its photos "
+                "are copies of each other or of held-out photos (duplicates='drop').",
+                "Add different photos, or set duplicates to 'keep'.",
+            )
     return {part: {label: found[part, label] for label in classes} for part in SPLITS}
 
 
