@@ -88,8 +88,7 @@ def draw_animal(pen: Pen, species: str, pose: str, coat: Coat) -> None:
         _chest(pen, coat, build)
         front(pen, coat)
         return
-    profile = pose == "standing" and pen.rng.random() < 0.6
-    head = side if profile else front
+    head = side if pose == "standing" and pen.rng.random() < 0.6 else front
     body = _sitting_body if pose == "sitting" else _standing_body
     where = body(pen, coat, build)
     head(pen.at(*where, build.head, pen.rng.normal(0, 0.12)), coat)

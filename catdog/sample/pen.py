@@ -15,7 +15,6 @@ Points = Sequence[Point]
 
 CIRCLE = np.array([(math.cos(math.tau * i / 36), math.sin(math.tau * i / 36)) for i in range(36)])
 EDGE = np.arange(10)[:, None] / 10
-CURVE = np.arange(8)[None, :, None] / 8
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,10 @@ def _smooth(points: NDArray[np.float64], closed: bool = True) -> NDArray[np.floa
     before, after = (points[-1:], points[:2]) if closed else (points[:1], points[-1:])
     around = np.concatenate([before, points, after])
     p0, p1, p2, p3 = (around[i : len(around) - 3 + i, None] for i in range(4))
-    t = CURVE
-    curve = p1 + 0.5 * t * (
-        p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0))
-    )
-    curve = curve.reshape(-1, 2)
+    t = np.arange(8)[None, :, None] / 8
+    square = 2 * p0 - 5 * p1 + 4 * p2 - p3
+    cube = 3 * (p1 - p2) + p3 - p0
+    curve = (p1 + 0.5 * t * (p2 - p0 + t * (square + t * cube))).reshape(-1, 2)
     return curve if closed else np.concatenate([curve, points[-1:]])
 
 
