@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from catdog.sample.animals import Coat, draw_animal
 from catdog.sample.facts import SPECIES, photo_path
-from catdog.sample.pen import Colour, Pen, shade
+from catdog.sample.pen import Colour, Pen, rotation, shade
 
 POSES = {"face": (0.22, 0.38), "sitting": (0.28, 0.4), "standing": (0.24, 0.34)}
 """The animal's scale in each pose, least and most, as a share of the photo's shorter side."""
@@ -75,8 +75,7 @@ def _animal(species: str, size: tuple[int, int], rng: Generator) -> tuple[Image.
     turn = float(np.clip(rng.normal(0, 0.22), -0.6, 0.6))
     mirror = 1.0 if rng.random() < 0.5 else -1.0
     stretch = rng.uniform(0.88, 1.14)
-    spin = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    matrix = spin @ np.diag([mirror * stretch, 1 / stretch]) * span
+    matrix = rotation(turn) @ np.diag([mirror * stretch, 1 / stretch]) * span
     centre = np.array(canvas.size) * (rng.uniform(0.38, 0.62), rng.uniform(0.44, 0.62))
     pen = Pen(ImageDraw.Draw(canvas), rng, matrix, centre)
     draw_animal(pen, species, pose, coat)

@@ -30,8 +30,7 @@ class Pen:
 
     def at(self, x: float, y: float, scale: float = 1.0, turn: float = 0.0) -> Self:
         """A pen for a part at (x, y), scaled, and turned by so many radians."""
-        cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
-        matrix = self.matrix @ np.array([[cos, -sin], [sin, cos]])
+        matrix = self.matrix @ (rotation(turn) * scale)
         origin = self.origin + self.matrix @ np.array([x, y])
         return type(self)(self.canvas, self.rng, matrix, origin)
 
@@ -50,8 +49,7 @@ class Pen:
         self, centre: Point, radii: Point, colour: Colour, *, turn: float = 0.0, fuzz: float = 0.0
     ) -> None:
         """A filled ellipse with these half axes, turned by so many radians."""
-        cos, sin = np.cos(turn), np.sin(turn)
-        axes = np.array([[cos, sin], [-sin, cos]]) * np.array(radii)[:, None]
+        axes = rotation(turn).T * np.array(radii)[:, None]
         self._fill(CIRCLE @ axes + centre, colour, fuzz)
 
     def stroke(self, points: Points, width: float, colour: Colour, tip: float = 1.0) -> None:
@@ -83,6 +81,12 @@ def _smooth(points: NDArray[np.float64], closed: bool = True) -> NDArray[np.floa
     cube = 3 * (p1 - p2) + p3 - p0
     curve = (p1 + 0.5 * t * (p2 - p0 + t * (square + t * cube))).reshape(-1, 2)
     return curve if closed else np.concatenate([curve, points[-1:]])
+
+
+def rotation(turn: float) -> NDArray[np.float64]:
+    """The matrix that turns by so many radians, 2 x 2."""
+    cos, sin = np.cos(turn), np.sin(turn)
+    return np.array([[cos, -sin], [sin, cos]])
 
 
 def shade(colour: Colour, factor: float) -> Colour:
