@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from catdog.errors import CatdogError
+
 if TYPE_CHECKING:
     from catdog.entry.functions import (
         champion,
@@ -18,17 +20,12 @@ if TYPE_CHECKING:
         split,
         train,
     )
-    from catdog.errors import CatdogError
     from catdog.export.load import load
     from catdog.report import figures
 
     __version__: str
 
 _FUNCTIONS = ("champion", "compare", "download", "evaluate", "prefetch", "runs", "split", "train")
-_HOMES = dict.fromkeys(_FUNCTIONS, "catdog.entry.functions") | {
-    "load": "catdog.export.load",
-    "CatdogError": "catdog.errors",
-}
 
 __all__ = [
     "CatdogError",
@@ -47,8 +44,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if home := _HOMES.get(name):
-        return getattr(import_module(home), name)
+    if name in _FUNCTIONS:
+        return getattr(import_module("catdog.entry.functions"), name)
+    if name == "load":
+        return import_module("catdog.export.load").load
     if name == "figures":
         return import_module("catdog.report.figures")
     if name == "__version__":
