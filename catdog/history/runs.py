@@ -28,7 +28,7 @@ from catdog.store.artifacts import (
     TrainedModel,
     Trial,
 )
-from catdog.store.files import MAKING, discard, write_text, writing
+from catdog.store.files import MAKING, appearing, write_text, writing
 from catdog.store.store import Artifact, Record, Store
 from catdog.wording import counted
 
@@ -286,18 +286,11 @@ def save_run(run: Run, report: Report | None, store: Store) -> Run:
             last = max((past.number for past in load_runs(store)), default=0)
             run = run.model_copy(update={"number": last + 1})
         making = run.folder.with_name(f"{MAKING}{run.id}")
-        discard(making)  # what a kill left half written
-        making.mkdir(parents=True)
-        try:
+        with appearing(run.folder, making):
             if report:
                 ignored = shutil.ignore_patterns("entry.json")
                 shutil.copytree(report.path, making, dirs_exist_ok=True, ignore=ignored)
             write_text(making / RECORD, run.model_dump_json(indent=2) + "\n")
-            discard(run.folder)
-            making.rename(run.folder)
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
     return run
 
 
@@ -327,10 +320,8 @@ def _read(record: Path) -> Run | None:
 
 def same_run(artifacts: Mapping[str, str], store: Store) -> str | None:
     """The newest run that ended with these very artifacts, by name and key; None without one."""
-    for run in reversed(load_runs(store)):
-        if run.artifacts == artifacts and not run.failed:
-            return run.id
-    return None
+    past = reversed(load_runs(store))
+    return next((run.id for run in past if run.artifacts == artifacts and not run.failed), None)
 
 
 def load_run(name: str, store: Store) -> Run:

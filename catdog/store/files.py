@@ -31,14 +31,9 @@ MAKING = ".making-"
 REMOVED = ".removed-"
 """Begins the name of what is being deleted, or was when its process was killed."""
 UNWRITABLE = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.ELOOP,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP,
     errno.ENAMETOOLONG,
-)
+)  # fmt: skip
 
 
 def make_home(folder: Path) -> None:
@@ -155,6 +150,23 @@ def discard(path: Path) -> None:
         shutil.rmtree(grave, ignore_errors=True)
     else:
         grave.unlink(missing_ok=True)
+
+
+@contextmanager
+def appearing(folder: Path, making: Path) -> Iterator[None]:
+    """A folder to fill, `making`, which takes the place of another in the end, or is removed.
+
+    So that other one is there whole, as it was or as it is now, and never half made.
+    """
+    discard(making)  # what a kill left half made
+    making.mkdir(parents=True)
+    try:
+        yield
+        discard(folder)
+        making.rename(folder)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -6,7 +6,6 @@ its record and the size and SHA-256 of each file; `locks/` one lock a key, and w
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from catdog.store import holds
 from catdog.store.digest import value_digest
 from catdog.store.files import (
     ENTRY,
+    appearing,
     damage,
     describe_files,
     discard,
@@ -113,6 +113,8 @@ class Store:
     def __init__(self, home: Path, *, part: bool = False) -> None:
         self.home = home.expanduser().absolute()
         self._part = part
+        self._counter = self.home / "store" / "counter"
+        self._held = self.home / "locks" / "held"
         self.made: set[Path] = set()
         """The folders of the artifacts that were made by way of this object, not found."""
 
@@ -150,10 +152,9 @@ class Store:
 
     def forget(self, recipe: Recipe[Any], *, up_to: int) -> None:
         """Remove the artifact of a recipe unless its number is greater than this."""
-        with self.lock(recipe.lock):
-            found = self.find(recipe.cls, recipe.key)
-            if found and found.number <= up_to:
-                discard(found.path)
+        found = self.find(recipe.cls, recipe.key)
+        if found and found.number <= up_to:
+            self.drop(found)
 
     def count(self) -> int:
         """The number of the artifact that was made last; 0 before the first."""
@@ -221,19 +222,11 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         return path
 
-    @property
-    def _counter(self) -> Path:
-        return self.home / "store" / "counter"
-
     def _next_number(self) -> int:
         with self.lock("counter"):
             number = self.count() + 1
             write_text(self._counter, str(number))
         return number
-
-    @property
-    def _held(self) -> Path:
-        return self.home / "locks" / "held"
 
     def is_locked(self, name: str) -> bool:
         """Whether some process holds this lock now."""
@@ -252,12 +245,11 @@ class Store:
         with writing(self.home, f"the {kind}"):
             final.parent.mkdir(parents=True, exist_ok=True)
             folder = self.work("making") / recipe.lock
-            discard(folder)  # what a kill left half made
-            folder.mkdir()
-            try:
+            with appearing(final, folder):
                 record = dict(recipe.make(folder))
                 files = describe_files(folder)
                 record["content"] = value_digest(files)
+                whole = recipe.cls.model_construct(key=key, path=final, **record)
                 write_json(
                     folder / ENTRY,
                     {
@@ -265,16 +257,11 @@ class Store:
                         "key": key,
                         "number": self._next_number(),
                         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                        "record": _as_json(recipe.cls, record, key),
+                        "record": whole.model_dump(mode="json", exclude={"key", "path"}),
                         "files": files,
                     },
                 )
-                discard(final)
-                folder.rename(final)
-                self.made.add(final)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
+        self.made.add(final)
         return recipe.cls.model_validate({"key": key, "path": final, **record})
 
 
@@ -283,11 +270,6 @@ def _number(path: Path) -> int:
         return int(read_entry(path).get("number", 0))
     except StoreError:
         return 0
-
-
-def _as_json(cls: type[Artifact], record: Mapping[str, Any], key: str) -> Any:
-    whole = cls.model_construct(key=key, path=Path(), **record)
-    return whole.model_dump(mode="json", exclude={"key", "path"})
 
 
 def _first(error: Exception) -> str:

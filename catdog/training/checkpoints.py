@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catdog.store.files import ENTRY, damage, describe_files, discard, write_json
+from catdog.store.files import ENTRY, appearing, damage, describe_files, discard, write_json
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +43,16 @@ class Checkpoints:
     def save(self, model: Any, row: Row) -> None:
         """Keep the state after an epoch, and its weights when it is the best one so far."""
         history = [*self.history, row]
-        making = self.folder / f"making-{len(history):05d}"
-        discard(making)
-        making.mkdir()
-        model.save_weights(making / STATE)
-        best_so_far = making if best_row(history) is row else self._newest() or making
-        shutil.copyfile(best_so_far / (STATE if best_so_far == making else BEST), making / BEST)
-        write_json(making / HISTORY, history)
-        write_json(making / ENTRY, {"files": describe_files(making)})
-        previous = self._newest()
-        making.rename(self.folder / f"epoch-{len(history):05d}")
+        number, previous = f"{len(history):05d}", self._newest()
+        making = self.folder / f"making-{number}"
+        with appearing(self.folder / f"epoch-{number}", making):
+            model.save_weights(making / STATE)
+            best = making / STATE
+            if previous and best_row(history) is not row:
+                best = previous / BEST
+            shutil.copyfile(best, making / BEST)
+            write_json(making / HISTORY, history)
+            write_json(making / ENTRY, {"files": describe_files(making)})
         self.history = history
         if previous:
             discard(previous)
