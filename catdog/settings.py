@@ -12,7 +12,7 @@ import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -54,15 +54,32 @@ def _absolute(path: Path) -> Path:
 
 
 ModelName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(MODELS)})]
-
-
 ExportFormat = Literal["litert", "saved-model", "onnx", "keras"]
+Share = Annotated[float, Field(ge=0, le=1)]
+ProperShare = Annotated[float, Field(gt=0, lt=1)]
+"""Neither nothing nor all."""
 
 
 class Group(BaseModel):
     """Settings that are passed on together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
+
+    HELP: ClassVar[str] = "catdog run --help"
+    """What tells a user of these settings."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], origins: Mapping[str, str] = {}) -> Self:
+        """Settings from these values and the defaults alone.
+
+        origins: what set a value, where that is not the caller. Raises SettingsError that says
+        in one line what is wrong with each.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = (_problem(dict(item), origins) for item in error.errors())
+            raise SettingsError(f"{'; '.join(problems)}.", f"See '{cls.HELP}'.") from error
 
 
 G = TypeVar("G", bound=Group)
@@ -126,18 +143,12 @@ class Decoding(Group):
 class Cut(Seeded):
     """How photos are divided into training, validation and test."""
 
-    validation_share: float = Field(
-        1 / 3,
-        gt=0,
-        lt=1,
-        description="About so many are held out where the source has no validation folder.",
+    validation_share: ProperShare = Field(
+        1 / 3, description="About so many are held out where the source has no validation folder."
     )
     """As in the official archive: 1,000 of 3,000."""
-    test_share: float = Field(
-        0.192,
-        gt=0,
-        lt=1,
-        description="Of the held-out photos, about so many are kept for the final test.",
+    test_share: ProperShare = Field(
+        0.192, description="Of the held-out photos, about so many are kept for the final test."
     )
     """As the notebook: 192 of 1,000."""
     duplicates: Literal["drop", "keep"] = Field(
@@ -163,10 +174,8 @@ class Folding(Seeded):
 class Comparing(Group):
     """How the models are compared."""
 
-    equivalence_margin: float = Field(
+    equivalence_margin: ProperShare = Field(
         0.02,
-        gt=0,
-        lt=1,
         description="Models are equivalent when their accuracies differ by less than this share.",
     )
     """Two points: less than the same code gave its author on a second day (up to 4.5 points in the
@@ -189,8 +198,7 @@ class Running(Group):
         description="Dask's scheduler, tcp://HOST:PORT. Default: a cluster on this machine.",
     )
     force: bool = Field(
-        False,
-        description="Train the models again although nothing they depend on has changed.",
+        False, description="Train the models again although nothing they depend on has changed."
     )
 
 
@@ -208,18 +216,13 @@ class Promotion(Group):
     """Who tries another model or setting must show that it is better. What retrains the same on
     newer photos, as `full` does each week, has a reason to be used already, and few test photos
     could ever show that it is better than a good champion."""
-    accuracy_margin: float = Field(
-        0.03,
-        gt=0,
-        lt=1,
-        description="With 'fresh', the accuracy may be lower by less than this share.",
+    accuracy_margin: ProperShare = Field(
+        0.03, description="With 'fresh', the accuracy may be lower by less than this share."
     )
     """Six of 192 test photos: the smallest that so many can show, most of the time, of a model that
     is as good as one with 97 %."""
-    class_margin: float = Field(
+    class_margin: Share = Field(
         0.05,
-        ge=0,
-        le=1,
         description="The recall of a class may be lower for a new champion by at most this share.",
     )
     """Four of 96 test photos; a difference of fewer than six is never significant."""
@@ -228,11 +231,8 @@ class Promotion(Group):
 class Answering(Group):
     """How predictions of new photos are shown; no run depends on it."""
 
-    threshold: float = Field(
-        0.8,
-        ge=0,
-        le=1,
-        description="A prediction of a lower confidence is flagged as uncertain.",
+    threshold: Share = Field(
+        0.8, description="A prediction of a lower confidence is flagged as uncertain."
     )
     """On the official validation photos 2.5 % of `transfer`'s are, of which a quarter are wrong."""
 
@@ -242,6 +242,8 @@ class Limits(Group):
 
     Flags of that command alone: they belong to the place where it listens.
     """
+
+    HELP: ClassVar[str] = "catdog api --help"
 
     max_mebibytes: int = Field(32, ge=1, le=1024, description="Of a request's body.")
     """Two or three large photos of a phone, or a hundred small ones."""
@@ -266,7 +268,7 @@ class Limits(Group):
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Limits from keywords and defaults; None means not given. Raises SettingsError."""
-        return _validated(cls, {n: v for n, v in given.items() if v is not None}, "catdog api")
+        return cls.of({name: value for name, value in given.items() if value is not None})
 
 
 NOT_OF_A_RUN = {"home", *Answering.model_fields}
@@ -296,10 +298,8 @@ class Settings(Answering, Promotion, Running, Comparing, Folding, Cut, Decoding,
         found, standing = given_values(given), given_values({}).get("source")
         if standing and without_secrets(str(standing.value)) == found["source"].value:
             found["source"] = standing
-        settings = cls.of(
-            {name: value for name, (value, _) in found.items()},
-            {name: origin for name, (_, origin) in found.items()},
-        )
+        origins = {name: each.origin for name, each in found.items()}
+        settings = cls.of({name: each.value for name, each in found.items()}, origins)
         if settings.folds and settings.repeats > 1:
             raise SettingsError(
                 f"folds: not together with repeats (got {settings.folds} and {settings.repeats}).",
@@ -312,14 +312,6 @@ class Settings(Answering, Promotion, Running, Comparing, Folding, Cut, Decoding,
                 "Add --runner dask, or leave the address away.",
             )
         return settings
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Self:
-        """Settings from these values and the defaults alone. Raises SettingsError as `load`.
-
-        origins: what set a value, where that is not the caller.
-        """
-        return _validated(cls, values, "catdog run", origins or {})
 
     @property
     def trainings(self) -> int:
@@ -410,11 +402,9 @@ def _from_environment() -> dict[str, Given]:
         for name in os.environ  # not all values: another thread may be taking one away
         if name.startswith(PREFIX) and os.environ[name]
     }
-    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    known = {PREFIX + field.upper(): field for field in Settings.model_fields}
     _require_known(found, [*known, CONFIG, TOKEN], "environment variable {}")
-    for name in (CONFIG, TOKEN):
-        found.pop(name, None)
-    return {name.removeprefix(PREFIX).lower(): Given(text, name) for name, text in found.items()}
+    return {known[name]: Given(text, name) for name, text in found.items() if name in known}
 
 
 def _from_file() -> dict[str, Given]:
@@ -447,17 +437,6 @@ def _require_known(names: Iterable[str], known: list[str], called: str) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(known)}."
             raise SettingsError(f"Unknown {called.format(name)}.", hint)
-
-
-def _validated(
-    cls: type[G], values: Mapping[str, Any], command: str, origins: Mapping[str, str] = {}
-) -> G:
-    """The settings of these values; else a SettingsError that says what is wrong with each."""
-    try:
-        return cls.model_validate(values)
-    except ValidationError as error:
-        problems = (_problem(dict(item), origins) for item in error.errors())
-        raise SettingsError(f"{'; '.join(problems)}.", f"See '{command} --help'.") from error
 
 
 def _problem(item: Mapping[str, Any], origins: Mapping[str, str]) -> str:
