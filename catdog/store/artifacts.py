@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from catdog.errors import PhotosError, StoreError
 from catdog.store.digest import KEY_LENGTH, value_digest
@@ -158,24 +158,22 @@ class Trial(BaseModel):
 
 
 class Rows:
-    """Some photos of an array that is mapped into memory, in an order of their own: no copy."""
+    """Some photos of an array that is mapped into memory, in an order of their own.
+
+    None is read before it is asked for.
+    """
 
     def __init__(self, photos: npt.NDArray[np.uint8], rows: npt.NDArray[np.intp]) -> None:
         self._photos, self._rows = photos, rows
         self.shape = (len(rows), *photos.shape[1:])
 
-    @overload
-    def __getitem__(self, chosen: slice) -> "Rows": ...
-    @overload
-    def __getitem__(self, chosen: npt.NDArray[Any] | int) -> npt.NDArray[np.uint8]: ...
-    def __getitem__(self, chosen: Any) -> Any:
-        """Fewer of them; or, for indices, the photos themselves."""
-        rows = self._rows[chosen]
-        return Rows(self._photos, rows) if isinstance(chosen, slice) else self._photos[rows]
+    def __getitem__(self, chosen: slice | npt.NDArray[Any] | int) -> npt.NDArray[np.uint8]:
+        """Some of them, read."""
+        return self._photos[self._rows[chosen]]
 
     def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> npt.NDArray[Any]:
         """All of them, read."""
-        return np.asarray(self._photos[self._rows], dtype=dtype)
+        return np.asarray(self[:], dtype=dtype)
 
 
 Images = npt.NDArray[np.uint8] | Rows
@@ -220,10 +218,8 @@ class Arrays(Artifact):
                 f"There is no fold {fold}: these photos have {self.folds or 'no'} folds.",
                 "Choose one of them, or prefetch the photos with more folds.",
             )
-        chosen = self.model_copy(update={"held_out": fold})
-        return chosen.model_copy(
-            update={"counts": {split: len(chosen._rows_of(split)) for split in SPLITS}}
-        )
+        counts = {split: len(self._rows_of(split, fold)) for split in SPLITS}
+        return self.model_copy(update={"held_out": fold, "counts": counts})
 
     def turn(self, number: int) -> Self:
         """What one of several trainings uses (from 0): of folds, each time the next is held out."""
@@ -239,17 +235,19 @@ class Arrays(Artifact):
         Raises PhotosError, as the two below, when no fold was held out of those that there are.
         """
         photos = _array(self._stored(split, "images.npy"), mapped=True)
-        return Rows(photos, self._rows_of(split)) if self.held_out else photos
+        return Rows(photos, self._rows_of(split, self.held_out)) if self.held_out else photos
 
     def labels(self, split: str) -> npt.NDArray[np.int32]:
         """The classes of a split's photos (n), as indices into `classes`."""
         labels = _array(self._stored(split, "labels.npy"))
-        return labels[self._rows_of(split)] if self.held_out else labels
+        return labels[self._rows_of(split, self.held_out)] if self.held_out else labels
 
     def paths(self, split: str) -> list[str]:
         """The paths of a split's photos, relative to the folder of the photos."""
         paths = [row["path"] for row in _rows(self._stored(split, "photos.csv"))]
-        return [paths[row] for row in self._rows_of(split)] if self.held_out else paths
+        if not self.held_out:
+            return paths
+        return [paths[row] for row in self._rows_of(split, self.held_out)]
 
     def fold_of(self) -> dict[str, int]:
         """The fold of each photo by its path, from 1; empty without folds."""
@@ -266,12 +264,10 @@ class Arrays(Artifact):
             )
         return self.file(f"{ALL if self.held_out else split}_{what}")
 
-    def _rows_of(self, split: str) -> npt.NDArray[np.intp]:
-        """Where a split's photos are among all, when a fold is held out."""
+    def _rows_of(self, split: str, held_out: int) -> npt.NDArray[np.intp]:
+        """Where a split's photos are among all, when this fold is held out."""
         assert self.folds is not None, "there are no folds"  # noqa: S101
-        assert self.held_out is not None, "no fold is held out"  # noqa: S101
-        fold = np.array(list(self.fold_of().values()))
-        after = (fold - self.held_out) % self.folds
+        after = (np.array(list(self.fold_of().values())) - held_out) % self.folds
         return np.flatnonzero({"test": after == 0, "validation": after == 1}.get(split, after > 1))
 
 
@@ -325,8 +321,7 @@ class TrainedModel(Artifact, Cost):
 
     def facts(self) -> dict[str, Any]:
         """`model.json`."""
-        facts: dict[str, Any] = json.loads(self.file("model.json").read_text(encoding="utf-8"))
-        return facts
+        return dict(json.loads(self.file("model.json").read_text(encoding="utf-8")))
 
     def summary(self) -> str:
         """The layers, as Keras lists them."""
@@ -394,10 +389,8 @@ class Report(Artifact):
     kind: ClassVar[str] = "report"
 
 
-class ModelResult(Trial):
+class ModelResult(Record, Trial):
     """What came of training and evaluating one model once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: TrainedModel | None = None
     predictions: Predictions | None = None

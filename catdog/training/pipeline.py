@@ -5,7 +5,7 @@ each epoch's permutation depends on the seed and the epoch alone, so every model
 order, and a training that resumes sees the order that it would have seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from catdog.store.artifacts import Images
 
 Labels = npt.NDArray[np.int32]
+Order = npt.NDArray[np.int64]
+"""The row numbers of photos, one after the other."""
 
 READ_AHEAD = 2
 """Batches: one is made while another is trained on; more only cost memory."""
@@ -24,7 +26,7 @@ def steps_per_epoch(photos: int, batch_size: int) -> int:
     return -(-photos // batch_size)
 
 
-def epoch_order(photos: int, *, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+def epoch_order(photos: int, *, seed: int, epoch: int) -> Order:
     """The row numbers 0 to photos - 1 in the order of this epoch (from 0)."""
     return np.random.default_rng([seed, epoch]).permutation(photos)
 
@@ -38,33 +40,30 @@ def training_batches(
     bytes where it needs them, and bytes are a quarter to carry.
     """
 
-    def rows() -> Iterator[npt.NDArray[np.int64]]:
-        for epoch in epochs:
-            order = epoch_order(len(labels), seed=seed, epoch=epoch)
-            for start in range(0, len(order), batch_size):
-                yield order[start : start + batch_size]
+    def order(epoch: int) -> Order:
+        return epoch_order(len(labels), seed=seed, epoch=epoch)
 
-    steps = len(epochs) * steps_per_epoch(len(labels), batch_size)
-    return _batches(images, labels, rows, steps)
+    return _batches(images, labels, batch_size, epochs, order)
 
 
 def ordered_batches(images: Images, labels: Labels, *, batch_size: int) -> Any:
     """The photos in their stored order, as a tf.data.Dataset of batches."""
-
-    def rows() -> Iterator[npt.NDArray[np.int64]]:
-        for start in range(0, len(labels), batch_size):
-            yield np.arange(start, min(start + batch_size, len(labels)))
-
-    return _batches(images, labels, rows, steps_per_epoch(len(labels), batch_size))
+    return _batches(images, labels, batch_size, range(1), lambda _: np.arange(len(labels)))
 
 
-def _batches(images: Images, labels: Labels, rows: Any, steps: int) -> Any:
+def _batches(
+    images: Images, labels: Labels, batch_size: int, epochs: range, order: Callable[[int], Order]
+) -> Any:
     import tensorflow as tf
 
     def read() -> Iterator[tuple[npt.NDArray[np.uint8], Labels]]:
-        for chosen in rows():
-            yield images[chosen], labels[chosen]
+        for epoch in epochs:
+            rows = order(epoch)
+            for start in range(0, len(rows), batch_size):
+                chosen = rows[start : start + batch_size]
+                yield images[chosen], labels[chosen]
 
+    steps = len(epochs) * steps_per_epoch(len(labels), batch_size)
     signature = (
         tf.TensorSpec((None, *images.shape[1:]), tf.uint8),
         tf.TensorSpec((None,), tf.int32),
