@@ -67,6 +67,13 @@ def without_base(model: Any, batches: Any) -> Any:
     return tf.data.Dataset.from_tensor_slices((features, labels)).batch(len(pairs[0][1]))
 
 
+def through(stages: list[Stage], values: Any, training: bool) -> Any:
+    """What these stages, one after the other, make of a batch."""
+    for stage in stages:
+        values = stage(values, training=training)
+    return values
+
+
 def _for_gpus(model: Any, gpus: list[Any]) -> list[Stage]:
     return mixed_precision(model.layers) if all(map(fast_in_bfloat16, gpus)) else model.layers
 
@@ -121,17 +128,12 @@ def _twin_class() -> Any:
 
         def call(self, inputs: Any, training: bool = False) -> Any:
             if len(inputs.shape) == 2:
-                return self._through(self.stages[self.with_base :], inputs, training)
+                return through(self.stages[self.with_base :], inputs, training)
             if not isinstance(self.stages[0], Augmentation):
                 inputs = tf.cast(inputs, tf.float32)
-            return self._through(self.stages, inputs, training)
+            return through(self.stages, inputs, training)
 
         def features(self, images: Any) -> Any:
-            return self._through(self.stages[: self.with_base], images, training=False)
-
-        def _through(self, stages: list[Stage], values: Any, training: bool) -> Any:
-            for stage in stages:
-                values = stage(values, training=training)
-            return values
+            return through(self.stages[: self.with_base], images, training=False)
 
     return Twin

@@ -23,10 +23,12 @@ def seed_weights(model: Any, seed: int) -> None:
 
     Raises NotImplementedError for a layer whose random weights are not found.
     """
+    import keras
+
     numbers = Random(seed)  # noqa: S311  not for secrets
     for layer in _layers(model):
         for part in vars(layer).copy().values():
-            if _is_random_initializer(part):
+            if isinstance(part, keras.initializers.Initializer) and hasattr(part, "seed"):
                 part.seed = numbers.randint(1, LARGEST_SEED)
                 variable = _filled_by(part, layer)
                 variable.assign(part(variable.shape, variable.dtype))
@@ -52,12 +54,6 @@ def _layers(model: Any) -> Iterator[Any]:
 
 def _generator(layer: Any) -> Any:
     return getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
-
-
-def _is_random_initializer(part: Any) -> bool:
-    import keras
-
-    return isinstance(part, keras.initializers.Initializer) and hasattr(part, "seed")
 
 
 def _filled_by(initializer: Any, layer: Any) -> Any:

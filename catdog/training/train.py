@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from catdog.fast.twin import accelerate, without_base
+from catdog.fast.twin import accelerate, through, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
 from catdog.models import build_model, model_spec
 from catdog.settings import Training
@@ -176,8 +176,6 @@ def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:
     seed_epoch(model, seed=0, epoch=0)
     versions = [images]
     for _ in range(AUGMENTED_VERSIONS):
-        changed = images.astype("float32")
-        for layer in layers:
-            changed = layer(changed, training=True)
+        changed = through(layers, images.astype("float32"), training=True)
         versions.append(np.clip(np.rint(changed), 0, 255).astype("uint8"))
     return np.stack(versions, axis=1)
