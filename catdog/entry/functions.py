@@ -88,7 +88,6 @@ def train(
 
 def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
     """Predict all validation and test photos with a trained model."""
-    prepare_tensorflow()
     return Store(Settings.load().home).obtain(_evaluate.recipe(model, arrays))
 
 

@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from catdog.errors import SettingsError, StoreError
 from catdog.export.exported import DESCRIPTION, IN_WORDS, Description
 from catdog.export.flatbuffer import flatbuffer_of
 from catdog.export.load import facts_of
 from catdog.history.runs import load_run
-from catdog.inference.litert import Network
-from catdog.machine import DISTRIBUTION, prepare_tensorflow
+from catdog.inference.litert import Floats, Network
+from catdog.machine import DISTRIBUTION
 from catdog.promotion.candidates import Chosen, choose_model
 from catdog.settings import ExportFormat
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import file_digest
 from catdog.store.files import write_json, write_text
 from catdog.store.store import Record, Store
+from catdog.training.evaluate import load_model
 from catdog.wording import p_text, percent
 
-Floats = npt.NDArray[np.float32]
 Predict = Callable[[Floats], Floats]
 """One photo (1, size, size, 3) to its probabilities (1, classes)."""
 
@@ -214,7 +213,7 @@ def _write_onnx(model: TrainedModel, store: Store, file: Path) -> None:
 
 def _inference_only(model: TrainedModel) -> Any:
     """Without the layers that have random numbers and no weights: they only act in training."""
-    network = _load(model.file("model.keras"))
+    network = load_model(model.file("model.keras"))
     import keras
 
     kept = [layer for layer in network.layers if layer.weights or not layer.variables]
@@ -223,15 +222,8 @@ def _inference_only(model: TrainedModel) -> Any:
     return bare
 
 
-def _load(file: Path) -> Any:
-    prepare_tensorflow()
-    from catdog.training.evaluate import load_model
-
-    return load_model(file)
-
-
 def _open_keras(file: Path) -> Predict:
-    network = _load(file)
+    network = load_model(file)
     return lambda photo: np.asarray(network.predict_on_batch(photo))
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from catdog.errors import StoreError, TrainingError
 from catdog.inference.litert import Network, convert
 from catdog.inference.temperature import LEAST
-from catdog.machine import prepare_tensorflow
 from catdog.promotion.registry import Registry
 from catdog.store.artifacts import Flatbuffer, TrainedModel
 from catdog.store.store import Recipe, Store
+from catdog.training.evaluate import load_model
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +48,10 @@ def flatbuffer_of(model: TrainedModel, store: Store) -> Flatbuffer:
             "Use it once where TensorFlow is installed: 'catdog predict'.",
         )
     log.warning("%s is converted for fast predictions; this is done once.", model.name)
-    prepare_tensorflow()
     return store.obtain(wanted)
 
 
 def _write(model: TrainedModel, folder: Path) -> Mapping[str, Any]:
-    from catdog.training.evaluate import load_model
-
     network = load_model(model.file("model.keras"))
     try:
         flatbuffer = convert(network, (1, model.image_size, model.image_size, 3))

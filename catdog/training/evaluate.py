@@ -15,7 +15,7 @@ import numpy.typing as npt
 from catdog.errors import TrainingError
 from catdog.fast.twin import accelerate
 from catdog.inference.temperature import fit_temperature
-from catdog.machine import threads
+from catdog.machine import prepare_tensorflow, threads
 from catdog.store.artifacts import HELD_OUT, Arrays, Predictions, TrainedModel
 from catdog.store.digest import make_key
 from catdog.store.store import Recipe
@@ -45,6 +45,7 @@ def recipe(model: TrainedModel, arrays: Arrays) -> Recipe[Predictions]:
 
 def load_model(path: Path) -> Any:
     """The Keras model in a `.keras` file, in safe mode: a file cannot bring code of its own."""
+    prepare_tensorflow()
     import keras
 
     try:
@@ -61,8 +62,8 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
 
     network = load_model(model.file("model.keras"))
     twin = accelerate(network, threads=threads())
-    _predict(twin, arrays, "test", most=1)  # the first batch takes seconds, no later one does
     probabilities = {split: _predict(twin, arrays, split) for split in HELD_OUT}
+    # Only now: the very first batch takes seconds, and no later one does.
     passes = timeit.repeat(lambda: _predict(twin, arrays, "test"), number=1, repeat=PASSES)
     tables = [_table(model, arrays, split, found) for split, found in probabilities.items()]
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
@@ -76,10 +77,8 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
     }
 
 
-def _predict(network: Any, arrays: Arrays, split: str, most: int | None = None) -> Probabilities:
-    batches = ordered_batches(
-        arrays.images(split)[:most], arrays.labels(split)[:most], batch_size=BATCH_SIZE
-    )
+def _predict(network: Any, arrays: Arrays, split: str) -> Probabilities:
+    batches = ordered_batches(arrays.images(split), arrays.labels(split), batch_size=BATCH_SIZE)
     return np.asarray(network.predict(batches, verbose=0), dtype=np.float32)
 
 
