@@ -8,6 +8,9 @@ UNSEEN = frozenset(("Cc", "Cs", "Zl", "Zp"))
 """Unicode's control characters, surrogates (bytes of a name that are not UTF-8) and separators of
 lines and paragraphs: all that ends a line for anybody, steers a terminal or cannot be written."""
 
+MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "\\|*_`<[]"})
+"""What Markdown may take a character for, and how it is written to stand for itself."""
+
 
 def percent(share: float) -> str:
     """A share as a percentage: "97.9 %"; never rounded up to 100 or down to 0."""
@@ -87,10 +90,7 @@ def listing(names: Iterable[str]) -> str:
 
 def plain(text: object) -> str:
     """Text on one line that cannot break a Markdown table or be taken for markup."""
-    clean = " ".join(str(text).split())
-    for mark in "\\|*_`<[]":
-        clean = clean.replace(mark, f"\\{mark}")
-    return clean
+    return " ".join(str(text).split()).translate(MARKUP)
 
 
 def escaped(text: object) -> str:

@@ -30,9 +30,7 @@ def choose_model(store: Store, name: str | None) -> Chosen:
         predictions = registry.store.find(Predictions, champion.predictions)
         return Chosen(registry.model_of(champion), predictions, champion.run)
     for run in reversed(load_runs(store)):
-        if not run.design.usable:
-            continue
-        for score in run.finished(name):
+        for score in run.finished(name) if run.design.usable else ():
             if model := run.find(TrainedModel, store, score):
                 return Chosen(model, run.find(Predictions, store, score), run.id)
     what = f"'{name}'" if name else "model"

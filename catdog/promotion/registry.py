@@ -181,9 +181,9 @@ class Registry:
         model = self.store.find(TrainedModel, candidate.model)
         predictions = self.store.find(Predictions, candidate.predictions)
         manifest = self.store.find(Manifest, candidate.manifest)
-        if model is None or predictions is None or manifest is None:
-            return None
-        return Entrant(candidate, model, predictions, manifest)
+        if model and predictions and manifest:
+            return Entrant(candidate, model, predictions, manifest)
+        return None
 
     def _keep_all(self, champion: Entrant) -> None:
         named = champion.candidate

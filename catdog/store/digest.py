@@ -14,19 +14,17 @@ from typing import Any, NamedTuple
 ROOT = "catdog"
 # What these modules, or all modules of these packages, decide reaches a key by value, or cannot
 # change an artifact's content.
-PLUMBING = frozenset(
-    {
-        "catdog.errors",
-        "catdog.machine",
-        "catdog.training.progress",
-        "catdog.settings",
-        "catdog.sources.fetch",
-        "catdog.sources.web",
-        "catdog.store.digest",
-        "catdog.store.files",
-        "catdog.store.holds",
-        "catdog.store.store",
-    }
+PLUMBING = (
+    "catdog.errors",
+    "catdog.machine",
+    "catdog.training.progress",
+    "catdog.settings",
+    "catdog.sources.fetch",
+    "catdog.sources.web",
+    "catdog.store.digest",
+    "catdog.store.files",
+    "catdog.store.holds",
+    "catdog.store.store",
 )
 KEY_LENGTH = 24
 # CPython counts the depth of all threads' syntax trees in one place, so that two that parse at
