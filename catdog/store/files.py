@@ -31,9 +31,14 @@ MAKING = ".making-"
 REMOVED = ".removed-"
 """Begins the name of what is being deleted, or was when its process was killed."""
 UNWRITABLE = (
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ELOOP,
     errno.ENAMETOOLONG,
-)  # fmt: skip
+)
 
 
 def make_home(folder: Path) -> None:
