@@ -8,7 +8,7 @@ and +margin).
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,9 +96,7 @@ class Paired:
         None where even all photos would be too few. Each photo that goes the other way asks for
         more.
         """
-        photos = 1
-        while 2 * 0.5**photos >= alpha:
-            photos += 1
+        photos = math.floor(2 - math.log2(alpha))  # the first with 2 * 0.5**photos below alpha
         return photos / self.table.n if photos <= self.table.n else None
 
     def detectable(self, alpha: float) -> float | None:
@@ -119,25 +117,19 @@ class Paired:
         """P value of "at most this bound" for the model that alone is right so many times."""
         from scipy.special import betainc
 
-        losses = self.table.discordant - wins
+        discordant, agreed = self.table.discordant, self.table.n - self.table.discordant
+        losses = discordant - wins
         if bound == 0:
             return float(betainc(wins, losses + 1, 0.5))
-        shares = self._low_shares if bound > 0 else self._high_shares
+        # Above 0 the lower limit of the share of discordant photos tells, below 0 the upper one.
+        low, high = (discordant, agreed + 1), (discordant + 1, agreed)
+        shares = _quantiles(*(low if bound > 0 else high))
         with np.errstate(divide="ignore"):
             needed = np.clip(0.5 + bound / (2 * shares), 0, 1)
         return float(betainc(wins, losses + 1, needed).mean())
 
-    @cached_property
-    def _low_shares(self) -> npt.NDArray[np.float64]:
-        """What the share of discordant photos may be, as its lower limit tells."""
-        return _quantiles(self.table.discordant, self.table.n - self.table.discordant + 1)
 
-    @cached_property
-    def _high_shares(self) -> npt.NDArray[np.float64]:
-        """The same, as its upper limit tells."""
-        return _quantiles(self.table.discordant + 1, self.table.n - self.table.discordant)
-
-
+@lru_cache(maxsize=8)
 def _quantiles(a: int, b: int) -> npt.NDArray[np.float64]:
     """Of the Beta distribution at the middles of equal steps; at its edges it is a constant."""
     from scipy.special import betaincinv
@@ -286,11 +278,6 @@ def _shows(n: int, discordant: int, margin: float) -> Callable[[int], bool]:
 def mcnemar(table: Table) -> float:
     """Exact two-sided p of McNemar's test; 1 without discordant photos."""
     return p_different(Paired(table))
-
-
-def paired_interval(table: Table) -> Interval:
-    """95 % CI of the difference of accuracies; excludes 0 exactly when `mcnemar` is below 0.05."""
-    return Paired(table).interval()
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

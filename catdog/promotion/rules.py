@@ -17,7 +17,7 @@ class only has none to lose. What cannot be compared changes nothing, and says w
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from catdog.comparison.over_photos import ALPHA, Paired, cross, mcnemar, paired_interval
+from catdog.comparison.over_photos import ALPHA, Paired, cross, mcnemar
 from catdog.promotion.decision import Candidate, ClassChange, Evidence, Outcome, Reason
 from catdog.promotion.ledger import LEVEL, USES
 from catdog.settings import Promotion
@@ -205,7 +205,7 @@ def weigh(
     return Evidence(
         table=table,
         difference=table.difference,
-        interval=paired_interval(table),
+        interval=Paired(table).interval(),
         p_value=mcnemar(table),
         classes=tuple(
             ClassChange(label=str(label), n=len(rows), **rows.mean())

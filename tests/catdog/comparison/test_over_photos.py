@@ -9,7 +9,6 @@ from catdog.comparison.over_photos import (
     holm,
     mcnemar,
     p_equivalent,
-    paired_interval,
 )
 
 cells = st.integers(0, 60)
@@ -51,7 +50,7 @@ def test_paired_interval_is_the_melding_of_fay_and_lumbard(
     shares = beta(m, t.n - m + 1), beta(m + 1, t.n - m)
     low = min(np.quantile(share * (2 * low_wins - 1), 0.025) for share in shares)
     high = max(np.quantile(share * (2 * high_wins - 1), 0.975) for share in shares)
-    found = paired_interval(t)
+    found = Paired(t).interval()
     assert (found.low, found.high) == pytest.approx((low, high), abs=2e-3)
 
 
@@ -59,11 +58,11 @@ def test_interval_and_test_agree_where_they_used_not_to() -> None:
     """14 against 5 had an interval of +0.1 to +9.7 points beside p = 0.064."""
     t = table(173, 14, 5, 0)
     assert mcnemar(t) == pytest.approx(0.0636, abs=1e-4)
-    assert paired_interval(t).low < 0
+    assert Paired(t).interval().low < 0
 
 
 def test_two_models_without_a_difference_may_still_differ_a_little() -> None:
-    found = paired_interval(table(186, 0, 0, 6))
+    found = Paired(table(186, 0, 0, 6)).interval()
     assert found.high == -found.low == pytest.approx(1 - 0.025 ** (1 / 192), abs=1e-4)
 
 
@@ -109,14 +108,14 @@ def test_equivalence_is_a_90_percent_interval_within_the_margin(margin: float) -
 @settings(deadline=None, max_examples=60)
 @given(tables)
 def test_interval_excludes_zero_exactly_when_the_test_rejects(t: Table) -> None:
-    found = paired_interval(t)
+    found = Paired(t).interval()
     assert (found.low > 0 or found.high < 0) == (mcnemar(t) < 0.05)
 
 
 @settings(deadline=None, max_examples=60)
 @given(tables)
 def test_interval_holds_the_difference_and_mirrors(t: Table) -> None:
-    found, mirrored = paired_interval(t), paired_interval(swapped(t))
+    found, mirrored = Paired(t).interval(), Paired(swapped(t)).interval()
     difference = (t.only_first - t.only_second) / t.n
     assert -1 <= found.low <= difference + 1e-12
     assert difference - 1e-12 <= found.high <= 1
