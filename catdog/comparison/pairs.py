@@ -2,19 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 from catdog.comparison.design import Design
 from catdog.comparison.metrics import Interval
-from catdog.comparison.over_photos import (
-    ALPHA,
-    Correct,
-    Difference,
-    Table,
-    holm,
-    p_different,
-    p_equivalent,
-)
+from catdog.comparison.over_photos import ALPHA, Correct, Table, holm, p_different, p_equivalent
 from catdog.store.store import Record
 from catdog.wording import ci, counted, difference, p_text, percent
 
@@ -74,45 +65,38 @@ def compare_pairs(
         for pair in (combinations(correct, 2) if pairs is None else pairs)
     ]
     found = [design.test(correct[one], correct[other]) for one, other in ordered]
-    trained = [each.trained for each in found]
     strictest = ALPHA / max(len(found), 1)
     p_values = [p_different(each) for each in found]
-    columns = {
-        "p_value": p_values,
-        "p_adjusted": holm(p_values),
-        "p_equivalent": holm([p_equivalent(each, margin) for each in found]),
-        "trained_p": holm([p_different(each) for each in trained if each]) or [None] * len(found),
-        "trained_detectable": [each and each.detectable(strictest) for each in trained],
-        "attainable": [each.attainable(strictest) for each in found],
-        "detectable": [each.detectable(strictest) for each in found],
-    }
-    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    adjusted = holm(p_values)
+    equivalent = holm([p_equivalent(each, margin) for each in found])
+    trained = holm([p_different(each.trained) for each in found if each.trained])
     photos = max((each.shape[1] for each in correct.values()), default=0)
-    return tuple(
-        _judge(names, each, margin, row, photos)
-        for names, each, row in zip(ordered, found, rows, strict=True)
-    )
+    tests = [
+        PairTest(
+            first=first,
+            second=second,
+            trained_p=trained[row] if trained else None,
+            trained_detectable=each.trained.detectable(strictest) if each.trained else None,
+            difference=each.value,
+            interval=each.interval(),
+            p_value=p_values[row],
+            p_adjusted=adjusted[row],
+            significant=adjusted[row] < ALPHA,
+            margin=margin,
+            p_equivalent=equivalent[row],
+            equivalent=equivalent[row] < ALPHA,
+            attainable=each.attainable(strictest),
+            detectable=each.detectable(strictest),
+            sentence="",
+            **each.details,
+        )
+        for row, (each, (first, second)) in enumerate(zip(found, ordered, strict=True))
+    ]
+    return tuple(_told(test, of.scope, photos) for test, of in zip(tests, found, strict=True))
 
 
-def _judge(
-    names: tuple[str, str], found: Difference, margin: float, row: Mapping[str, Any], photos: int
-) -> PairTest:
-    test = PairTest(
-        first=names[0],
-        second=names[1],
-        difference=found.value,
-        interval=found.interval(),
-        significant=row["p_adjusted"] < ALPHA,
-        margin=margin,
-        equivalent=row["p_equivalent"] < ALPHA,
-        sentence="",
-        **row,
-        **found.details,
-    )
-    return test.model_copy(update={"sentence": _sentence(test, found.scope, photos)})
-
-
-def _sentence(test: PairTest, scope: str, photos: int) -> str:
+def _told(test: PairTest, scope: str, photos: int) -> PairTest:
+    """With its sentence."""
     numbers = difference(test.difference, test.interval.low, test.interval.high)
     p = f"Holm-adjusted {p_text(test.p_adjusted)}"
     if test.significant:
@@ -131,7 +115,7 @@ def _sentence(test: PairTest, scope: str, photos: int) -> str:
             f" They are equivalent within {100 * test.margin:g} percentage points (Holm-adjusted "
             f"{p_text(test.p_equivalent)})."
         )
-    return told
+    return test.model_copy(update={"sentence": told})
 
 
 def sensitivity(pairs: Sequence[PairTest], photos: int, unit: str) -> str:
@@ -141,27 +125,31 @@ def sensitivity(pairs: Sequence[PairTest], photos: int, unit: str) -> str:
     """
     if not pairs:
         return ""
-    attainable = [pair.attainable for pair in pairs if pair.attainable is not None]
-    detectable = [pair.detectable for pair in pairs if pair.detectable is not None]
+    attainable = _range(pair.attainable for pair in pairs)
+    detectable = _range(pair.detectable for pair in pairs)
+    trained = _range(pair.trained_detectable for pair in pairs)
     given = f"With {counted(photos, 'test photo')} and {counted(len(pairs), 'pair')}"
     if any(pair.table is None for pair in pairs):
         given += f", as much as these {unit}s vary"
     if not attainable:
         return f"{given}, no difference can be significant."
     found = (
-        f"{given}, the smallest difference that can be significant is {_range(attainable)} "
-        "percentage points"
+        f"{given}, the smallest difference that can be significant is {attainable} percentage "
+        "points"
     )
     if not detectable:
         return f"{found}; none would be found with 80 % power."
     told = (
-        f"{found}. To be found with 80 % power, the true difference must be "
-        f"{_range(detectable)} percentage points"
+        f"{found}. To be found with 80 % power, the true difference must be {detectable} "
+        "percentage points"
     )
-    trained = [pair.trained_detectable for pair in pairs if pair.trained_detectable is not None]
-    return f"{told}; of these trained models alone, {_range(trained)}." if trained else f"{told}."
+    return f"{told}; of these trained models alone, {trained}." if trained else f"{told}."
 
 
-def _range(differences: Sequence[float]) -> str:
-    low, high = (f"{100 * edge(differences):.1f}" for edge in (min, max))
+def _range(differences: Iterable[float | None]) -> str:
+    """From the smallest to the largest that there is; empty without any."""
+    known = [each for each in differences if each is not None]
+    if not known:
+        return ""
+    low, high = (f"{100 * edge(known):.1f}" for edge in (min, max))
     return low if low == high else f"{low} to {high}"

@@ -7,7 +7,6 @@ significantly better. Choosing on test would be biased in favour of the winner.
 from collections.abc import Mapping, Sequence
 
 from catdog.comparison.design import Design, Estimate
-from catdog.comparison.metrics import Metrics
 from catdog.comparison.pairs import PairTest
 from catdog.comparison.scores import ScoredModel
 from catdog.store.store import Record
@@ -63,6 +62,7 @@ def decide(
     others = [model for model in models if model.name != winner.name]
     rival = max((m.name for m in others), key=lambda name: standings[name].test, default=None)
     involved = {_other(p, winner.name): p for p in pairs if winner.name in (p.first, p.second)}
+    against = involved[rival] if rival else None
     undecided = tuple(name for name, pair in involved.items() if not pair.significant)
     better = tuple(n for n, pair in involved.items() if pair.significant and pair.first == n)
     verdict = Verdict(
@@ -74,15 +74,13 @@ def decide(
         beats_majority=standing.interval.low > majority,
         undecided=undecided,
         better=better,
-        pair=involved[rival] if rival else None,
+        pair=against,
         headline="",
-        evidence="",
+        evidence=_evidence(winner, standing, against, design.within),
         caveat=caveat,
         cost=_cost(winner, others),
     )
-    headline = _headline(verdict, involved, design.where)
-    evidence = _evidence(verdict, winner.test, design.within)
-    return verdict.model_copy(update={"headline": headline, "evidence": evidence})
+    return verdict.model_copy(update={"headline": _headline(verdict, involved, design.where)})
 
 
 def _other(pair: PairTest, name: str) -> str:
@@ -113,22 +111,22 @@ def _headline(verdict: Verdict, involved: Mapping[str, PairTest], where: str) ->
     return f"{name} is {best}: significantly better than {others} {where}"
 
 
-def _evidence(verdict: Verdict, test: Metrics, within: str) -> str:
-    standing, photos = verdict.standing, counted(test.n, "test photo")
+def _evidence(winner: ScoredModel, standing: Estimate, pair: PairTest | None, within: str) -> str:
+    test, photos = winner.test, counted(winner.test.n, "test photo")
     reach = ci(standing.interval.low, standing.interval.high)
     if standing.seeds > 1:
         accuracy = (
-            f"The mean accuracy of {verdict.winner} over {standing.seeds} seeds on {photos} is "
+            f"The mean accuracy of {winner.name} over {standing.seeds} seeds on {photos} is "
             f"{percent(standing.test)} ({reach}, over seeds and photos)."
         )
     else:
         accuracy = (
-            f"{within}{verdict.winner} classifies {test.correct:,} of {photos} correctly: accuracy "
+            f"{within}{winner.name} classifies {test.correct:,} of {photos} correctly: accuracy "
             f"{percent(test.accuracy)} ({reach})."
         )
-    if verdict.pair is None:
+    if pair is None:
         return f"{accuracy} There is no other model to compare it with."
-    against = verdict.pair.sentence[0].lower() + verdict.pair.sentence[1:]
+    against = pair.sentence[0].lower() + pair.sentence[1:]
     return f"{accuracy} Against the best of the others: {against}"
 
 
