@@ -6,32 +6,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from catdog.comparison import mistakes
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
 from catdog.comparison.mistakes import ConfidentError, JudgedPhoto
-from catdog.comparison.over_photos import Correct
 from catdog.comparison.pairs import PairTest, compare_pairs, sensitivity
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
-from catdog.comparison.scores import FailedModel, ScoredModel, correct, score
+from catdog.comparison.scores import FailedModel, ScoredModel, Trained, correct, score
 from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
 from catdog.settings import Comparing, Seeded
 from catdog.sources.official import SEED_REMARK, missing_official
-from catdog.store.artifacts import (
-    HELD_OUT,
-    Arrays,
-    Manifest,
-    ModelResult,
-    Photos,
-    Predictions,
-    TrainedModel,
-)
+from catdog.store.artifacts import HELD_OUT, Arrays, Manifest, ModelResult, Photos
 from catdog.store.store import Record
 from catdog.wording import listing
 
@@ -54,7 +43,7 @@ class Study:
     comparing: Comparing = field(default_factory=lambda: Comparing.model_validate({}))
 
     @property
-    def scored(self) -> list[tuple[TrainedModel, Predictions]]:
+    def scored(self) -> list[Trained]:
         """The trainings that gave predictions, in order."""
         return [(r.model, r.predictions) for r in self.results if r.model and r.predictions]
 
@@ -65,9 +54,9 @@ class Study:
         return design_of(self.arrays.folds, several=several, fold_of=self.arrays.fold_of())
 
     @property
-    def compared(self) -> dict[str, list[tuple[TrainedModel, Predictions]]]:
+    def compared(self) -> dict[str, list[Trained]]:
         """The trainings of each model that can be compared, by name: the first stands for it."""
-        found: dict[str, list[tuple[TrainedModel, Predictions]]] = {}
+        found: dict[str, list[Trained]] = {}
         for model, predictions in self.scored:
             found.setdefault(model.name, []).append((model, predictions))
         whole = self.design.whole
@@ -165,15 +154,16 @@ def compare(study: Study) -> Comparison:
     tables = {name: of[0] for name, of in every.items()}
     models = tuple(score(of, tables[name], design) for name, of in compared.items())
     validation, test = (
-        {name: _correct(of, split) for name, of in every.items()} for split in HELD_OUT
+        {name: correct(t[t["split"] == split] for t in of) for name, of in every.items()}
+        for split in HELD_OUT
     )
     failed = tuple(
         FailedModel(**r.identity(), error=r.error or "no reason was recorded")
         for r in study.results
         if not (r.model and r.predictions)
     )
-    photos = next(iter(tables.values()))
-    on_test = design.on(photos.loc[photos["split"] == "test", "path"])
+    tested = {name: table[table["split"] == "test"] for name, table in tables.items()}
+    on_test = design.on(next(iter(tested.values()))["path"])
     seeds = {name: [model.seed for model, _ in of] for name, of in compared.items()}
     pairs = compare_pairs(test, on_test, margin=study.comparing.equivalence_margin)
     majority = max(scores.n for scores in models[0].test.classes) / models[0].test.n
@@ -185,10 +175,9 @@ def compare(study: Study) -> Comparison:
         majority=majority,
         caveat=design.caveat([len(each) for each in test.values()]),
     )
-    winner = tables[verdict.winner]
-    winner = winner[winner["split"] == "test"]
+    winner = tested[verdict.winner]
     rows = study.photos.rows()
-    published = published_results(rows) if design.usable else ()
+    published = design.to_use(published_results(rows))
     accurate = mistakes.accurate_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=study.photos.origin,
@@ -208,7 +197,7 @@ def compare(study: Study) -> Comparison:
         least_confident=mistakes.least_confident(winner),
         accurate=accurate,
         confident_errors=mistakes.confident_errors(
-            [tables[name] for name in accurate if design.usable]
+            design.to_use(tuple(tables[name] for name in accurate))
         ),
         labels=check_labels(verdict.winner, winner)
         if not design.usable and verdict.standing.validation >= ACCURATE_ENOUGH
@@ -220,11 +209,6 @@ def compare(study: Study) -> Comparison:
         digests=_digests(study),
         settings=dict(study.settings),
     )
-
-
-def _correct(tables: "Sequence[pd.DataFrame]", split: str) -> Correct:
-    """Which photos of a split a model classifies correctly: a row a table."""
-    return np.stack([correct(table[table["split"] == split]) for table in tables])
 
 
 def _require_same_photos(tables: "Mapping[str, Sequence[pd.DataFrame]]") -> None:

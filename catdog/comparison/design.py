@@ -39,11 +39,17 @@ class Estimate(Record):
     """Of a cross-validation."""
 
 
-class Design:
-    """Each model is trained once: claims are about the trained models, and tested over photos."""
+Unit = Literal["seed", "fold"]
+"""What tells the trainings of a model apart."""
 
-    unit: Literal["seed", "fold"] = "seed"
-    """What tells the trainings of a model apart."""
+
+class Design:
+    """Each model is trained once, or with several seeds: they are a sample where they are enough.
+
+    Claims are then about the ways of training, else about the trained models, tested over photos.
+    """
+
+    unit: Unit = "seed"
     part: Literal["split", "fold"] = "split"
     """What the photos are divided into."""
     several: bool = False
@@ -85,6 +91,10 @@ class Design:
         """Those that single numbers of a model are of."""
         return trainings[:1]
 
+    def to_use(self, things: tuple[T, ...]) -> tuple[T, ...]:
+        """What is only there for models that are to be used: nothing where none is."""
+        return things
+
     def pooled(self, tables: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
         """The predictions of a model, a table a training; those of folds belong together."""
         return tables
@@ -99,7 +109,7 @@ class Design:
 
     def interval(self, correct: Correct) -> Interval | None:
         """95 % CI of the mean accuracy of a way of training; None where no claim is about it."""
-        return None
+        return accuracy_interval(correct) if len(correct) >= FEWEST else None
 
     def accuracy(self, correct: Correct) -> tuple[int, float, Interval]:
         """Of how many trainings, the mean accuracy, and its 95 % CI: of all, or of the first."""
@@ -122,48 +132,20 @@ class Design:
         )
 
     def test(self, first: Correct, second: Correct) -> Difference:
-        """The test of two models' difference."""
-        return Paired(cross(first[0], second[0]))
-
-    def caveat(self, trainings: Sequence[int]) -> str:
-        """What the claims are about. trainings: how many of each model there are."""
-        return (
-            "The claims are about these trained models: another seed may give another result. For "
-            f"claims about the ways of training, repeat with --repeats {ENOUGH}."
-        )
-
-    def divided(self, counts: Mapping[str, int]) -> str:
-        """How many photos each part has, in words. counts: by split."""
-        return ", ".join(f"{count:,} {split}" for split, count in counts.items())
-
-    def counts(self, manifest: Manifest) -> dict[str, dict[str, int]]:
-        """Photos by part and class."""
-        return manifest.counts
-
-
-class SeveralSeeds(Design):
-    """With enough seeds of both models, claims are about ways of training: seeds are a sample."""
-
-    several = True
-    shown = "first seed"
-    caption = f"Each model's first seed. {Design.caption}"
-    repeats_caption = (
-        "A dot is a seed, a line the mean. The other sections show each model's first seed."
-    )
-
-    def interval(self, correct: Correct) -> Interval | None:
-        """None for fewer than `FEWEST` seeds."""
-        return accuracy_interval(correct) if len(correct) >= FEWEST else None
-
-    def test(self, first: Correct, second: Correct) -> Difference:
-        """Over seeds where both have enough."""
+        """The test of two models' difference: over seeds where both have enough."""
         enough = min(len(first), len(second)) >= FEWEST
-        return OverSeeds(first, second) if enough else super().test(first, second)
+        return OverSeeds(first, second) if enough else Paired(cross(first[0], second[0]))
 
     def caveat(self, trainings: Sequence[int]) -> str:
-        """The fewest seeds of a model tell."""
+        """What the claims are about; the fewest seeds of a model tell.
+
+        trainings: how many of each model there are.
+        """
         if max(trainings) == 1:
-            return super().caveat(trainings)
+            return (
+                "The claims are about these trained models: another seed may give another result. "
+                f"For claims about the ways of training, repeat with --repeats {ENOUGH}."
+            )
         if min(trainings) < FEWEST:
             return (
                 f"Claims about a way of training need {FEWEST} seeds of each model, better "
@@ -177,6 +159,25 @@ class SeveralSeeds(Design):
             f"{told} {ENOUGH} seeds of each model are better: with fewer, where one model varies "
             "much more than another, a 95 % CI covers 92 % only."
         )
+
+    def divided(self, counts: Mapping[str, int]) -> str:
+        """How many photos each part has, in words. counts: by split."""
+        return ", ".join(f"{count:,} {split}" for split, count in counts.items())
+
+    def counts(self, manifest: Manifest) -> dict[str, dict[str, int]]:
+        """Photos by part and class."""
+        return manifest.counts
+
+
+class SeveralSeeds(Design):
+    """The words where seeds have to be told apart."""
+
+    several = True
+    shown = "first seed"
+    caption = f"Each model's first seed. {Design.caption}"
+    repeats_caption = (
+        "A dot is a seed, a line the mean. The other sections show each model's first seed."
+    )
 
 
 class CrossValidation(Design):
@@ -220,6 +221,10 @@ class CrossValidation(Design):
     def standing_for(self, trainings: Sequence[T]) -> Sequence[T]:
         """All folds."""
         return trainings
+
+    def to_use(self, things: tuple[T, ...]) -> tuple[T, ...]:
+        """Nothing."""
+        return ()
 
     def pooled(self, tables: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
         """All folds as one table."""

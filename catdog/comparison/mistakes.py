@@ -1,5 +1,6 @@
 """Error analysis: errors of the highest loss or confidence, and the least confident photos."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def accurate_models(validation_accuracy: dict[str, float]) -> tuple[str, ...]:
     return tuple(name for name, accuracy in validation_accuracy.items() if accuracy >= least)
 
 
-def confident_errors(tables: "list[pd.DataFrame]") -> tuple[ConfidentError, ...]:
+def confident_errors(tables: "Sequence[pd.DataFrame]") -> tuple[ConfidentError, ...]:
     """Photos to which all these models give the same wrong class, most confident first.
 
     tables: the predictions of the accurate models on the same photos.

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.metrics import Interval
 from catdog.comparison.pairs import PairTest, compare_pairs
@@ -36,10 +34,8 @@ class RunComparison(NamedTuple):
     """A model against its namesake in the other run; where no name is shared, all against all."""
     caveat: str
     """What the claims are about: these trained models, or the ways of training."""
-    only_first: tuple[str, ...]
-    """Models that only the first run has, and so were not compared."""
-    only_second: tuple[str, ...]
-    """Those that only the second has."""
+    unpaired: tuple[str, ...]
+    """Models that only one of the runs has, and so were not compared."""
 
 
 def compare_runs(
@@ -63,7 +59,7 @@ def compare_runs(
     design = design.on(photos)
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
     found = [
-        (run, model, np.stack([correct(table.loc[photos]) for table in tables]))
+        (run, model, correct(table.loc[photos] for table in tables))
         for run, models in zip(names, (one, two), strict=True)
         for model, tables in models.items()
     ]
@@ -77,8 +73,7 @@ def compare_runs(
             margin=margin,
         ),
         caveat=design.caveat([len(each) for _, _, each in found]),
-        only_first=tuple(name for name in one if shared and name not in two),
-        only_second=tuple(name for name in two if shared and name not in one),
+        unpaired=tuple(name for name in (*one, *two) if shared and name not in shared),
     )
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
-from typing import Literal
 
-from catdog.comparison.design import Design
+from catdog.comparison.design import Design, Unit
 from catdog.comparison.metrics import Interval, wilson_interval
 from catdog.comparison.over_photos import Correct
 from catdog.store.artifacts import Trial
@@ -34,7 +33,7 @@ class Repeated(Record):
 class Repeats(Record):
     """All models over their trainings."""
 
-    unit: Literal["seed", "fold"] = "seed"
+    unit: Unit = "seed"
     models: tuple[Repeated, ...]
     stable: bool
     """No two models change places between seeds that both have (a tie is no change)."""
@@ -55,16 +54,26 @@ def summarise_repeats(
     design: Design,
     correct: Mapping[str, Correct],
     seeds: Mapping[str, Sequence[int]],
-    failed: Sequence[Trial] = (),
+    failed: Sequence[Trial],
 ) -> Repeats:
-    """Summarise what each model classifies correctly on test, by seed or by fold.
+    """Summarise what each model classifies correctly on test, by the unit of the design.
 
     seeds: those of the rows of `correct`. failed: the trainings that failed.
     """
     accuracies = {name: design.accuracies(each, seeds[name]) for name, each in correct.items()}
     models = tuple(
-        _repeated(name, accuracies[name], design.interval(each), failed)
-        for name, each in correct.items()
+        Repeated(
+            name=name,
+            seeds=tuple(found),
+            failed=tuple(trial.fold_or_seed for trial in failed if trial.name == name),
+            accuracies=tuple(found.values()),
+            mean=fmean(found.values()),
+            interval=design.interval(correct[name]),
+            sd=stdev(found.values()) if len(found) > 1 else None,
+            low=min(found.values()),
+            high=max(found.values()),
+        )
+        for name, found in accuracies.items()
     )
     best = max(models, key=lambda model: model.mean).name
     rounds = set.intersection(*(set(found) for found in accuracies.values()))
@@ -89,23 +98,6 @@ def summarise_repeats(
         sentence="",
     )
     return found.model_copy(update={"sentence": _sentence(found)})
-
-
-def _repeated(
-    name: str, accuracies: Mapping[int, float], interval: Interval | None, failed: Sequence[Trial]
-) -> Repeated:
-    values = tuple(accuracies.values())
-    return Repeated(
-        name=name,
-        seeds=tuple(accuracies),
-        failed=tuple(trial.fold_or_seed for trial in failed if trial.name == name),
-        accuracies=values,
-        mean=fmean(values),
-        interval=interval,
-        sd=stdev(values) if len(values) > 1 else None,
-        low=min(values),
-        high=max(values),
-    )
 
 
 def _change_places(first: Mapping[int, float], second: Mapping[int, float]) -> bool:

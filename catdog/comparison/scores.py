@@ -1,8 +1,10 @@
 """One trained model in numbers: how good, on which photos, at what cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from catdog.comparison.design import Design
 from catdog.comparison.metrics import Metrics, measure, scored
@@ -13,6 +15,10 @@ from catdog.store.store import Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Trained = tuple[TrainedModel, Predictions]
+"""A training that ended well, and what its model predicts."""
 
 
 class Epoch(Record):
@@ -52,9 +58,7 @@ class FailedModel(Record, Trial):
     error: str
 
 
-def score(
-    trainings: "Sequence[tuple[TrainedModel, Predictions]]", table: "pd.DataFrame", design: Design
-) -> ScoredModel:
+def score(trainings: Sequence[Trained], table: "pd.DataFrame", design: Design) -> ScoredModel:
     """The numbers of one model: of its first training, but for times, which are medians of all.
 
     Any one training may have been held up. table: its predictions, as the design pools them.
@@ -80,15 +84,14 @@ def score(
     )
 
 
-def correct(table: "pd.DataFrame") -> Correct:
-    """Whether each prediction of a table is right."""
-    found: Correct = (table["predicted"] == table["label"]).to_numpy(dtype=bool)
-    return found
+def correct(tables: "Iterable[pd.DataFrame]") -> Correct:
+    """Whether each prediction is right: a row a table."""
+    return np.array([table["predicted"] == table["label"] for table in tables], dtype=np.bool_)
 
 
 def _measure(table: "pd.DataFrame", design: Design) -> Metrics:
     found = measure(*scored(table))
-    interval = design.on(table["path"]).interval(correct(table)[None])
+    interval = design.on(table["path"]).interval(correct([table]))
     return found.model_copy(update={"accuracy_interval": interval}) if interval else found
 
 

@@ -50,7 +50,7 @@ def _list(runs: Sequence[Run]) -> None:
 
 
 def _best(run: Run) -> str:
-    """The best model on validation with its test accuracy: of the first seed, or of all folds."""
+    """The best model on validation with its test accuracy, as the design has it."""
     by_name: defaultdict[str, list[Score]] = defaultdict(list)
     for score in run.scores:
         by_name[score.name].append(score)

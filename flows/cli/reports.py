@@ -87,5 +87,5 @@ def _print(compared: RunComparison) -> None:
     for pair in compared.pairs:
         say(pair.sentence)
     say(compared.caveat)
-    for missing in (*compared.only_first, *compared.only_second):
+    for missing in compared.unpaired:
         say(f"{missing} is in one run only and was not compared.")

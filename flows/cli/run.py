@@ -23,11 +23,11 @@ from flows.server.choose import prefect_server
 from flows.server.client import set_prefect_up
 from flows.server.private import LEAST_FREE
 
-NEXT = {
-    "report --open": "shows the report",
-    "predict PHOTO...": "tells the class of new photos",
-    "api": "answers over HTTP, with a page to drop photos on",
-}
+LOOK = ("report --open", "shows the report")
+USE = (
+    ("predict PHOTO...", "tells the class of new photos"),
+    ("api", "answers over HTTP, with a page to drop photos on"),
+)
 
 
 def run_flow(settings: Settings, console: Console) -> None:
@@ -86,13 +86,10 @@ def print_decision(run: Run, home: Path) -> None:
 
 
 def _print_next(run: Run, console: Console) -> None:
-    """Print what one may want to do with the result, as one would type it here.
-
-    A cross-validation has no model to be used.
-    """
+    """Print what one may want to do with the result, as one would type it here."""
     typed = Path(sys.argv[0])
     catdog = typed if typed.name == "catdog" and not shutil.which("catdog") else "catdog"
-    for words, what in list(NEXT.items())[: None if run.design.usable else 1]:
+    for words, what in (LOOK, *run.design.to_use(USE)):
         console.print(f"{catdog} {words:<18} {what}", soft_wrap=True)
 
 

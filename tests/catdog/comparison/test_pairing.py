@@ -29,7 +29,7 @@ def test_namesakes_are_paired_photo_by_photo_in_whatever_order(
     assert (pair.first, pair.second) == ("monday: transfer", "tuesday: transfer")
     assert pair.significant
     assert pair.difference == pytest.approx(0.97 - 0.6, abs=0.01)
-    assert (found.photos, found.only_first, found.only_second) == (192, ("baseline",), ("new",))
+    assert (found.photos, found.unpaired) == (192, ("baseline", "new"))
     assert [s.accuracy for s in found.scores if s.run == "monday"] == pytest.approx(
         [0.6, 0.97], abs=0.01
     )
@@ -52,7 +52,7 @@ def test_without_a_shared_name_all_are_compared(fake_run: FakeRun, tmp_path: Pat
         ("tuesday: c", "monday: a"),
         ("tuesday: c", "monday: b"),
     ]
-    assert found.only_first == ()
+    assert found.unpaired == ()
 
 
 @pytest.mark.parametrize(
