@@ -12,18 +12,7 @@ from catdog.comparison.compare import Comparison
 from catdog.comparison.metrics import Metrics
 from catdog.comparison.repeats import Repeated, Repeats
 from catdog.comparison.scores import ScoredModel
-from catdog.report.style import (
-    BLUE,
-    INK,
-    MUTED,
-    PALETTE,
-    PAPER,
-    VERMILLION,
-    look,
-    note,
-    page_width,
-    panels,
-)
+from catdog.report.style import BLUE, INK, MUTED, PALETTE, PAPER, VERMILLION, look, panels
 from catdog.wording import percent
 
 if TYPE_CHECKING:
@@ -33,19 +22,20 @@ if TYPE_CHECKING:
 
 BLUES, DARKEST = "Blues", 1.15
 """The map of the matrices, and the share that would have its darkest colour."""
+WHITE_FROM = 0.82207
+"""The share from which white has a higher contrast to that map than black (WCAG 2.2)."""
 
 
 @look()
 def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
     """Each model's accuracy on test and validation with 95 % CI, and published ones."""
     models = comparison.models
-    height = 1.25 + 0.72 * len(models)
-    figure, (axes,) = panels(1, columns=1, height=height, narrow=narrow)
+    figure, (axes,) = panels(1, height=1.25 + 0.72 * len(models), narrow=narrow)
     for row, model in enumerate(models):
-        _interval(axes, row - 0.17, model.test, BLUE, filled=True)
-        _interval(axes, row + 0.13, model.validation, BLUE, filled=False)
-        place = (100 * model.test.accuracy, row - 0.17)
-        note(axes, percent(model.test.accuracy), place, (0, 6), ha="center", fontweight="bold")
+        _interval(axes, row - 0.17, model.test, filled=True)
+        _interval(axes, row + 0.13, model.validation, filled=False)
+        text, place = percent(model.test.accuracy), (100 * model.test.accuracy, row - 0.17)
+        axes.annotate(text, place, (0, 6), "data", "offset points", ha="center", fontweight="bold")
     test, validation = models[0].test.n, models[0].validation.n
     axes.plot([], [], "o", color=BLUE, label=f"test ({test:,} photos)")
     axes.plot([], [], "o", color=BLUE, mfc=PAPER, label=f"validation ({validation:,})")
@@ -64,8 +54,7 @@ def confusion_matrices(models: tuple[ScoredModel, ...], *, narrow: bool = False)
     """True against predicted classes on test: photos, and their share of the true class."""
     classes = [scores.label for scores in models[0].test.classes]
     columns = {2: 4, 3: 3}.get(len(classes), 2) // (2 if narrow else 1)
-    height = 0.92 * page_width(narrow) / columns
-    figure, grid = panels(len(models), columns=columns, height=height, narrow=narrow)
+    figure, grid = panels(len(models), columns=columns, aspect=0.92, narrow=narrow)
     for axes, model in zip(grid, models, strict=True):
         _matrix(axes, model.test, classes)
         axes.set_title(model.name)
@@ -78,8 +67,8 @@ def confusion_matrices(models: tuple[ScoredModel, ...], *, narrow: bool = False)
 def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
     """ROC and precision-recall curves on test, all models in one picture."""
     columns = 1 if narrow else 2
-    height = page_width(narrow) / columns * 0.86 + 0.2 * (2 + len(models) // 2)
-    figure, (roc, precision) = panels(2, columns=columns, height=height, narrow=narrow)
+    height = 0.2 * (2 + len(models) // 2)
+    figure, (roc, precision) = panels(2, columns=columns, height=height, aspect=0.86, narrow=narrow)
     roc.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=":")
     for colour, model in zip(cycle(PALETTE), models, strict=False):
         if model.test.roc and model.test.precision_recall:
@@ -101,8 +90,9 @@ def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> 
 def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
     """Reliability diagrams: accuracy by confidence, on test."""
     columns = 2 if narrow else 4
-    height = 1.02 * page_width(narrow) / columns + 0.15
-    figure, grid = panels(len(models), columns=columns, height=height, narrow=narrow, shared=True)
+    figure, grid = panels(
+        len(models), columns=columns, height=0.15, aspect=1.02, narrow=narrow, shared=True
+    )
     for axes, model in zip(grid, models, strict=True):
         bins = model.test.reliability
         axes.plot([0, 100], [0, 100], color=MUTED, lw=1, ls=":")
@@ -112,7 +102,7 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
         axes.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False)
         axes.set_title(model.name, pad=18)
         error = f"ECE {percent(model.test.calibration_error)}"
-        note(axes, error, (0, 1), (0, 5), xycoords="axes fraction", fontsize=8.5)
+        axes.annotate(error, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=8.5)
         axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
     grid[0].set_ylabel("accuracy, %")
     figure.supxlabel("confidence, %", fontsize=9, color=MUTED)
@@ -123,8 +113,7 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
 def repeated_accuracies(repeats: Repeats, *, narrow: bool = False) -> "Figure":
     """Test accuracy: a dot a seed, a line the mean."""
     models = repeats.models
-    height = 0.9 + 0.45 * len(models)
-    figure, (axes,) = panels(1, columns=1, height=height, narrow=narrow)
+    figure, (axes,) = panels(1, height=0.9 + 0.45 * len(models), narrow=narrow)
     for row, model in enumerate(models):
         values = [100 * accuracy for accuracy in model.accuracies]
         axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.55, ms=6, mew=0)
@@ -140,11 +129,11 @@ def _name_rows(axes: "Axes", models: Sequence[ScoredModel | Repeated]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _interval(axes: "Axes", y: float, metrics: Metrics, colour: str, *, filled: bool) -> None:
+def _interval(axes: "Axes", y: float, metrics: Metrics, *, filled: bool) -> None:
     low, high = metrics.accuracy_interval.low, metrics.accuracy_interval.high
-    axes.plot([100 * low, 100 * high], [y, y], color=colour, lw=2.4 if filled else 1.2)
-    size, face = (8, colour) if filled else (6, PAPER)
-    axes.plot(100 * metrics.accuracy, y, "o", color=colour, ms=size, mfc=face)
+    width, size, face = (2.4, 8, BLUE) if filled else (1.2, 6, PAPER)
+    axes.plot([100 * low, 100 * high], [y, y], color=BLUE, lw=width)
+    axes.plot(100 * metrics.accuracy, y, "o", color=BLUE, ms=size, mfc=face)
 
 
 def _published(axes: "Axes", comparison: Comparison) -> None:
@@ -161,11 +150,12 @@ def _published(axes: "Axes", comparison: Comparison) -> None:
 
 
 def _majority_line(axes: "Axes", comparison: Comparison) -> None:
-    majority = 100 * comparison.majority
-    axes.axvline(majority, color=MUTED, lw=1, ls=":")
+    place = (100 * comparison.majority, 1)
+    axes.axvline(place[0], color=MUTED, lw=1, ls=":")
     within = ("data", "axes fraction")
-    style = {"va": "top", "color": MUTED, "fontsize": 8}
-    note(axes, "majority class", (majority, 1), (3, -1), xycoords=within, **style)
+    axes.annotate(
+        "majority class", place, (3, -1), within, "offset points", va="top", color=MUTED, fontsize=8
+    )
 
 
 @look()
@@ -216,14 +206,12 @@ def learning_curves(
 
 
 def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
-    from matplotlib import colormaps
-
     shares = [[cell / max(sum(row), 1) for cell in row] for row in metrics.confusion]
     axes.imshow(shares, cmap=BLUES, vmin=0, vmax=DARKEST)
     for i, row in enumerate(metrics.confusion):
         for j, cell in enumerate(row):
             text = f"{cell}\n{100 * shares[i][j]:.0f} %" if len(classes) <= 6 else f"{cell}"
-            colour = _readable_on(colormaps[BLUES](shares[i][j] / DARKEST))
+            colour = "#ffffff" if shares[i][j] >= WHITE_FROM else "#000000"
             axes.text(j, i, text, ha="center", va="center", color=colour)
     ticks, roomy = range(len(classes)), len(classes) <= 3 and max(map(len, classes)) <= 10
     names = [name if len(name) <= 14 else f"{name[:13]}…" for name in classes]
@@ -232,12 +220,3 @@ def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-
-
-def _readable_on(fill: Sequence[float]) -> str:
-    """Black or white, whichever has the higher contrast (WCAG 2.2, relative luminance)."""
-    red, green, blue = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in fill[:3]
-    )
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"

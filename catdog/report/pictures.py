@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from catdog.report.style import INK, WIDE, look, panels
+from catdog.report.style import INK, look, panels
 from catdog.store.artifacts import Arrays
 
 if TYPE_CHECKING:
@@ -27,21 +27,35 @@ class Picture(NamedTuple):
     alt: str
 
 
+class Embedded(NamedTuple):
+    """A chart, or the photos of a gallery in one picture, at addresses that need no network."""
+
+    section: str
+    """Of the report; that of a gallery is its name."""
+    alt: str
+    pixels: str
+    """PNG or JPEG."""
+    caption: str = ""
+    wide: str = ""
+    """A chart as SVG for a wide page."""
+    narrow: str = ""
+
+
 class Album:
     """The photos of an arrays artifact, by path."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._images = {split: arrays.images(split) for split in arrays.counts}
         self._places = {
-            path: (split, row)
+            path: (images, row)
             for split in arrays.counts
+            for images in [arrays.images(split)]
             for row, path in enumerate(arrays.paths(split))
         }
 
     def image(self, path: str) -> Image:
         """The photo as the models see it."""
-        split, row = self._places[path]
-        return np.asarray(self._images[split][row])
+        images, row = self._places[path]
+        return np.asarray(images[row])
 
 
 def overlay(image: Image, heat: npt.NDArray[np.float32]) -> Image:
@@ -73,8 +87,8 @@ def thumbnail(image: Image) -> bytes:
 def sheet(pictures: Sequence[Picture], *, columns: int = 6) -> "Figure":
     """Photos in rows, each with its caption below."""
     lines = max(picture.caption.count("\n") + 1 for picture in pictures)
-    height = WIDE / columns + 0.06 + 0.17 * lines
-    figure, grid = panels(len(pictures), columns=columns, height=height)
+    height = 0.06 + 0.17 * lines
+    figure, grid = panels(len(pictures), columns=columns, height=height, aspect=1)
     for axes, picture in zip(grid, pictures, strict=True):
         axes.imshow(picture.image, interpolation="bilinear")
         axes.set(xticks=[], yticks=[])

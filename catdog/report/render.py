@@ -1,7 +1,7 @@
 """Turn a comparison into text: HTML, Markdown, model cards, a table. Pure: data in, text out."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +10,7 @@ from catdog import wording
 from catdog.comparison.compare import Comparison
 from catdog.comparison.metrics import BINS
 from catdog.comparison.scores import ScoredModel
-from catdog.report.pictures import Picture, thumbnail
+from catdog.report.pictures import Embedded, Picture, thumbnail
 from catdog.report.style import data_uri
 
 if TYPE_CHECKING:
@@ -19,31 +19,6 @@ if TYPE_CHECKING:
 
 NBSP = "\N{NO-BREAK SPACE}"
 COUNT = "{:,}".format
-TIMING = (
-    "Training time covers all epochs with their validation; inference time is the median of three "
-    "passes over the test photos. Neither covers decoding. Other models that are trained at the "
-    "same time share the cores."
-)
-
-
-def _timing(comparison: Comparison) -> str:
-    if not comparison.repeats:
-        return TIMING
-    return f"{TIMING} Both are medians of all {comparison.repeats.unit}s of a model."
-
-
-class Embedded(NamedTuple):
-    """A chart, or the photos of a gallery in one picture, at addresses that need no network."""
-
-    section: str
-    """Of the report; that of a gallery is its name."""
-    alt: str
-    pixels: str
-    """PNG or JPEG."""
-    caption: str = ""
-    wide: str = ""
-    """A chart as SVG for a wide page."""
-    narrow: str = ""
 
 
 class CostColumn(NamedTuple):
@@ -81,22 +56,14 @@ def render_html(
 ) -> str:
     """One HTML page that needs nothing else. summaries: the layers of each model, as text."""
     page = _template("report.html.jinja").render(
-        c=comparison,
-        costs=COSTS,
-        bins=BINS,
-        timing=_timing(comparison),
-        charts=charts,
-        galleries=galleries,
-        summaries=summaries,
+        c=comparison, charts=charts, galleries=galleries, summaries=summaries
     )
     return _keep_together(page)
 
 
 def render_markdown(comparison: Comparison, *, pictures: Sequence[Embedded]) -> str:
     """The same in Markdown."""
-    return _template("report.md.jinja").render(
-        c=comparison, costs=BRIEF_COSTS, timing=_timing(comparison), pictures=pictures
-    )
+    return _template("report.md.jinja").render(c=comparison, pictures=pictures)
 
 
 def render_model_card(comparison: Comparison, model: ScoredModel) -> str:
@@ -158,6 +125,7 @@ def _template(name: str) -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals.update(costs=COSTS, brief_costs=BRIEF_COSTS, bins=BINS)
     words = {name: value for name, value in vars(wording).items() if isfunction(value)}
     environment.filters.update(
         words,
@@ -181,15 +149,12 @@ def _keep_together(page: str) -> str:
     return re.sub(r"\bp (=|&lt;) (\d)", rf"p{NBSP}\1{NBSP}\2", page)
 
 
-def flatten(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested facts as lines of name and text; lists become "a, b"; empty ones are left out."""
-    lines: list[tuple[str, str]] = []
     for name, item in value.items():
         if isinstance(item, Mapping):
-            lines += flatten(item, f"{prefix}{name} ")
+            yield from flatten(item, f"{prefix}{name} ")
         elif isinstance(item, Sequence) and not isinstance(item, str):
-            lines.append((f"{prefix}{name}", ", ".join(map(str, item))))
+            yield f"{prefix}{name}", ", ".join(map(str, item))
         elif item is not None:
-            text = f"{item:.4g}" if isinstance(item, float) else str(item)
-            lines.append((f"{prefix}{name}", text))
-    return lines
+            yield f"{prefix}{name}", f"{item:.4g}" if isinstance(item, float) else str(item)

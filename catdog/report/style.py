@@ -65,11 +65,6 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def page_width(narrow: bool) -> float:
-    """Inches of a figure for a phone, or for anything else."""
-    return NARROW if narrow else WIDE
-
-
 @contextmanager
 def look(salt: str = "catdog") -> Iterator[None]:
     """Within this context figures are made and written in the common style.
@@ -85,28 +80,28 @@ def look(salt: str = "catdog") -> Iterator[None]:
 
 
 def panels(
-    count: int, *, columns: int, height: float, narrow: bool = False, shared: bool = False
+    count: int,
+    *,
+    columns: int = 1,
+    height: float = 0,
+    aspect: float = 0,
+    narrow: bool = False,
+    shared: bool = False,
 ) -> "tuple[Figure, list[Axes]]":
-    """A figure with so many axes in rows of `columns`, each row `height` inches high.
+    """A figure with so many axes in rows of `columns`, as wide as a page or, `narrow`, a phone.
 
-    Fewer axes than columns leave the rest of the row empty. shared: all have the same scales.
+    Each row is `height` inches high and `aspect` times the width of a column. Fewer axes than
+    columns leave the rest of the row empty. shared: all have the same scales.
     """
     from matplotlib.figure import Figure
 
-    rows = -(-count // columns)
-    figure = Figure(figsize=(page_width(narrow), height * rows))
+    rows, width = -(-count // columns), NARROW if narrow else WIDE
+    figure = Figure(figsize=(width, (height + aspect * width / columns) * rows))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
     axes: list[Axes] = grid.ravel().tolist()
     for spare in axes[count:]:
         spare.remove()
     return figure, axes[:count]
-
-
-def note(
-    axes: "Axes", text: str, at: tuple[float, float], by: tuple[float, float], **style: Any
-) -> None:
-    """Write a text beside a place in a chart, so many typographic points away from it."""
-    axes.annotate(text, at, xytext=by, textcoords="offset points", **style)
 
 
 def settle(figure: "Figure") -> None:

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 from catdog.comparison.compare import Comparison, Study, compare
 from catdog.comparison.labels import LabelIssue
 from catdog.report.charts import Chart, Gallery, charts, galleries
-from catdog.report.pictures import sheet
-from catdog.report.render import (
-    Embedded,
-    render_html,
-    render_markdown,
-    render_model_card,
-    templates,
-)
+from catdog.report.pictures import Embedded, sheet
+from catdog.report.render import render_html, render_markdown, render_model_card, templates
 from catdog.report.style import data_uri, jpeg, png, settle, svg
 from catdog.store.artifacts import ModelResult, Report, write_csv
 from catdog.store.digest import make_key
@@ -26,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIBRARIES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
-FIGURES = "figures"
 MARKDOWN_BYTES = 1_900_000
 """Prefect takes a Markdown artifact of 2 MB; pictures beyond that are left to `figures/`."""
 
@@ -51,7 +44,7 @@ def recipe(study: Study) -> Recipe[Report]:
         manifest=study.manifest.content,
         arrays=study.arrays.content,
         results=[
-            (r.name, r.seed, r.fold, *(a and a.content for a in (r.model, r.predictions)), r.error)
+            (r.identity(), *(a and a.content for a in (r.model, r.predictions)), r.error)
             for r in study.results
         ],
         settings=dict(study.settings),
@@ -68,7 +61,9 @@ def write_report(study: Study, store: Store) -> Report:
     """
     made = store.obtain(recipe(study))
     with writing(store.home):
-        _place_cards(made, study)
+        for card in made.path.glob("model-card-*.md"):
+            (model, _), *_ = study.compared[card.stem.removeprefix("model-card-")]
+            write_text(model.file("model-card.md"), card.read_text(encoding="utf-8"))
     return made
 
 
@@ -91,45 +86,35 @@ def training_history(results: Sequence[ModelResult]) -> "pd.DataFrame":
 def _write(folder: Path, study: Study) -> Mapping[str, Any]:
     comparison = compare(study)
     history = training_history(study.results)
-    _write_tables(folder, comparison, history, study)
-    _write_pages(folder, comparison, history, study)
+    write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
+    _write_results(folder, comparison, study)
+    _write_pages(folder, comparison, charts(comparison, history), study)
     return {}
 
 
-def _write_tables(
-    folder: Path, comparison: Comparison, history: "pd.DataFrame", study: Study
-) -> None:
+def _write_results(folder: Path, comparison: Comparison, study: Study) -> None:
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     files = [predictions.file("predictions.csv") for _, predictions in study.scored]
     tables = [file.read_text(encoding="utf-8").partition("\n") for file in files]
     rows = "".join(table for _, _, table in tables)
     write_text(folder / "predictions.csv", f"{tables[0][0]}\n{rows}")
-    write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
     if comparison.labels:
         issues = [issue.model_dump().values() for issue in comparison.labels.issues]
         write_csv(folder / "label-errors.csv", LabelIssue.model_fields, issues)
-    for model in comparison.models if comparison.design.usable else ():
+    for model in comparison.design.to_use(comparison.models):
         write_text(folder / f"model-card-{model.name}.md", render_model_card(comparison, model))
 
 
-def _place_cards(report: Report, study: Study) -> None:
-    for name, [(model, _), *_] in study.compared.items() if study.design.usable else ():
-        card = report.file(f"model-card-{name}.md").read_text(encoding="utf-8")
-        write_text(model.file("model-card.md"), card)
-
-
-def _write_pages(
-    folder: Path, comparison: Comparison, history: "pd.DataFrame", study: Study
-) -> None:
-    figures = folder / FIGURES
+def _write_pages(folder: Path, comparison: Comparison, shown: list[Chart], study: Study) -> None:
+    figures = folder / "figures"
     figures.mkdir()
-    drawn = [_write_chart(figures, chart) for chart in charts(comparison, history)]
-    shown = galleries(comparison, study)
-    sheets = [_write_gallery(figures, gallery) for gallery in shown]
+    drawn = [_write_chart(figures, chart) for chart in shown]
+    photos = galleries(comparison, study)
+    sheets = [_write_gallery(figures, gallery) for gallery in photos]
     page = render_html(
         comparison,
         charts=drawn,
-        galleries={gallery.name: gallery.pictures for gallery in shown},
+        galleries={gallery.name: gallery.pictures for gallery in photos},
         summaries={name: found[0][0].summary() for name, found in study.compared.items()},
     )
     write_text(folder / "report.html", page)
