@@ -128,9 +128,9 @@ class Comparison(Record):
 
     def seed_remark(self, *names: str) -> str:
         """What is to be known of the seed of these models; empty when nothing is."""
-        usual = "baseline" in names and self.design.usable
-        first = Seeded.model_fields["seed"].default
-        return SEED_REMARK if usual and self.model("baseline").seed == first else ""
+        selected = "baseline", Seeded.model_fields["seed"].default
+        used = [(m.name, m.seed) for m in self.design.to_use(self.models) if m.name in names]
+        return SEED_REMARK if selected in used else ""
 
     @property
     def winner(self) -> ScoredModel:

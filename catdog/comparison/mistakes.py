@@ -19,26 +19,27 @@ ACCURATE, ACCURATE_WITHIN = 0.9, 0.05
 """An accurate model has this accuracy on validation, and is at most this far below the best one."""
 
 
-class JudgedPhoto(Record):
-    """A photo, its label, and what a model predicts."""
+class _Predicted(Record):
+    """A photo, its label, and what is predicted."""
 
     path: str
     split: str
     label: str
     predicted: str
+
+
+class JudgedPhoto(_Predicted):
+    """A photo as one model sees it."""
+
     probabilities: dict[str, float]
 
 
-class ConfidentError(Record):
+class ConfidentError(_Predicted):
     """A photo that every accurate model gives the same wrong class, with high confidence.
 
     The models may be wrong, or the label: a potential label error.
     """
 
-    path: str
-    split: str
-    label: str
-    predicted: str
     confidence: float
     """The lowest probability that any of the accurate models gives to `predicted`."""
 

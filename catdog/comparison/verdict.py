@@ -55,8 +55,7 @@ def decide(
     standings: of each model by name. majority: accuracy on test of the majority-class baseline.
     """
     winner = min(
-        models,
-        key=lambda m: (-standings[m.name].validation, m.validation.log_loss, m.parameters),
+        models, key=lambda m: (-standings[m.name].validation, m.validation.log_loss, m.parameters)
     )
     standing = standings[winner.name]
     others = [model for model in models if model.name != winner.name]

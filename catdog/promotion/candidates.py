@@ -30,7 +30,7 @@ def choose_model(store: Store, name: str | None) -> Chosen:
         predictions = registry.store.find(Predictions, champion.predictions)
         return Chosen(registry.model_of(champion), predictions, champion.run)
     for run in reversed(load_runs(store)):
-        for score in run.finished(name) if run.design.usable else ():
+        for score in run.design.to_use(tuple(run.finished(name))):
             if model := run.find(TrainedModel, store, score):
                 return Chosen(model, run.find(Predictions, store, score), run.id)
     what = f"'{name}'" if name else "model"
