@@ -140,8 +140,7 @@ def svg(figure: "Figure", name: str) -> str:
         text = text.replace(f": {colour}", f": var(--{colour[1:]})")
     on_dark = f"@media screen and (prefers-color-scheme:dark){{svg{{{dark}}}}}"
     styles = f"<style>svg{{{light}}}{on_dark}</style>"
-    head, tag, rest = text.partition("<defs>")
-    return f"{head}{styles}{tag}{rest}"
+    return text.replace("<defs>", f"{styles}<defs>", 1)
 
 
 def data_uri(content: bytes, mime: str) -> str:

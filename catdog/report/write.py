@@ -95,9 +95,9 @@ def _write(folder: Path, study: Study) -> Mapping[str, Any]:
 def _write_results(folder: Path, comparison: Comparison, study: Study) -> None:
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     files = [predictions.file("predictions.csv") for _, predictions in study.scored]
-    tables = [file.read_text(encoding="utf-8").partition("\n") for file in files]
-    rows = "".join(table for _, _, table in tables)
-    write_text(folder / "predictions.csv", f"{tables[0][0]}\n{rows}")
+    first, *others = (file.read_text(encoding="utf-8") for file in files)
+    rows = "".join(text.partition("\n")[2] for text in others)
+    write_text(folder / "predictions.csv", first + rows)
     if comparison.labels:
         issues = [issue.model_dump().values() for issue in comparison.labels.issues]
         write_csv(folder / "label-errors.csv", LabelIssue.model_fields, issues)
