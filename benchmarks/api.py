@@ -1,4 +1,4 @@
-"""How many photos `catdog api` answers, beside what a user would write with Keras.
+"""How many photos `catdog api` answers, next to what a user would write with Keras.
 
     CATDOG_HOME=HOME python -m benchmarks.api PHOTOS RUN [SECONDS]
 

@@ -28,7 +28,7 @@ def definitions() -> list[dict[str, Any]]:
 
 
 def served_deployments() -> list[RunnerDeployment]:
-    """The same without their work pool, each run being a process of whoever serves them."""
+    """The same without their work pool, for a program that serves them: each run is its process."""
     return [_deployment(definition) for definition in definitions()]
 
 

@@ -40,7 +40,7 @@ def automations(
     notify: str | None = None,
     home: Home = None,
 ) -> None:
-    """Create anew what the server watches: failed runs, a new champion, silence, zombie runs.
+    """Create again what the server watches: failed runs, a new champion, silence, zombie runs.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def automations(
     zombie_minutes
         Mark a run as crashed that has sent no heartbeat for so long.
     notify
-        A notification block of the server as TYPE/NAME, which is told beside the server's log.
+        A notification block of the server as TYPE/NAME, which is told as well as the server's log.
     """
     url = standing_server(use(home))
     from deployments.automations import create_automations

@@ -45,7 +45,7 @@ def serve(
         Ask for a login, as a machine with several users needs. The home keeps it in
         prefect/login.toml, which only you can read, and its servers ask for it from now on.
     insecure
-        Listen on another address without a login: whoever reaches it can run and delete.
+        Listen on another address without a login: anyone who reaches it can run and delete.
     client_config
         Keep its address (and login) in this file while it runs. Prefect's commands read
         'prefect.toml' in the folder where they start.

@@ -1,4 +1,4 @@
-"""How the processes of a run begin, and end with whoever started them."""
+"""How the processes of a run begin, and end with the process that started them."""
 
 import logging
 import multiprocessing
@@ -26,7 +26,7 @@ def start_training_process(parent: int, environment: Mapping[str, str], native_l
     """What a process does first that will train a model: nothing has imported TensorFlow yet.
 
     native_log: gets what native code writes, and why the process could not start; the one of the
-    process before it stays beside it, as `NAME.log.1`.
+    process before it stays next to it, as `NAME.log.1`.
     """
     end_with_parent(parent)
     if native_log.exists():

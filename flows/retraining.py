@@ -1,4 +1,4 @@
-"""What a run does beside the first one: note what changed, and challenge the champion."""
+"""What every run but the first one does: note what changed, and challenge the champion."""
 
 import logging
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def note_changes(manifest: Manifest, source: str, store: Store) -> Changes | Non
 
 
 def forget_models(jobs: Sequence[Job], store: Store) -> None:
-    """Let the models be trained anew; what an earlier try of this flow run has trained stays."""
+    """Let the models be trained again; what an earlier try of this flow run has trained stays."""
     first_try = store.count_at(flow_run.id)
     for job in jobs:
         store.forget(job.recipe(store), up_to=first_try)

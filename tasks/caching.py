@@ -22,7 +22,7 @@ def obtained(obtain: Callable[[Store], A]) -> A:
     own = store()
     artifact = obtain(own)
     if artifact.path not in own.made and (transaction := get_transaction()):
-        # A task that returned a State named `Cached` would hand it to whoever calls it directly.
+        # A task that returned a State named `Cached` would hand it to a direct caller.
         transaction.state = TransactionState.COMMITTED
     return artifact
 

@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI beside its task runs: artifacts, and events to react to."""
+"""What a run shows in the Prefect UI next to its task runs: artifacts, and events to react to."""
 
 from collections.abc import Mapping
 

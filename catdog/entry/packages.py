@@ -1,4 +1,4 @@
-"""Where this package and those beside it meet: `flows`, `tasks` and `deployments`.
+"""Where this package and its neighbours meet: `flows`, `tasks` and `deployments`.
 
 Any project may have a folder or a package of such a name, and Prefect imports a deployment's flow
 with the working folder first. The command and the deployments therefore enter by modules of
@@ -15,7 +15,7 @@ NAMES = ("deployments", "flows", "tasks")
 
 
 def claim() -> None:
-    """Let the packages beside this one be ours, in this process and in those that it spawns."""
+    """Let the neighbours of this package be ours, in this process and in those that it spawns."""
     if any(_place(name) != OURS / name for name in NAMES):
         sys.path.insert(0, str(OURS))
     import_module("deployments")

@@ -54,7 +54,7 @@ class Kind(NamedTuple):
 
 
 class Replay(Record):
-    """What an export says of the test photos of its run, beside what the run recorded."""
+    """What an export says of the test photos of its run, next to what the run recorded."""
 
     photos: int
     largest_difference: float
@@ -177,7 +177,7 @@ def _card(how: Kind, chosen: Chosen, replay: Replay) -> str:
 
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder beside this one, which takes its place in the end, or is removed."""
+    """A folder next to this one, which takes its place in the end, or is removed."""
     folder = Path(os.path.realpath(folder))  # a link to it stays
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise StoreError(

@@ -110,7 +110,7 @@ class Run(Record):
     def find(self, cls: type[A], store: Store, of: Score | None = None) -> A | None:
         """An artifact of the run, or of one of its models; None when it is no longer stored.
 
-        What was made anew under its key since, as `force` does, is not the run's.
+        What was made again under its key since, as `force` does, is not the run's.
         """
         what = label(cls, of)
         found = store.find(cls, self.artifacts[what])
@@ -126,7 +126,7 @@ class Run(Record):
         if found := self.find(cls, store, of):
             return found
         raise StoreError(
-            f"The {label(cls, of)} of run {self.id} is no longer stored, or was made anew since.",
+            f"The {label(cls, of)} of run {self.id} is no longer stored, or was made again since.",
             f"Its first report is still in {self.folder}; the same 'catdog run' makes all again.",
         )
 
@@ -276,7 +276,7 @@ def run_id(source: str, began: datetime) -> str:
 
 
 def save_run(run: Run, report: Report | None, store: Store) -> Run:
-    """Write a run's folder, or write it anew: its record and a copy of its report.
+    """Write a run's folder, or write it again: its record and a copy of its report.
 
     It appears whole or not at all. A new one gets the next number.
     """

@@ -26,7 +26,7 @@ _DIVERTING = Lock()
 def convert(model: Any, shape: tuple[int, ...]) -> bytes:
     """A Keras model as a LiteRT flatbuffer for inputs of this shape, in float32.
 
-    Whoever calls compares what it gives with Keras. Raises TensorFlow's own errors when the model
+    The caller compares what it gives with Keras. Raises TensorFlow's own errors when the model
     cannot be converted.
     """
     import tensorflow as tf

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 NEAR_BITS = 6
-"""Of 64. On the official photos, copies saved anew (JPEG quality 30, or half the size) are at most
+"""Of 64. On the official photos, copies saved again (JPEG quality 30, or half the size) are at most
 4 bits from the original, and no two different photos are nearer than 12."""
 NEAR_DIFFERENCE = 0.25
 """Mean difference of two thumbnails as a share of their contrast: at most 0.15 for such copies,

@@ -37,8 +37,8 @@ def partition(
     places: that of each photo (0 to 1) by its path; labels: its class. groups: paths of the same
     picture. held_out: the share of all photos that is held out, 1 for those of a validation folder
     (no training photo is then wanted); test: the share of the held-out photos that is kept for the
-    test, 0 for those of a training folder beside a test folder. A class has at least one picture in
-    each split that is wanted as long as it has enough of them.
+    test, 0 for those of a training folder next to a test folder. A class has at least one picture
+    in each split that is wanted as long as it has enough of them.
     """
     lowest = {group: min(places[path] for path in group) for group in grouped(places, groups)}
     unwanted = {"train": held_out == 1, "test": test == 0}

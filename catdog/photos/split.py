@@ -164,7 +164,7 @@ def _undecided(layout: Layout) -> str | None:
 def _copies(
     group: Sequence[Photo], splits: Mapping[str, str], *, drop: bool
 ) -> list[DuplicatePair]:
-    """All photos of one picture beside the one that is kept for certain: the most held-out."""
+    """All photos of one picture but the one that is kept for certain: the most held-out."""
     kept = max(group, key=lambda photo: SPLITS.index(splits[photo.path]))
     copies = []
     for photo in (photo for photo in group if photo is not kept):

@@ -87,7 +87,7 @@ class Evidence(Record):
 class Decision(Record, extra="ignore"):
     """One line of the registry: who is champion from now on, and why.
 
-    It is kept for good: what a record of another version says besides is passed over.
+    It is kept for good: anything else in a record of another version is passed over.
     """
 
     number: int

@@ -198,7 +198,7 @@ class Registry:
         kept = self.store.obtain(
             Recipe(type(artifact), key, lambda folder: _link(artifact, folder))
         )
-        # What was written beside the artifact later, such as its card, is no part of its digest.
+        # What was written next to the artifact later, such as its card, is no part of its digest.
         for path in artifact.path.iterdir():
             if path.is_file() and not (target := kept.path / path.name).exists():
                 _link_or_copy(path, target)

@@ -35,7 +35,7 @@ Section = Literal[
 
 
 class Chart(NamedTuple):
-    """A chart, its file name, and what stands beside it."""
+    """A chart, its file name, and the text next to it."""
 
     name: str
     section: Section

@@ -55,7 +55,7 @@ def recipe(study: Study) -> Recipe[Report]:
 
 
 def write_report(study: Study, store: Store) -> Report:
-    """Compare all results and store the report; the models get their cards beside them.
+    """Compare all results and store the report; each model gets its card.
 
     Raises TrainingError when no model gave predictions.
     """

@@ -246,7 +246,7 @@ def _extract_tar(job: _Unpacking, stream: _Counted) -> None:
 def _tar_members(stream: _Counted) -> Iterator[tarfile.TarInfo]:
     """The members of a tar, with the names and sizes that headers before them give.
 
-    Whoever takes a member must read its body before the next. tarfile reads headers itself, but
+    A member's body must be read before the next member is taken. tarfile reads headers itself, but
     nested ones by recursion, sparse ones for as long as they claim to go on, those of pax with
     expressions that take quadratic time (CVE-2024-6232), and a broken one as the end.
     """

@@ -242,9 +242,7 @@ def _stored(
             extract(archive.file("archive"), folder, name=url)
         except DamagedArchiveError as error:
             store.drop(archive)
-            raise SourceError(
-                error.problem, "It is not kept: run again to fetch it anew."
-            ) from error
+            raise SourceError(error.problem, "It is not kept: run again to download it.") from error
         return archive.sha256
 
     return _unpacked(identity, unpack, url, note=note)

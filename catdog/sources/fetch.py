@@ -132,7 +132,7 @@ class Download:
 
     remote: Remote
     partial: Path
-    """What came so far. A file beside it tells of which version it is a part."""
+    """What came so far. A file next to it tells of which version it is a part."""
     size: int | None = None
     """What the file must have, when known; so `sha256`."""
     sha256: str | None = None

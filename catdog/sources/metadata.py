@@ -1,4 +1,4 @@
-"""Classes from a file beside the photos: `metadata.csv` or `metadata.jsonl`.
+"""Classes from a file next to the photos: `metadata.csv` or `metadata.jsonl`.
 
 The layout `imagefolder` of Hugging Face's datasets has such a file in the folder of all photos, or
 in that of each split. Its column `file_name` is a path from there, `label` the class. A file

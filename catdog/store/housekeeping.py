@@ -46,7 +46,7 @@ class Item:
     kind: str
     key: str
     name: str
-    """Under which whoever makes or uses it holds it."""
+    """Under which it is held while it is made or used."""
     path: Path
     bytes: int
     created: datetime

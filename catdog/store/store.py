@@ -95,7 +95,7 @@ class Recipe(Generic[A]):
 
     @property
     def lock(self) -> str:
-        """The name of the lock that whoever makes it holds."""
+        """The name of the lock that is held while it is made."""
         return lock_name(self.cls.kind, self.key)
 
 

@@ -1,4 +1,4 @@
-"""How far a run is: written by the processes that work, read by whoever shows it."""
+"""How far a run is: written by the processes that work, read by what shows it."""
 
 import atexit
 import os
@@ -46,7 +46,7 @@ def progress_folder(home: Path) -> Path:
 
 
 def claim_progress(folder: Path) -> None:
-    """Begin anew in the folder of this process, hold it, and remove it when this process ends.
+    """Begin again in the folder of this process, hold it, and remove it when this process ends.
 
     A process of the same number may have been killed before it could.
     """

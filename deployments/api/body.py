@@ -15,7 +15,7 @@ from deployments.api.problems import ProblemError
 
 MULTIPART = "multipart/form-data"
 MAX_FIELDS = 100
-"""Of a form beside its files; none is used."""
+"""Of a form, apart from its files; none is used."""
 
 
 async def uploads(request: Request, limits: Limits) -> list[UploadFile]:

@@ -32,7 +32,7 @@ def api(
 ) -> None:
     """Serve the champion over HTTP, with a page to drop photos on; Ctrl-C ends it.
 
-    Whoever is made champion meanwhile takes over, and no request fails.
+    A new champion takes over while it runs, and no request fails.
 
     Parameters
     ----------

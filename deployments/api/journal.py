@@ -12,7 +12,7 @@ from catdog.store.files import writing
 log = logging.getLogger(__name__)
 
 KEPT_FILES = 4
-"""Full ones, beside the one that is being written."""
+"""Full ones, apart from the one that is being written."""
 
 
 class Journal:

@@ -56,7 +56,7 @@ ELSEWHERE = {
     "due.",
     "deployments.operating:deploy": "Register the deployments 'full' and 'smoke' for the workers "
     "of a work pool.",
-    "deployments.operating:automations": "Create anew what the server watches: failed runs, a new "
+    "deployments.operating:automations": "Create again what the server watches: failed runs, a new "
     "champion, silence, zombie runs.",
     "flows.cli.config:config_app": "Show the settings and where they come from.",
     "flows.cli.champion:champion_app": "Show, choose or take back the model that 'predict' uses.",
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         err.print("Interrupted.")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        out.on_broken_pipe()  # whoever read has seen enough
+        out.on_broken_pipe()  # the reader has seen enough
     except Exception as error:
         if debug:
             raise

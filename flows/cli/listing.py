@@ -90,7 +90,7 @@ def scores(run: Run) -> Table:
 
 
 def remarks(run: Run) -> Iterator[str]:
-    """What there is to say of a run besides its scores."""
+    """What there is to say of a run apart from its scores."""
     if run.data:
         yield f"{run.data}."
     if run.changes:

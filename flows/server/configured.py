@@ -14,7 +14,7 @@ from flows.server.watch import watching
 ASK_SECONDS = 10
 
 PATIENCE_SECONDS = 300
-"""A server that several people use may be started anew; a run needs it when a model is done."""
+"""A server that several people use may be started again; a run needs it when a model is done."""
 
 
 def standing_server(home: Path) -> str:

@@ -24,9 +24,9 @@ def _refused(objection: str) -> ASGIApp:
 class Guard:
     """Refuses what pages of other sites send; Prefect's own checks stop short of websockets.
 
-    names: the host names that the server goes by beside numeric addresses, or None for any. A
+    names: the host names that the server goes by, apart from numeric addresses, or None for any. A
     page can give its own name our address (DNS rebinding), but it cannot take on a number.
-    origins: whose pages may ask beside those that the server itself has sent.
+    origins: whose pages may ask, apart from those that the server itself has sent.
     refuse: makes the answer to what is refused, from the reason.
     """
 

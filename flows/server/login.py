@@ -22,7 +22,7 @@ CLIENT_URL = "PREFECT_API_URL"
 KEPT = "# The login of this home's Prefect servers. Without this file they ask for none."
 PASSING = "# Written by 'catdog serve', which removes it when it ends."
 OWN = 0o700
-"""Of the folder: the database and the log beside the login tell what was run, and with what."""
+"""Of the folder: the database and the log next to the login tell what was run, and with what."""
 OTHERS = 0o077
 """The rights of all but the owner."""
 

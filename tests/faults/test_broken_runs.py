@@ -30,7 +30,7 @@ LEAVING_SECONDS = 3
 PRUNE_SECONDS = 0.2
 OPTIONS = ("--models", "baseline,augmented", "--epochs", "2", "--image-size", "32")
 FORGOTTEN = ("store", "work", "runs", "champion")
-"""What a new home lacks; making Prefect's database anew would take most of the time."""
+"""What a new home lacks; making Prefect's database again would take most of the time."""
 
 
 def start(home: Path, source: Path) -> psutil.Popen:

@@ -30,7 +30,7 @@ MAKERS = {
 
 
 class Touch:
-    """Whoever unpickles it makes a file."""
+    """Unpickling it makes a file."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker

@@ -55,7 +55,7 @@ def test_paired_interval_is_the_melding_of_fay_and_lumbard(
 
 
 def test_interval_and_test_agree_where_they_used_not_to() -> None:
-    """14 against 5 had an interval of +0.1 to +9.7 points beside p = 0.064."""
+    """14 against 5 had an interval of +0.1 to +9.7 points next to p = 0.064."""
     t = table(173, 14, 5, 0)
     assert mcnemar(t) == pytest.approx(0.0636, abs=1e-4)
     assert Paired(t).interval().low < 0

@@ -128,7 +128,7 @@ def test_what_was_made_anew_under_the_same_key_is_not_an_older_runs(
     assert run.stored(Report, store) == uncounted.stored(Report, store) == report
     store.forget(again, up_to=store.count())
     store.obtain(again)
-    with pytest.raises(StoreError, match="no longer stored, or was made anew since"):
+    with pytest.raises(StoreError, match="no longer stored, or was made again since"):
         run.stored(Report, store)
 
 

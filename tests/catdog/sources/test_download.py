@@ -118,7 +118,7 @@ def test_a_damaged_archive_does_not_serve(site: Site, get: Fetcher) -> None:
 def test_what_arrived_damaged_is_fetched_again(site: Site, get: Fetcher, bad: bytes) -> None:
     site.body = bad
     for _ in range(2):
-        with pytest.raises(SourceError, match=rf"{site.url} is .* run again to fetch it anew"):
+        with pytest.raises(SourceError, match=rf"{site.url} is .* run again to download it"):
             get(site.url)
     assert site.gets == [None, None]
     assert not list(get.store.folder("archive", "").glob("*/"))
