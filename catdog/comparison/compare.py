@@ -129,8 +129,8 @@ class Comparison(Record):
     def seed_remark(self, *names: str) -> str:
         """What is to be known of the seed of these models; empty when nothing is."""
         selected = "baseline", Seeded.model_fields["seed"].default
-        used = [(m.name, m.seed) for m in self.design.to_use(self.models) if m.name in names]
-        return SEED_REMARK if selected in used else ""
+        used = [(m.name, m.seed) for m in self.models if m.name in names]
+        return SEED_REMARK if self.published and selected in used else ""
 
     @property
     def winner(self) -> ScoredModel:

@@ -91,13 +91,19 @@ class Paired:
         )
 
     def attainable(self, alpha: float) -> float | None:
-        """The fewest photos, all won by one model, with an exact p below alpha.
+        """The smallest difference with an exact p below alpha.
 
-        None where even all photos would be too few. Each photo that goes the other way asks for
-        more.
+        Where as many photos are discordant as here, or at least the fewest that could have such a p
+        if one model won them all. None where even all photos would be too few.
         """
-        photos = math.floor(2 - math.log2(alpha))  # the first with 2 * 0.5**photos below alpha
-        return photos / self.table.n if photos <= self.table.n else None
+        from scipy.stats import binom
+
+        fewest = math.floor(2 - math.log2(alpha))  # the first with 2 * 0.5**fewest below alpha
+        photos = max(self.table.discordant, fewest)
+        if photos > self.table.n:
+            return None
+        wins = int(binom.isf(alpha / 2, photos, 0.5)) + 1
+        return (2 * wins - photos) / self.table.n
 
     def detectable(self, alpha: float) -> float | None:
         """The true difference that has p below alpha with a chance of `POWER`.

@@ -42,7 +42,8 @@ class PairTest(Record):
     """Two one-sided tests against the margin, after Holm's adjustment."""
     equivalent: bool
     attainable: float | None
-    """The smallest difference that could have been significant after any of Holm's steps."""
+    """The smallest difference that is significant after any of Holm's steps; of two trained models
+    with as many discordant photos as here."""
     detectable: float | None
     """The true difference that would be with a chance of 80 %."""
     sentence: str
@@ -128,9 +129,9 @@ def sensitivity(pairs: Sequence[PairTest], photos: int, unit: str) -> str:
     attainable = _range(pair.attainable for pair in pairs)
     detectable = _range(pair.detectable for pair in pairs)
     trained = _range(pair.trained_detectable for pair in pairs)
-    given = f"With {counted(photos, 'test photo')} and {counted(len(pairs), 'pair')}"
-    if any(pair.table is None for pair in pairs):
-        given += f", as much as these {unit}s vary"
+    given = f"With {counted(photos, 'test photo')} and {counted(len(pairs), 'pair')}, "
+    varied = any(pair.table is None for pair in pairs)
+    given += f"as much as these {unit}s vary" if varied else "as many photos discordant as here"
     if not attainable:
         return f"{given}, no difference can be significant."
     found = (

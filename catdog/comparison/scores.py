@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catdog.comparison.design import Design
-from catdog.comparison.metrics import Metrics, measure, scored
+from catdog.comparison.metrics import Calibration, Metrics, calibration, measure, scored
 from catdog.comparison.over_photos import Correct
 from catdog.inference.temperature import soften
 from catdog.store.artifacts import HELD_OUT, Cost, Predictions, TrainedModel, Trial
@@ -46,8 +46,8 @@ class ScoredModel(Record, Cost):
     """Inference time: wall seconds to predict 1,000 photos."""
     temperature: float | None = None
     """Fitted on validation; None where an older version evaluated it."""
-    scaled_error: float | None = None
-    """The expected calibration error on test at that temperature."""
+    scaled: Calibration | None = None
+    """On test at that temperature."""
     facts: dict[str, Any]
     """The model's `model.json`: settings, versions, machine, weights."""
 
@@ -76,7 +76,7 @@ def score(trainings: Sequence[Trained], table: "pd.DataFrame", design: Design) -
         validation=_measure(validation, design),
         test=_measure(test, design),
         temperature=temperature,
-        scaled_error=_scaled_error(test, temperature),
+        scaled=_scaled(test, temperature),
         seconds_per_1000=median(of.seconds_per_1000 for _, of in trainings),
         facts=model.facts(),
         seconds=median(of.seconds for of, _ in trainings),
@@ -95,8 +95,8 @@ def _measure(table: "pd.DataFrame", design: Design) -> Metrics:
     return found.model_copy(update={"accuracy_interval": interval}) if interval else found
 
 
-def _scaled_error(table: "pd.DataFrame", temperature: float | None) -> float | None:
+def _scaled(table: "pd.DataFrame", temperature: float | None) -> Calibration | None:
     if temperature is None:
         return None
-    truth, probabilities, classes = scored(table)
-    return measure(truth, soften(probabilities, temperature), classes).calibration_error
+    truth, probabilities, _ = scored(table)
+    return calibration(truth, soften(probabilities, temperature))

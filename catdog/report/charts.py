@@ -62,7 +62,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "accuracies",
             "scores",
             c.design.caption
-            + " The epoch was selected on validation; each test photo was used once, at the end."
+            + " The epoch was selected on validation, before the test photos were read."
             + (" Published accuracies are those of the last epoch." if c.published else ""),
             f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",
             partial(figures.accuracies, c),
@@ -108,7 +108,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "line. Larger dots are more photos; ECE (expected calibration error) is the mean "
             "distance from the line.",
             "Reliability diagrams on the test set: accuracy by confidence. ECE: "
-            + _each(c, lambda m: percent(m.test.calibration_error)),
+            + _each(c, lambda m: percent(m.test.calibration.error)),
             partial(figures.reliability, ms),
         ),
         Chart(

@@ -101,7 +101,7 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
         sizes = [6 + 300 * b.n / model.test.n for b in bins]
         axes.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False)
         axes.set_title(model.name, pad=18)
-        error = f"ECE {percent(model.test.calibration_error)}"
+        error = f"ECE {percent(model.test.calibration.error)}"
         axes.annotate(error, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=8.5)
         axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
     grid[0].set_ylabel("accuracy, %")

@@ -132,7 +132,6 @@ def _template(name: str) -> "Template":
         count=COUNT,
         size_of=lambda share: "none" if share is None else f"{100 * share:.1f}",
         p_number=lambda p: wording.p_text(p).removeprefix("p ").removeprefix("= "),
-        direction=lambda excess: "over-confident" if excess > 0 else "under-confident",
         ci=lambda limits: wording.ci(limits.low, limits.high),
         span=lambda limits: wording.span(limits.low, limits.high),
         cell=wording.plain,

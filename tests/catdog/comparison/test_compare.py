@@ -211,6 +211,9 @@ def test_the_selected_seed_is_told_where_its_model_is(fake_run: FakeRun) -> None
     assert found.seed_remark("baseline") == ""  # the fake seeds are others
     lucky = found.models[0].model_copy(update={"seed": 42})
     found = found.model_copy(update={"models": (lucky, *found.models[1:])})
+    assert found.seed_remark("baseline") == ""  # it was selected on the official photos
+    results = tuple(published.Published(**r._asdict()) for r in official.PUBLISHED)
+    found = found.model_copy(update={"published": results})
     assert "may stay at 50 %" in found.seed_remark("baseline", "transfer")
     assert found.seed_remark("transfer") == ""
 

@@ -50,7 +50,7 @@ def test_every_number_of_a_case_small_enough_to_count_by_hand() -> None:
     assert found.log_loss == pytest.approx(expected)
     assert found.auc == pytest.approx(5 / 6)
     # Certainty 0.8, 0.6, 0.9, 0.7, 0.6: in four bins, of which only 0.6 holds two, both wrong.
-    assert found.calibration_error == pytest.approx((0.2 + 2 * 0.6 + 0.1 + 0.3) / 5)
+    assert found.calibration.error == pytest.approx((0.2 + 2 * 0.6 + 0.1 + 0.3) / 5)
 
 
 def test_three_classes_are_averaged() -> None:
@@ -92,7 +92,8 @@ def test_invariants(case: tuple[np.ndarray, np.ndarray]) -> None:
     assert sum(map(sum, found.confusion)) == found.n
     assert found.correct == sum(row[i] for i, row in enumerate(found.confusion))
     assert found.accuracy_interval.low <= found.accuracy <= found.accuracy_interval.high
-    assert 0 <= found.calibration_error <= 1
+    assert 0 <= found.calibration.error <= 1
+    assert 0 < found.calibration.p_value <= 1
     assert 0 <= found.brier <= 1
     assert sum(b.n for b in found.reliability) == found.n
     if found.auc is not None and found.auc_interval is not None:
@@ -108,7 +109,7 @@ def test_the_order_of_photos_does_not_matter(case: tuple[np.ndarray, np.ndarray]
     assert one.confusion == two.confusion
     assert one.log_loss == pytest.approx(two.log_loss)
     assert one.auc == pytest.approx(two.auc)
-    assert one.calibration_error == pytest.approx(two.calibration_error)
+    assert one.calibration == two.calibration
 
 
 def test_a_calibrated_model_scores_as_simulated_and_an_overconfident_one_higher() -> None:
@@ -118,9 +119,14 @@ def test_a_calibrated_model_scores_as_simulated_and_an_overconfident_one_higher(
     calibrated = measure(truth, np.column_stack([1 - p, p]), ("cats", "dogs"))
     assert len(calibrated.reliability) == 10
     assert calibrated.reliability[0].low == 0.5
-    assert abs(calibrated.calibration_error - calibrated.calibrated_error) < 0.015
-    assert 0.005 < calibrated.calibrated_error < 0.03
+    chance = calibrated.calibration
+    assert abs(chance.error - chance.by_chance) < 0.015
+    assert 0.005 < chance.by_chance < chance.chance_limit < 0.04
+    assert chance.p_value > 0.05
+    assert chance.direction == ""
     sharp = p**3 / (p**3 + (1 - p) ** 3)
-    found = measure(truth, np.column_stack([1 - sharp, sharp]), ("cats", "dogs"))
-    assert found.calibrated_error < 0.03 < found.calibration_error
-    assert found.overconfidence > 0.05
+    found = measure(truth, np.column_stack([1 - sharp, sharp]), ("cats", "dogs")).calibration
+    assert found.chance_limit < 0.03 < found.error
+    assert found.p_value < 0.002
+    assert found.excess > 0.05
+    assert found.direction == "over-confident"

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,6 +79,20 @@ def test_smallest_attainable_difference(n: int, pairs: int, photos: int | None) 
     assert found == (photos and photos / n)
     if photos:
         assert mcnemar(table(0, photos, 0, 0)) < 0.05 / pairs <= mcnemar(table(0, photos - 1, 0, 0))
+
+
+@given(discordant=st.integers(0, 192), pairs=st.integers(1, 6))
+def test_the_smallest_attainable_difference_is_significant_and_no_smaller_one(
+    discordant: int, pairs: int
+) -> None:
+    alpha = 0.05 / pairs
+    lost = discordant // 2
+    found = Paired(table(192 - discordant, discordant - lost, lost, 0)).attainable(alpha)
+    assert found is not None
+    photos = max(discordant, math.floor(2 - math.log2(alpha)))
+    wins = round((found * 192 + photos) / 2)
+    assert mcnemar(table(192 - photos, wins, photos - wins, 0)) < alpha
+    assert mcnemar(table(192 - photos, wins - 1, photos - wins + 1, 0)) >= alpha
 
 
 def test_the_detectable_difference_is_found_four_times_in_five() -> None:

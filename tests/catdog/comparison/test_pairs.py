@@ -82,10 +82,11 @@ def test_a_lead_that_only_many_pairs_put_in_doubt_is_not_called_significant() ->
 def test_the_smallest_attainable_and_the_detectable_difference_are_two_numbers() -> None:
     pairs = compared({"a": trained(0.9), "b": trained(0.8)})
     assert sensitivity(pairs, 192, "seed") == (
-        "With 192 test photos and 1 pair, the smallest difference that can be significant is 3.1 "
-        "percentage points. To be found with 80 % power, the true difference must be 6.5 "
-        "percentage points."
+        "With 192 test photos and 1 pair, as many photos discordant as here, the smallest "
+        "difference that can be significant is 5.7 percentage points. To be found with 80 % "
+        "power, the true difference must be 6.5 percentage points."
     )
     few = compared({"a": trained(0.9, n=5), "b": trained(0.8, n=5)})
     told = sensitivity(few, 5, "seed")
-    assert told == "With 5 test photos and 1 pair, no difference can be significant."
+    assert told.startswith("With 5 test photos and 1 pair, ")
+    assert told.endswith(", no difference can be significant.")

@@ -126,7 +126,7 @@ def test_too_few_photos_to_compare_with_the_best_name_it() -> None:
                 "significantly better on the same 100 test photos: +12.0 percentage points, 95 "
                 "% CI +4.4 to +20.0; 12 classified correctly by the challenger only, 0 by the "
                 "champion only; one-sided p < 0.001, where 0.00096 is asked for; so many "
-                "photos can show a difference from 11.0 percentage points on, and find a true "
+                "photos can show a difference from 12.0 percentage points on, and find a true "
                 "one of 13.4 with 80 % power; no recall is lower by more than 5.0 percentage "
                 "points."
             ),

@@ -21,7 +21,7 @@ from catdog.report.render import BRIEF_COSTS, COSTS, NBSP, render_model_card
 from catdog.report.write import load_comparison, recipe, write_report
 from catdog.sources import official
 from catdog.store.artifacts import Cost, Report
-from catdog.wording import percent
+from catdog.wording import p_text, percent
 
 FakeRun = Callable[..., Any]
 OFFICIAL = {"train": 1000, "validation": 404, "test": 96}
@@ -244,11 +244,14 @@ def test_what_a_temperature_does_to_the_calibration_error_is_said(
     _, written = whole
     page = Page(written.file("report.html").read_text(encoding="utf-8")).text
     for model in load_comparison(written).models:
-        assert model.scaled_error is not None
-        was, became = (percent(e) for e in (model.test.calibration_error, model.scaled_error))
+        assert model.scaled is not None
+        was, became = (percent(found.error) for found in (model.test.calibration, model.scaled))
+        chance = (
+            f"(by chance alone {percent(model.scaled.by_chance)}, {p_text(model.scaled.p_value)})"
+        )
         card = written.file(f"model-card-{model.name}.md").read_text(encoding="utf-8")
-        assert f"its ECE on the test set is {became} instead of {was}" in card
-        assert f"{model.name} at 2.00, {was} becomes {became}" in page.replace(NBSP, " ")
+        assert f"its ECE on the test set is {became} instead of {was} {chance}" in card
+        assert f"{model.name} at 2.00, {was} becomes {became} {chance}" in page.replace(NBSP, " ")
 
 
 def test_model_card_states_n_interval_and_limits(whole: tuple[Any, Report]) -> None:
@@ -318,7 +321,7 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
         ({"counts": OFFICIAL}, ["What others reported on the same photos"], "Failed models"),
         (
             {"counts": {"train": 2, "validation": 2, "test": 2}},
-            ["With 4 test photos and 1 pair, no difference can be significant."],
+            ["With 4 test photos and 1 pair, ", ", no difference can be significant."],
             "Published",
         ),
     ],
