@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from catdog.errors import PhotosError
-from catdog.photos.partition import Group, grouped
+from catdog.photos.partition import Group
 from catdog.photos.places import places_of
 from catdog.settings import Folding
 from catdog.store.artifacts import Manifest
@@ -22,8 +22,11 @@ def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str,
     assert folding.folds is not None, "there are no folds"  # noqa: S101
     rows = {row["path"]: row for row in manifest.rows()}
     places = places_of({path: row["sha256"] for path, row in rows.items()}, folding.seed)
+    pictures: defaultdict[str, Group] = defaultdict(tuple)
+    for path, picture in manifest.pictures().items():
+        pictures[picture] += (path,)
     by_class: defaultdict[str, list[Group]] = defaultdict(list)
-    for group in grouped(rows, _pictures(manifest, rows)):
+    for group in (tuple(sorted(paths)) for paths in pictures.values()):
         by_class[rows[group[0]]["label"]].append(group)
     folds: dict[str, int] = {}
     dealt = 0
@@ -39,11 +42,3 @@ def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str,
             folds |= dict.fromkeys(group, dealt % folding.folds + 1)
             dealt += 1
     return folds
-
-
-def _pictures(manifest: Manifest, kept: dict[str, dict[str, str]]) -> list[Group]:
-    """The photos that show the same picture, but for those that were dropped."""
-    groups: defaultdict[str, set[str]] = defaultdict(set)
-    for pair in manifest.duplicate_pairs():
-        groups[pair.other] |= {pair.path, pair.other} & kept.keys()
-    return [tuple(group) for group in groups.values()]

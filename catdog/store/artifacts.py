@@ -133,6 +133,11 @@ class Manifest(Artifact):
         """The photos that are exact or near duplicates of another one."""
         return tuple(map(DuplicatePair.model_validate, _rows(self.file("duplicates.csv"))))
 
+    def pictures(self) -> dict[str, str]:
+        """The picture that each photo shows, by its path: the path of one of its photos."""
+        shown = {pair.path: pair.other for pair in self.duplicate_pairs()}
+        return {row["path"]: shown.get(row["path"], row["path"]) for row in self.rows()}
+
 
 class Trial(BaseModel):
     """One training of a model: with a seed, and in a cross-validation for a fold."""
