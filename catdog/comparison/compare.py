@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from catdog.comparison import mistakes
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
+from catdog.comparison.metrics import Interval
 from catdog.comparison.mistakes import ConfidentError, JudgedPhoto
-from catdog.comparison.pairs import PairTest, compare_pairs, sensitivity
+from catdog.comparison.pairs import PairTest, compare_pairs, equivalence, sensitivity
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, Trained, correct, score
@@ -87,6 +88,8 @@ class Comparison(Record):
     """On test, one a pair of models; those of the winner first."""
     sensitivity: str
     """What could have been significant, and what would have been found; empty without pairs."""
+    equivalence: str
+    """Which pairs are equivalent; empty without pairs."""
     repeats: Repeats | None
     """By seed or by fold; None where each model was trained once."""
     folds: int | None = None
@@ -115,6 +118,23 @@ class Comparison(Record):
     def model(self, name: str) -> ScoredModel:
         """The scored model of this name."""
         return next(model for model in self.models if model.name == name)
+
+    def accuracy(self, model: ScoredModel) -> tuple[float, Interval]:
+        """What the claims about a model on test are about: its own, or the mean over its seeds."""
+        for found in self.repeats.models if self.repeats and self.design.shown else ():
+            if found.name == model.name and found.interval:
+                return found.mean, found.interval
+        return model.test.accuracy, model.test.accuracy_interval
+
+    def against_winner(self, model: ScoredModel) -> PairTest | None:
+        """The pair of this model and the winner; None for the winner."""
+        both = {model.name, self.verdict.winner}
+        return next((pair for pair in self.pairs if {pair.first, pair.second} == both), None)
+
+    @property
+    def divided(self) -> str:
+        """How many photos each part has, in words."""
+        return self.design.divided({p: sum(n.values()) for p, n in self.quality.counts.items()})
 
     @property
     def design(self) -> Design:
@@ -191,6 +211,7 @@ def compare(study: Study) -> Comparison:
             sorted(pairs, key=lambda pair: verdict.winner not in (pair.first, pair.second))
         ),
         sensitivity=sensitivity(pairs, models[0].test.n, design.unit),
+        equivalence=equivalence(pairs),
         repeats=summarise_repeats(on_test, test, seeds, failed) if design.several else None,
         folds=design.folds,
         highest_loss=mistakes.highest_loss_errors(winner),

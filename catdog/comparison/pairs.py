@@ -7,7 +7,7 @@ from catdog.comparison.design import Design
 from catdog.comparison.metrics import Interval
 from catdog.comparison.over_photos import ALPHA, Correct, Table, holm, p_different, p_equivalent
 from catdog.store.store import Record
-from catdog.wording import ci, counted, difference, p_text, percent
+from catdog.wording import ci, counted, difference, listing, p_text, percent
 
 
 class PairTest(Record):
@@ -47,6 +47,12 @@ class PairTest(Record):
     detectable: float | None
     """The true difference that would be with a chance of 80 %."""
     sentence: str
+
+    def seen_from(self, name: str) -> tuple[float, Interval]:
+        """The accuracy of this one of the two less the other's, with its interval."""
+        if name == self.first:
+            return self.difference, self.interval
+        return -self.difference, Interval(low=-self.interval.high, high=-self.interval.low)
 
 
 def compare_pairs(
@@ -145,6 +151,17 @@ def sensitivity(pairs: Sequence[PairTest], photos: int, unit: str) -> str:
         "percentage points"
     )
     return f"{told}; of these trained models alone, {trained}." if trained else f"{told}."
+
+
+def equivalence(pairs: Sequence[PairTest]) -> str:
+    """Which pairs are shown to be equivalent, in words; empty without pairs."""
+    if not pairs:
+        return ""
+    shown = [f"{p.first} and {p.second} ({p_text(p.p_equivalent)})" for p in pairs if p.equivalent]
+    return (
+        f"Equivalent within {100 * pairs[0].margin:g} percentage points (two one-sided tests, "
+        f"Holm-adjusted): {listing(shown) if shown else 'no pair'}."
+    )
 
 
 def _range(differences: Iterable[float | None]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from catdog.comparison.metrics import Interval, wilson_interval
-from catdog.sources.official import PUBLISHED, is_official
+from catdog.sources.official import PUBLISHED, Revision, is_official
 from catdog.store.store import Record
 
 
@@ -12,19 +12,20 @@ class Published(Record):
 
     model: str
     split: str
-    correct: int
+    percent: float
+    """As the source prints it."""
     n: int
-    source: str
+    revision: Revision
 
     @property
     def accuracy(self) -> float:
-        """The share of the photos that were classified correctly."""
-        return self.correct / self.n
+        """The same as a share."""
+        return self.percent / 100
 
     @property
     def interval(self) -> Interval:
-        """Wilson's 95 % interval, as for our own models."""
-        return wilson_interval(self.correct, self.n)
+        """Wilson's 95 % interval, as for our own models, of the nearest count of photos."""
+        return wilson_interval(round(self.accuracy * self.n), self.n)
 
 
 def published_results(photos: Iterable[Mapping[str, str]]) -> tuple[Published, ...]:

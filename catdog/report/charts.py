@@ -123,8 +123,11 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "spreads",
             "measures",
             "Box: the middle half with the median; lines: from 5 to 95 % of the photos.",
-            "Width, height, file size and brightness of the photos by class; the table below "
-            "has the numbers.",
+            "Width, height, file size and brightness of the photos by class. Medians: "
+            + "; ".join(
+                f"{s.measure} of {s.label} {s.quantiles[3]:,.0f} {s.unit}"
+                for s in c.quality.spreads
+            ),
             partial(quality_figures.spreads, c.quality),
         ),
     ]

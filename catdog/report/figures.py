@@ -42,7 +42,7 @@ def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
     _published(axes, comparison)
     _majority_line(axes, comparison)
     _name_rows(axes, models)
-    axes.set_ylim(len(models) - 0.45, -0.75)
+    axes.set_ylim(len(models) - 0.35, -0.75)
     axes.set_xlim(right=101)
     axes.set_xlabel("accuracy, %")
     figure.legend(loc="outside upper left", ncols=2 if narrow else 4, handletextpad=0.2)
@@ -138,15 +138,17 @@ def _interval(axes: "Axes", y: float, metrics: Metrics, *, filled: bool) -> None
 
 def _published(axes: "Axes", comparison: Comparison) -> None:
     rows = {model.name: row for row, model in enumerate(comparison.models)}
-    for split, marker, face in (("test", "D", VERMILLION), ("validation", "d", PAPER)):
-        label: str | None = f"published ({split})"
-        for result in comparison.published:
-            if result.model in rows and result.split == split:
-                x, y = 100 * result.accuracy, rows[result.model] + 0.34
-                ends = [100 * result.interval.low, 100 * result.interval.high]
-                axes.plot(ends, [y, y], color=VERMILLION, lw=1)
-                axes.plot(x, y, marker, color=VERMILLION, mfc=face, ms=5, ls="", label=label)
-                label = None
+    markers = {"post": ("D", 0.33), "draft": ("s", 0.46)}
+    for result in comparison.published:
+        if result.model in rows:
+            marker, below = markers[result.revision]
+            y, ends = rows[result.model] + below, (result.interval.low, result.interval.high)
+            axes.plot([100 * end for end in ends], [y, y], color=VERMILLION, lw=1)
+            face = VERMILLION if result.split == "test" else PAPER
+            axes.plot(result.percent, y, marker, color=VERMILLION, mfc=face, ms=4.5)
+    for revision in dict.fromkeys(result.revision for result in comparison.published):
+        marker, _ = markers[revision]
+        axes.plot([], [], marker, color=VERMILLION, mfc=PAPER, label=f"published ({revision})")
 
 
 def _majority_line(axes: "Axes", comparison: Comparison) -> None:

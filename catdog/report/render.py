@@ -12,6 +12,7 @@ from catdog.comparison.metrics import BINS
 from catdog.comparison.scores import ScoredModel
 from catdog.report.pictures import Embedded, Picture, thumbnail
 from catdog.report.style import data_uri
+from catdog.sources.official import SOURCES
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -52,12 +53,9 @@ def render_html(
     *,
     charts: Sequence[Embedded],
     galleries: Mapping[str, Sequence[Picture]],
-    summaries: Mapping[str, str],
 ) -> str:
-    """One HTML page that needs nothing else. summaries: the layers of each model, as text."""
-    page = _template("report.html.jinja").render(
-        c=comparison, charts=charts, galleries=galleries, summaries=summaries
-    )
+    """One HTML page that needs nothing else."""
+    page = _template("report.html.jinja").render(c=comparison, charts=charts, galleries=galleries)
     return _keep_together(page)
 
 
@@ -66,9 +64,12 @@ def render_markdown(comparison: Comparison, *, pictures: Sequence[Embedded]) -> 
     return _template("report.md.jinja").render(c=comparison, pictures=pictures)
 
 
-def render_model_card(comparison: Comparison, model: ScoredModel) -> str:
-    """What one model is for, how good it is and where its limits are, in Markdown."""
-    return _template("model-card.md.jinja").render(c=comparison, m=model)
+def render_model_card(comparison: Comparison, model: ScoredModel, layers: str) -> str:
+    """What one model is for, how good it is and where its limits are, in Markdown.
+
+    layers: as Keras lists them.
+    """
+    return _template("model-card.md.jinja").render(c=comparison, m=model, layers=layers)
 
 
 def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
@@ -125,7 +126,7 @@ def _template(name: str) -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(costs=COSTS, brief_costs=BRIEF_COSTS, bins=BINS)
+    environment.globals.update(costs=COSTS, brief_costs=BRIEF_COSTS, bins=BINS, sources=SOURCES)
     words = {name: value for name, value in vars(wording).items() if isfunction(value)}
     environment.filters.update(
         words,

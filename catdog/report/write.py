@@ -102,7 +102,9 @@ def _write_results(folder: Path, comparison: Comparison, study: Study) -> None:
         issues = [issue.model_dump().values() for issue in comparison.labels.issues]
         write_csv(folder / "label-errors.csv", LabelIssue.model_fields, issues)
     for model in comparison.design.to_use(comparison.models):
-        write_text(folder / f"model-card-{model.name}.md", render_model_card(comparison, model))
+        (trained, _), *_ = study.compared[model.name]
+        card = render_model_card(comparison, model, trained.summary())
+        write_text(folder / f"model-card-{model.name}.md", card)
 
 
 def _write_pages(folder: Path, comparison: Comparison, shown: list[Chart], study: Study) -> None:
@@ -115,7 +117,6 @@ def _write_pages(folder: Path, comparison: Comparison, shown: list[Chart], study
         comparison,
         charts=drawn,
         galleries={gallery.name: gallery.pictures for gallery in photos},
-        summaries={name: found[0][0].summary() for name, found in study.compared.items()},
     )
     write_text(folder / "report.html", page)
     pictures = _affordable([*drawn, *sheets])

@@ -14,6 +14,7 @@ from catdog.report.render import comparison_table
 from catdog.settings import Comparing
 from catdog.sources import official
 from catdog.store.artifacts import ModelResult
+from catdog.wording import percent
 
 FakeRun = Callable[..., Any]
 
@@ -196,12 +197,12 @@ def test_a_source_is_official_by_the_bytes_of_its_photos(monkeypatch: pytest.Mon
 def test_the_published_accuracies_are_those_that_were_printed() -> None:
     results = [published.Published(**r._asdict()) for r in official.PUBLISHED]
     draft, final = (
-        [f"{100 * r.accuracy:.1f}" for r in results if (r.n, "7032f02" in r.source) == of]
-        for of in ((808, False), (808, True))
+        [percent(r.accuracy) for r in results if (r.split, r.revision) == ("validation", of)]
+        for of in ("draft", "post")
     )
-    assert final == ["60.6", "68.2", "77.2", "98.4"]
-    assert draft == ["57.9", "57.5", "73.3", "97.9"]  # see PUBLISHED for 57.6
-    (tested,) = [r for r in results if (r.n, r.correct) == (192, 190)]
+    assert final == ["60.6 %", "68.2 %", "77.2 %", "98.4 %"]
+    assert draft == ["57.9 %", "57.6 %", "73.3 %", "97.9 %"]
+    (tested,) = [r for r in results if (r.split, r.revision) == ("test", "post")]
     assert round(tested.interval.low, 3) == 0.963
     assert round(tested.interval.high, 3) == 0.997
 
