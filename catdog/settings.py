@@ -156,6 +156,12 @@ class Cut(Seeded):
         description="'drop' removes duplicates of held-out photos from training; 'keep' reports.",
     )
     """A test photo that was trained on would flatter the score."""
+    rare_classes: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="Classes with too few photos for each split or fold: 'refuse' names them, "
+        "'drop' leaves them out.",
+    )
+    """A class that is missing is a surprise, unless it was asked for."""
 
 
 class Folding(Seeded):

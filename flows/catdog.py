@@ -67,7 +67,7 @@ def catdog(settings: Settings) -> Run:
     workers = choose_workers(settings, store, progress)
     photos = download(settings.source)
     stage(f"Checking and splitting {photos.count:,} photos")
-    manifest = split(photos, settings.group(Cut))
+    manifest = split(photos, settings.group(Cut), settings.folds)
     design = designed(settings.asked())
     log.info("%s", describe_photos(photos, manifest, design))
     changes = note_changes(manifest, settings.asked()["source"], store)

@@ -9,6 +9,6 @@ from tasks.caching import obtained
 
 
 @task(name="split", task_run_name="split", persist_result=False)
-def split(photos: Photos, cut: Cut) -> Manifest:
+def split(photos: Photos, cut: Cut, folds: int | None = None) -> Manifest:
     """Check every photo and divide them into training, validation and test."""
-    return obtained(lambda store: store.obtain(recipe(photos, cut)))
+    return obtained(lambda store: store.obtain(recipe(photos, cut, folds)))

@@ -47,10 +47,10 @@ def download(source: str | None = None) -> Photos:
 def split(photos: Photos, **given: Any) -> Manifest:
     """Check every photo and divide them into training, validation and test.
 
-    given: the settings of `catdog.settings.Cut`, such as seed and test_share.
+    given: the settings of `catdog.settings.Cut`, such as seed and test_share, and `folds`.
     """
     settings = Settings.load(**given)
-    return Store(settings.home).obtain(_split.recipe(photos, settings.group(Cut)))
+    return Store(settings.home).obtain(_split.recipe(photos, settings.group(Cut), settings.folds))
 
 
 def prefetch(photos: Photos, manifest: Manifest, **given: Any) -> Arrays:

@@ -7,6 +7,7 @@ from catdog.photos.partition import Group
 from catdog.photos.places import places_of
 from catdog.settings import Folding
 from catdog.store.artifacts import Manifest
+from catdog.wording import counted
 
 
 def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str, int]:
@@ -28,16 +29,16 @@ def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str,
     by_class: defaultdict[str, list[Group]] = defaultdict(list)
     for group in (tuple(sorted(paths)) for paths in pictures.values()):
         by_class[rows[group[0]]["label"]].append(group)
+    if short := {n: len(by_class[n]) for n in manifest.classes if len(by_class[n]) < folding.folds}:
+        which = ", ".join(f"'{label}' ({count})" for label, count in short.items())
+        raise PhotosError(
+            f"{origin}: too few different pictures for {folding.folds} folds of "
+            f"{counted(len(short), 'class', 'classes')}: {which}.",
+            "Add photos, or ask for fewer folds.",
+        )
     folds: dict[str, int] = {}
     dealt = 0
-    for label in manifest.classes:
-        groups = by_class[label]
-        if len(groups) < folding.folds:
-            raise PhotosError(
-                f"{origin}: class '{label}' has too few different pictures for {folding.folds} "
-                f"folds ({len(groups)}; each fold needs one).",
-                "Add photos, or ask for fewer folds.",
-            )
+    for groups in (by_class[label] for label in manifest.classes):
         for group in sorted(groups, key=lambda g: (min(places[path] for path in g), g)):
             folds |= dict.fromkeys(group, dealt % folding.folds + 1)
             dealt += 1

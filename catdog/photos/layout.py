@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import PurePosixPath
 
 from catdog.errors import PhotosError
-from catdog.store.artifacts import SPLIT_FOLDERS, SPLITS
+from catdog.store.artifacts import SPLIT_FOLDERS
 
 HOW = "Make one folder per class, such as cats/ and dogs/, alone or inside train/ and validation/."
 
@@ -34,7 +33,7 @@ def read_layout(places: Mapping[str, str], origin: str) -> Layout:
     within a class folder belong to that class.
     places: the place of each path; the path itself, but where a metadata file names the classes.
     origin: what errors call the photos.
-    Raises PhotosError when there are fewer than two classes, or not the same in each split.
+    Raises PhotosError when there are fewer than two classes.
     """
     parts = {path: PurePosixPath(place).parts for path, place in places.items()}
     tops = {SPLIT_FOLDERS.get(part[0].lower()) for part in parts.values() if len(part) > 2}
@@ -60,11 +59,3 @@ def _check(layout: Layout, origin: str) -> None:
         raise PhotosError(f"{origin} has photos but no class folders.", HOW)
     if len(classes) == 1:
         raise PhotosError(f"{origin} has only one class, '{classes[0]}'.", HOW)
-    found = {(split, layout.labels[path]) for path, split in layout.splits.items()}
-    given = [split for split in SPLITS if split in layout.splits.values()]
-    for split, label in product(given, classes):
-        if (split, label) not in found:
-            raise PhotosError(
-                f"{origin} has no photos of class '{label}' in its {split} folder.",
-                "Every split needs a folder of every class, of the same name.",
-            )

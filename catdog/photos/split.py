@@ -1,8 +1,8 @@
 """Decode every photo, exclude the unreadable, find duplicates, and cut the splits."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -21,10 +21,14 @@ from catdog.settings import Cut
 from catdog.store.artifacts import SPLITS, DuplicatePair, ExcludedFile, Manifest, Photos, write_csv
 from catdog.store.digest import make_key
 from catdog.store.store import Recipe
+from catdog.wording import counted
 
 log = logging.getLogger(__name__)
 
 OUTSIDE = "not in a class folder"
+RARE = "its class has too few photos"
+NAMED = 50
+"""Classes that an error names."""
 COLUMNS = ("path", "label", "split", "sha256", "width", "height", "bytes", "mode", "brightness")
 """Of `manifest.csv`."""
 
@@ -47,7 +51,7 @@ class Photo:
     fingerprint: Fingerprint
 
 
-def recipe(photos: Photos, cut: Cut) -> Recipe[Manifest]:
+def recipe(photos: Photos, cut: Cut, folds: int | None = None) -> Recipe[Manifest]:
     """How every photo is decoded and given its split.
 
     Where there is a validation folder, about `test_share` of it becomes the test set; where there
@@ -61,27 +65,33 @@ def recipe(photos: Photos, cut: Cut) -> Recipe[Manifest]:
     a validation or test photo is dropped, and a validation photo that also is a test photo. A
     copy within one split is kept. "keep" only lists them.
 
+    rare_classes: "drop" leaves out the classes that have no photo for each split, or fewer than
+    there are folds. "refuse" names them all.
+
     To make it raises PhotosError when the photos make no data set (too few, one class, ...) or
     change while they are read.
     """
+    fewest = (folds or 0) if cut.rare_classes == "drop" else 0
     key = make_key(
         code=(__name__,),
         libraries=("imagehash", "pillow"),
         inventory=photos.inventory,
+        fewest=fewest,
         **cut.model_dump(),
     )
-    return Recipe(Manifest, key, lambda folder: _write(folder, photos, cut))
+    return Recipe(Manifest, key, lambda folder: _write(folder, photos, cut, fewest))
 
 
-def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
+def _write(folder: Path, photos: Photos, cut: Cut, fewest: int) -> Mapping[str, Any]:
     rows = photos.rows()
     places = {row["path"]: row.get("place", row["path"]) for row in rows}
     layout = read_layout(places, photos.origin)
     listed = [row for row in rows if row["path"] in layout.labels]
     looks = in_threads(partial(_look, photos.folder, layout.labels), listed)
-    good = [look for look in looks if isinstance(look, Photo)]
     rejected = {look.path: look.reason for look in looks if isinstance(look, ExcludedFile)}
-    _check_counts(layout, rejected, photos.origin)
+    rare = _too_few(layout, rejected, fewest)
+    _check_classes(rare, layout, cut, photos.origin)
+    good = [look for look in looks if isinstance(look, Photo) and look.label not in rare]
     groups = same_pictures([photo.sha256 for photo in good], [photo.fingerprint for photo in good])
     pictures = [tuple(good[i] for i in group) for group in groups]
     drop = cut.duplicates == "drop"
@@ -90,12 +100,18 @@ def _write(folder: Path, photos: Photos, cut: Cut) -> Mapping[str, Any]:
     for copy in copies:
         if copy.action == "dropped":
             del splits[copy.path]
-    counts = _counts(layout.classes, good, splits, photos.origin)
-    rejected |= dict.fromkeys(layout.outside, OUTSIDE)
+    rare |= _emptied(splits, layout, rare)
+    _check_classes(rare, layout, cut, photos.origin)
+    splits = {path: split for path, split in splits.items() if layout.labels[path] not in rare}
+    left_out = (p for p, label in layout.labels.items() if label in rare and p not in rejected)
+    rejected |= dict.fromkeys(left_out, RARE) | dict.fromkeys(layout.outside, OUTSIDE)
     _write_tables(folder, good, splits, rejected, copies)
     found = {"rejected": len(rejected), "duplicates": len(copies)}
     log.info("%d photos, %d excluded files, %d near-duplicate pairs", len(splits), *found.values())
-    return {"classes": layout.classes, "counts": counts} | found
+    classes = tuple(label for label in layout.classes if label not in rare)
+    placed = Counter((split, layout.labels[path]) for path, split in splits.items())
+    counts = {part: {label: placed[part, label] for label in classes} for part in SPLITS}
+    return {"classes": classes, "rare": tuple(sorted(rare)), "counts": counts} | found
 
 
 def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Photo | ExcludedFile:
@@ -110,28 +126,50 @@ def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Phot
         return ExcludedFile(path=path, reason=error.reason)
 
 
-def _check_counts(layout: Layout, rejected: Mapping[str, str], origin: str) -> None:
-    """Each class needs a readable photo for each split that it has, or that is cut from it."""
-    found: dict[tuple[str, str], list[str]] = {}
+def _too_few(layout: Layout, rejected: Mapping[str, str], fewest: int) -> dict[str, str]:
+    """The classes with too few readable photos for the splits, and how many they have.
+
+    Each class needs one for each split that it has, or that is cut from them, and `fewest` in all.
+    """
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for path, label in layout.labels.items():
-        found.setdefault((label, layout.splits.get(path, "")), []).append(path)
-    needs = {"": 3, "train": 1, "validation": 1, "test": 1}
+        found[label, layout.splits.get(path, "")].append(path)
+    needs = dict.fromkeys(set(layout.splits.values()), 1) or {"": max(3, fewest)}
     if undecided := _undecided(layout):
         needs[undecided] = 2
-    for (label, part), paths in sorted(found.items()):
-        bad = [path for path in paths if path in rejected]
-        place = f"class '{label}'" + (f" in its {part} folder" if part else "")
-        if len(bad) == len(paths):
-            raise PhotosError(
-                f"{origin}: no photo of {place} can be read ({bad[0]}: {rejected[bad[0]]}).",
-                "Replace these files.",
-            )
-        if len(paths) - len(bad) < needs[part]:
-            raise PhotosError(
-                f"{origin}: {place} has too few readable photos "
-                f"({len(paths) - len(bad)}; at least {needs[part]} are needed, one a split).",
-                "Add photos.",
-            )
+    short = {}
+    for label, (part, needed) in product(layout.classes, needs.items()):
+        bad = [path for path in found[label, part] if path in rejected]
+        readable = len(found[label, part]) - len(bad)
+        if readable < needed:
+            place = f" in its {part} folder" if part else ""
+            why = f"; {bad[0]}: {rejected[bad[0]]}" if bad else ""
+            short[label] = f"'{label}'{place} ({readable} of {needed}{why})"
+    return short
+
+
+def _emptied(splits: Mapping[str, str], layout: Layout, rare: Container[str]) -> dict[str, str]:
+    """The other classes that have no photo in a split after copies were dropped, and which."""
+    found = {(layout.labels[path], split) for path, split in splits.items()}
+    return {
+        label: f"'{label}' (for its {part} split, only copies of other photos)"
+        for label, part in product(layout.classes, SPLITS)
+        if label not in rare and (label, part) not in found
+    }
+
+
+def _check_classes(rare: Mapping[str, str], layout: Layout, cut: Cut, origin: str) -> None:
+    """Raise PhotosError that names the rare classes unless they may be left out."""
+    if not rare:
+        return
+    which = "; ".join([*list(rare.values())[:NAMED], *["..."] * (len(rare) > NAMED)])
+    told = (
+        f"{origin}: too few readable photos of {counted(len(rare), 'class', 'classes')}: {which}."
+    )
+    if cut.rare_classes == "refuse":
+        raise PhotosError(told, "Add photos, or leave out such classes with '--rare-classes drop'.")
+    if len(layout.classes) - len(rare) < 2:
+        raise PhotosError(f"{told} Fewer than two others are left.", "Add photos.")
 
 
 def _splits(
@@ -183,20 +221,6 @@ def _copies(
         if photo.label != kept.label:
             log.warning("%s and %s show the same picture in two classes", photo.path, kept.path)
     return copies
-
-
-def _counts(
-    classes: Sequence[str], photos: Sequence[Photo], splits: Mapping[str, str], origin: str
-) -> dict[str, dict[str, int]]:
-    found = Counter((splits.get(photo.path), photo.label) for photo in photos)
-    for part, label in product(SPLITS, classes):
-        if not found[part, label]:
-            raise PhotosError(
-                f"{origin}: no {part} photo of class '{label}' is left, because its photos "
-                "are copies of each other or of held-out photos (duplicates='drop').",
-                "Add different photos, or set duplicates to 'keep'.",
-            )
-    return {part: {label: found[part, label] for label in classes} for part in SPLITS}
 
 
 def _write_tables(

@@ -116,6 +116,8 @@ class Manifest(Artifact):
     """Photos by split and class, such as counts["train"]["cats"]."""
     rejected: int
     duplicates: int
+    rare: tuple[str, ...] = ()
+    """Classes that were left out, as they have too few photos. Not kept by older versions."""
 
     def rows(self) -> list[dict[str, str]]:
         """`manifest.csv`, every value as text."""

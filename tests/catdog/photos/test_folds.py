@@ -63,7 +63,7 @@ def test_copies_are_held_out_together_and_a_seed_gives_other_folds() -> None:
 
 def test_too_few_pictures_of_a_class_are_told_with_the_remedy() -> None:
     manifest = Listed.of({"cats": 30, "dogs": 4}, (("dogs/1", "dogs/0"),))
-    with pytest.raises(PhotosError, match=r"mine: class 'dogs'.*4 folds \(3; .*fewer folds"):
+    with pytest.raises(PhotosError, match=r"mine: .*4 folds .*'dogs' \(3\).*fewer folds"):
         assign_folds(manifest, Folding(folds=4), "mine")
 
 

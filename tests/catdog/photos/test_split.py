@@ -160,16 +160,17 @@ def test_bad_files_are_set_aside_with_their_reason(root: Path, store: Store) -> 
         ({".": 3}, "no class folders"),
         ({"cats": 9}, "only one class, 'cats'"),
         ({"train/cats": 9}, "only one class"),
-        ({"cats": 9, "dogs": 2}, r"class 'dogs' has too few readable photos \(2; at least 3"),
+        ({"cats": 9, "dogs": 2}, r"too few .* of 1 class: 'dogs' \(2 of 3\)"),
+        ({"a": 9, "b": 1, "c": 9, "d": 2}, r"of 2 classes: 'b' \(1 of 3\); 'd' \(2 of 3\)"),
         (
             {"train/a": 2, "train/b": 2, "val/a": 2, "val/b": 1},
-            "'b' in its validation folder has too few",
+            r"'b' in its validation folder \(1 of 2\)",
         ),
-        ({"train/a": 2, "train/b": 2, "val/a": 2}, "no photos of class 'b' in its validation"),
-        ({"train/a": 2, "val/a": 2, "val/b": 2}, "no photos of class 'b' in its train"),
+        ({"train/a": 2, "train/b": 2, "val/a": 2}, r"'b' in its validation folder \(0 of 2\)"),
+        ({"train/a": 2, "val/a": 2, "val/b": 2}, r"'b' in its train folder \(0 of 1\)"),
         (
             {"train/a": 2, "train/b": 1, "test/a": 2, "test/b": 2},
-            r"'b' in its train folder has too few readable photos \(1; at least 2",
+            r"'b' in its train folder \(1 of 2\)",
         ),
     ],
 )
@@ -189,7 +190,7 @@ def test_a_class_of_unreadable_photos_only(root: Path, store: Store) -> None:
     fill(root, {"cats": 4, "dogs": 4})
     for path in (root / "dogs").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(PhotosError, match=r"no photo of class 'dogs' .*000.jpg: empty file"):
+    with pytest.raises(PhotosError, match=r"'dogs' \(0 of 3; dogs/000.jpg: empty file\)"):
         made(root, store)
 
 
@@ -266,8 +267,30 @@ def test_a_class_of_one_picture_cannot_be_cut(root: Path, store: Store) -> None:
     (root / "b").mkdir()
     for number in range(6):
         picture(1).save(root / f"b/{number}.jpg")
-    with pytest.raises(PhotosError, match="photo of class 'b' is left"):
+    with pytest.raises(PhotosError, match="'b' .for its (train|validation|test) split, only copies"):
         made(root, store)
+
+
+def test_rare_classes_are_left_out_where_that_is_asked_for(root: Path, store: Store) -> None:
+    fill(root, {"a": 9, "b": 9, "c": 2})
+    fill(root, {"d": 1})
+    for copy in range(5):
+        (root / f"d/{copy}.jpg").write_bytes((root / "d/000.jpg").read_bytes())
+    manifest = made(root, store, rare_classes="drop")
+    assert (manifest.classes, manifest.rare) == (("a", "b"), ("c", "d"))
+    assert sum(totals(manifest)) == len(manifest.rows()) == 18
+    left_out = {file.path: file.reason for file in manifest.excluded_files()}
+    assert sorted(path[0] for path in left_out) == ["c"] * 2 + ["d"] * 6
+    assert set(left_out.values()) == {"its class has too few photos"}
+    recipe_of_folds = recipe(
+        listed(root, store), CUT.model_copy(update={"rare_classes": "drop"}), 9
+    )
+    assert store.obtain(recipe_of_folds).classes == ("a", "b")
+    (root / "b/000.jpg").unlink()
+    with pytest.raises(PhotosError, match="Fewer than two others are left"):
+        store.obtain(
+            recipe(listed(root, store), CUT.model_copy(update={"rare_classes": "drop"}), 9)
+        )
 
 
 def test_plain_pictures_are_only_copies_when_their_files_are() -> None:
