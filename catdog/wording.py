@@ -1,6 +1,6 @@
 """Numbers as people read them, the same in the report, the terminal and the Prefect UI."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from unicodedata import category
 
@@ -86,6 +86,15 @@ def listing(names: Iterable[str]) -> str:
     """Names as a list in a sentence: "a, b and c"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
+
+
+FEW = 12
+"""Classes that are listed, and shown one by one; of more, a sentence has their number."""
+
+
+def classes_text(names: Sequence[str]) -> str:
+    """Classes in a sentence: "cats and dogs", or "115 classes" where a list would be too long."""
+    return listing(names) if len(names) <= FEW else f"{len(names):,} classes"
 
 
 def plain(text: object) -> str:

@@ -10,7 +10,7 @@ from catdog.comparison import mistakes
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
 from catdog.comparison.metrics import Interval
-from catdog.comparison.mistakes import ConfidentError, JudgedPhoto
+from catdog.comparison.mistakes import ConfidentError, ConfusedPair, JudgedPhoto
 from catdog.comparison.pairs import PairTest, compare_pairs, equivalence, sensitivity
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
@@ -23,7 +23,7 @@ from catdog.settings import Comparing, Seeded
 from catdog.sources.official import SEED_REMARK, missing_official
 from catdog.store.artifacts import HELD_OUT, Arrays, Manifest, ModelResult, Photos
 from catdog.store.store import Record
-from catdog.wording import listing
+from catdog.wording import FEW, listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +96,8 @@ class Comparison(Record):
     """Of a cross-validation."""
     highest_loss: tuple[JudgedPhoto, ...]
     """The winner's errors on test with the highest loss."""
+    confused: tuple[ConfusedPair, ...]
+    """The pairs of classes that the winner confuses most on test; none where classes are few."""
     least_confident: tuple[JudgedPhoto, ...]
     """The winner's least confident predictions on test."""
     accurate: tuple[str, ...]
@@ -215,6 +217,7 @@ def compare(study: Study) -> Comparison:
         repeats=summarise_repeats(on_test, test, seeds, failed) if design.several else None,
         folds=design.folds,
         highest_loss=mistakes.highest_loss_errors(winner),
+        confused=mistakes.most_confused(winner) if len(study.arrays.classes) > FEW else (),
         least_confident=mistakes.least_confident(winner),
         accurate=accurate,
         confident_errors=mistakes.confident_errors(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catdog.store.store import Record
+from catdog.wording import FEW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +112,8 @@ class Metrics(Record):
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Photos by true class (row) and predicted class (column)."""
+    top5: float | None = None
+    """Share of the photos with the true class among the five likeliest; None for few classes."""
     auc: float | None = None
     """None where a class has no photo in this split; so are interval, precision and curves."""
     auc_interval: Interval | None = None
@@ -136,9 +139,17 @@ def measure(truth: Labels, probabilities: Probabilities, classes: tuple[str, ...
         calibration=calibration(truth, probabilities),
         reliability=reliability_bins(truth, probabilities),
         classes=_class_scores(truth, predicted, classes),
+        top5=_top5(truth, probabilities),
         confusion=tuple(map(tuple, sk.confusion_matrix(truth, predicted, labels=every).tolist())),
         **_ranking(truth, probabilities),
     )
+
+
+def _top5(truth: Labels, probabilities: Probabilities) -> float | None:
+    if probabilities.shape[1] <= FEW:
+        return None
+    own = probabilities[np.arange(len(truth)), truth]
+    return float(((probabilities > own[:, None]).sum(axis=1) < 5).mean())
 
 
 def wilson_interval(correct: int, n: int) -> Interval:

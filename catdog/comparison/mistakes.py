@@ -44,6 +44,38 @@ class ConfidentError(_Predicted):
     """The lowest probability that any of the accurate models gives to `predicted`."""
 
 
+class ConfusedPair(Record):
+    """Photos of one class that a model takes for one other class."""
+
+    label: str
+    predicted: str
+    photos: int
+    n: int
+    """Photos of the class."""
+    path: str
+    """Of the one with the highest confidence."""
+
+
+def most_confused(test: "pd.DataFrame") -> tuple[ConfusedPair, ...]:
+    """The pairs of classes that are confused most often, ties by the higher confidence."""
+    truth, p, classes = scored(test)
+    predicted = p.argmax(axis=1)
+    found: dict[tuple[int, int], list[int]] = {}
+    for i in np.argsort(-p.max(axis=1), kind="stable").tolist():
+        if predicted[i] != truth[i]:
+            found.setdefault((int(truth[i]), int(predicted[i])), []).append(i)
+    return tuple(
+        ConfusedPair(
+            label=classes[label],
+            predicted=classes[other],
+            photos=len(rows),
+            n=int((truth == label).sum()),
+            path=test["path"].iloc[rows[0]],
+        )
+        for (label, other), rows in sorted(found.items(), key=lambda item: -len(item[1]))[:SHOWN]
+    )
+
+
 def highest_loss_errors(test: "pd.DataFrame") -> tuple[JudgedPhoto, ...]:
     """The errors with the lowest probability of the true class, so the highest loss, in order."""
     truth, p, classes = scored(test)

@@ -30,7 +30,7 @@ from catdog.store.artifacts import (
 )
 from catdog.store.files import MAKING, appearing, write_text, writing
 from catdog.store.store import Artifact, Record, Store
-from catdog.wording import counted
+from catdog.wording import classes_text, counted
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ def describe_photos(photos: Photos, manifest: Manifest, design: Design) -> str:
     """How many photos each part has, and how many cannot be used."""
     counts = {split: sum(classes.values()) for split, classes in manifest.counts.items()}
     return (
-        f"{counted(photos.count, 'photo')} of {', '.join(manifest.classes)}: "
+        f"{counted(photos.count, 'photo')} of {classes_text(manifest.classes)}: "
         f"{design.divided(counts)}; "
         f"{counted(manifest.rejected, 'excluded file')}, "
         f"{counted(manifest.duplicates, 'near-duplicate pair')}"

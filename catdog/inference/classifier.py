@@ -28,6 +28,7 @@ from catdog.photos.reading import (
     upright_rgb,
 )
 from catdog.store.store import Record
+from catdog.wording import classes_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ class Classifier:
         self._idle = deque([first])
 
     def __repr__(self) -> str:
-        return f"<Classifier {self.name} {self.version[:12]}: {', '.join(self.classes)}>"
+        return f"<Classifier {self.name} {self.version[:12]}: {classes_text(self.classes)}>"
 
     def predict(self, photos: Photo | Iterable[Photo]) -> list[Prediction]:
         """The class of each photo, in order; an unreadable one carries its error.

@@ -4,6 +4,7 @@ import numpy as np
 
 from catdog.store.artifacts import DuplicatePair, ExcludedFile, Manifest
 from catdog.store.store import Record
+from catdog.wording import FEW
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 MEASURES = {"width": "px", "height": "px", "bytes": "bytes", "brightness": "0 to 255"}
@@ -26,17 +27,23 @@ class DataQuality(Record):
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
     """Photos by what they are divided into, such as splits, and class."""
+    rare: tuple[str, ...]
+    """Classes that were left out, as they have too few photos."""
     excluded: tuple[ExcludedFile, ...]
     duplicates: tuple[DuplicatePair, ...]
     spreads: tuple[Spread, ...]
+    """By measure and class; of all photos together where there are many classes."""
 
 
 def data_quality(manifest: Manifest, counts: dict[str, dict[str, int]]) -> DataQuality:
     """Read a manifest's tables. counts: photos by part and class."""
     photos = manifest.table()
+    by_class = {label: photos[photos["label"] == label] for label in manifest.classes}
+    shown = by_class if len(by_class) <= FEW else {"all": photos}
     return DataQuality(
         classes=manifest.classes,
         counts=counts,
+        rare=manifest.rare,
         excluded=manifest.excluded_files(),
         duplicates=manifest.duplicate_pairs(),
         spreads=tuple(
@@ -48,7 +55,7 @@ def data_quality(manifest: Manifest, counts: dict[str, dict[str, int]]) -> DataQ
                 quantiles=tuple(np.quantile(values, QUANTILES).tolist()),
             )
             for measure, unit in MEASURES.items()
-            for label in manifest.classes
-            for values in [photos.loc[photos["label"] == label, measure].to_numpy(float)]
+            for label, rows in shown.items()
+            for values in [rows[measure].to_numpy(float)]
         ),
     )

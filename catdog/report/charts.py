@@ -16,7 +16,7 @@ from catdog.comparison.scores import ScoredModel
 from catdog.report import figures, quality_figures
 from catdog.report.pictures import Album, Picture, overlay
 from catdog.store.artifacts import Arrays, ModelResult
-from catdog.wording import percent, span
+from catdog.wording import FEW, percent, span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,13 +84,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             f"Loss by epoch. {_each(c, _loss_text)}",
             partial(figures.learning_curves, history, ms, "loss"),
         ),
-        Chart(
-            "confusion-matrices",
-            "classes",
-            "Test photos by true and predicted class, and their share of the true class.",
-            f"Confusion matrices on the test set. {_each(c, _confusion_text)}",
-            partial(figures.confusion_matrices, ms),
-        ),
+        *_by_class(c),
         Chart(
             "ranking-curves",
             "calibration",
@@ -146,11 +140,46 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
     return found
 
 
+def _by_class(c: Comparison) -> list[Chart]:
+    if len(c.classes) <= FEW:
+        matrices = Chart(
+            "confusion-matrices",
+            "classes",
+            "Test photos by true and predicted class, and their share of the true class.",
+            f"Confusion matrices on the test set. {_each(c, _confusion_text)}",
+            partial(figures.confusion_matrices, c.models),
+        )
+        return [matrices]
+    w = c.winner
+    recalls = [scores.recall for scores in w.test.classes]
+    labels = ", ".join(w.test.classes[index].label for index in figures.most_errors(w.test))
+    return [
+        Chart(
+            "confusion-matrices",
+            "classes",
+            f"Test photos by true and predicted class: the {FEW} classes with the most errors of "
+            f"{w.name}. Errors with the other {len(c.classes) - FEW} are not in it; "
+            f"confusion-{w.name}.csv has all.",
+            f"Confusion matrix of {w.name} on the test set, of {labels}",
+            partial(figures.confusion_matrices, (w,)),
+        ),
+        Chart(
+            "class-recalls",
+            "classes",
+            f"Dots are recalls of {w.name} on the test set, lines their 95 % CI (Wilson); in "
+            "parentheses the test photos of the class. classes.csv has all models.",
+            f"Recall by class of {w.name}: from {percent(min(recalls))} to {percent(max(recalls))}",
+            partial(figures.class_recalls, w),
+        ),
+    ]
+
+
 def galleries(c: Comparison, study: Study) -> list[Gallery]:
     """The photos of a comparison; a gallery without photos is left out."""
     album = Album(study.arrays)
     found = [
         Gallery("highest-loss", _judged(album, c.highest_loss)),
+        Gallery("confused-pairs", _confused(album, c)),
         Gallery("least-confident", _judged(album, c.least_confident)),
         Gallery("grad-cam", _grad_cam(c, study, album), columns=4),
         Gallery("high-confidence-errors", _judged(album, c.confident_errors[:SHOWN])),
@@ -175,6 +204,17 @@ def _judged(album: Album, photos: Iterable[Judged]) -> list[Picture]:
         alt = f"{photo.path}: labelled {photo.label}, {seen}"
         found.append(Picture(album.image(photo.path), f"{photo.label},\n{seen}", alt))
     return found
+
+
+def _confused(album: Album, c: Comparison) -> list[Picture]:
+    return [
+        Picture(
+            album.image(pair.path),
+            f"{pair.label},\npredicted {pair.predicted}\n{pair.photos:,} of {pair.n:,}",
+            f"{pair.path}: {pair.photos:,} of {pair.n:,} {pair.label} predicted {pair.predicted}",
+        )
+        for pair in c.confused
+    ]
 
 
 def _grad_cam(c: Comparison, study: Study, album: Album) -> list[Picture]:
@@ -233,4 +273,6 @@ def _confusion_text(model: ScoredModel) -> str:
 
 
 def _counts_text(counts: dict[str, int]) -> str:
+    if len(counts) > FEW:
+        return f"{min(counts.values()):,} to {max(counts.values()):,} of a class"
     return ", ".join(f"{label} {n:,}" for label, n in counts.items())

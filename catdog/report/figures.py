@@ -8,18 +8,22 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from catdog.comparison.compare import Comparison
-from catdog.comparison.metrics import Metrics
+from catdog.comparison.metrics import Metrics, wilson_interval
 from catdog.comparison.repeats import Repeated, Repeats
 from catdog.comparison.scores import ScoredModel
 from catdog.report.style import BLUE, INK, MUTED, PALETTE, PAPER, VERMILLION, look, panels
-from catdog.wording import percent
+from catdog.wording import FEW, percent
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ROWS = 120
+"""Of the chart of recalls: a page of it is as long as two screens."""
 BLUES, DARKEST = "Blues", 1.15
 """The map of the matrices, and the share that would have its darkest colour."""
 WHITE_FROM = 0.82207
@@ -51,15 +55,36 @@ def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
 
 @look()
 def confusion_matrices(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
-    """True against predicted classes on test: photos, and their share of the true class."""
-    classes = [scores.label for scores in models[0].test.classes]
-    columns = {2: 4, 3: 3}.get(len(classes), 2) // (2 if narrow else 1)
+    """True against predicted classes on test: photos, and their share of the true class.
+
+    Of many classes, the FEW with the most errors of the first model, ordered by these.
+    """
+    shown = most_errors(models[0].test)
+    columns = {2: 4, 3: 3}.get(len(shown), 2) // (2 if narrow else 1)
+    columns = min(columns, len(models))
     figure, grid = panels(len(models), columns=columns, aspect=0.92, narrow=narrow)
     for axes, model in zip(grid, models, strict=True):
-        _matrix(axes, model.test, classes)
+        _matrix(axes, model.test, shown)
         axes.set_title(model.name)
     grid[0].set_ylabel("true class")
     grid[0].set_xlabel("predicted class")
+    return figure
+
+
+@look()
+def class_recalls(model: ScoredModel, *, narrow: bool = False) -> "Figure":
+    """Recall of each class on test with its 95 % CI, the lowest first; of very many, the lowest."""
+    classes = sorted(model.test.classes, key=lambda scores: (scores.recall, scores.label))[:ROWS]
+    figure, (axes,) = panels(1, height=0.8 + 0.17 * len(classes), narrow=narrow)
+    for row, scores in enumerate(classes):
+        ends = wilson_interval(round(scores.recall * scores.n), scores.n)
+        axes.plot([100 * ends.low, 100 * ends.high], [row, row], color=BLUE, lw=1)
+        axes.plot(100 * scores.recall, row, "o", color=BLUE, ms=4)
+    names = [f"{_short(scores.label, 28)} ({scores.n})" for scores in classes]
+    axes.set_yticks(range(len(classes)), names, color=INK, fontsize=7.5)
+    axes.set_ylim(len(classes) - 0.4, -0.6)
+    axes.set_xlim(-1, 101)
+    axes.set_xlabel("recall, %")
     return figure
 
 
@@ -207,16 +232,33 @@ def learning_curves(
     return figure
 
 
-def _matrix(axes: "Axes", metrics: Metrics, classes: list[str]) -> None:
-    shares = [[cell / max(sum(row), 1) for cell in row] for row in metrics.confusion]
+def most_errors(metrics: Metrics) -> list[int]:
+    """The classes of a confusion matrix: all, or of many the FEW in the most errors, in order."""
+    cells = np.array(metrics.confusion)
+    if len(cells) <= FEW:
+        return list(range(len(cells)))
+    errors = cells.sum(axis=0) + cells.sum(axis=1) - 2 * cells.diagonal()
+    found: list[int] = np.argsort(-errors, kind="stable")[:FEW].tolist()
+    return found
+
+
+def _short(name: str, most: int = 14) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _matrix(axes: "Axes", metrics: Metrics, shown: list[int]) -> None:
+    classes = [metrics.classes[index].label for index in shown]
+    photos = [sum(metrics.confusion[index]) for index in shown]
+    cells = [[metrics.confusion[i][j] for j in shown] for i in shown]
+    shares = [[cell / max(n, 1) for cell in row] for row, n in zip(cells, photos, strict=True)]
     axes.imshow(shares, cmap=BLUES, vmin=0, vmax=DARKEST)
-    for i, row in enumerate(metrics.confusion):
+    for i, row in enumerate(cells):
         for j, cell in enumerate(row):
-            text = f"{cell}\n{100 * shares[i][j]:.0f} %" if len(classes) <= 6 else f"{cell}"
+            text = f"{cell}\n{100 * shares[i][j]:.0f} %" if len(classes) <= 6 else f"{cell or ''}"
             colour = "#ffffff" if shares[i][j] >= WHITE_FROM else "#000000"
             axes.text(j, i, text, ha="center", va="center", color=colour)
     ticks, roomy = range(len(classes)), len(classes) <= 3 and max(map(len, classes)) <= 10
-    names = [name if len(name) <= 14 else f"{name[:13]}…" for name in classes]
+    names = list(map(_short, classes))
     axes.set_xticks(ticks, names, rotation=0 if roomy else 45, ha="center" if roomy else "right")
     axes.set_yticks(ticks, names, rotation=90 if roomy else 0, va="center")
     axes.tick_params(length=0)

@@ -1,9 +1,11 @@
 """The charts of the data: how many photos there are, how large and how bright."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from catdog.photos.quality import DataQuality
 from catdog.report.style import GRID, INK, MUTED, SKY, look, panels
+from catdog.wording import FEW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 @look()
 def class_counts(quality: DataQuality, *, narrow: bool = False) -> "Figure":
-    """Photos by class and split."""
+    """Photos by class and split; where there are many classes, how many have how many photos."""
+    if len(quality.classes) > FEW:
+        return _class_sizes(quality, narrow=narrow)
     height = 0.9 + 0.3 * len(quality.classes)
     splits = list(quality.counts.items())
     columns = 1 if narrow else 3
@@ -31,11 +35,27 @@ def class_counts(quality: DataQuality, *, narrow: bool = False) -> "Figure":
     return figure
 
 
+def _class_sizes(quality: DataQuality, *, narrow: bool) -> "Figure":
+    from matplotlib.ticker import MaxNLocator
+
+    splits = list(quality.counts.items())
+    figure, grid = panels(len(splits), columns=1 if narrow else 3, height=2.2, narrow=narrow)
+    for axes, (split, counts) in zip(grid, splits, strict=True):
+        found = sorted(Counter(counts.values()).items())
+        axes.bar(*zip(*found, strict=True), color=SKY)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.set_title(f"{split}: {sum(counts.values()):,} photos")
+        axes.set_xlabel("photos of a class")
+    grid[0].set_ylabel("classes")
+    return figure
+
+
 @look()
 def spreads(quality: DataQuality, *, narrow: bool = False) -> "Figure":
     """Size and brightness by class: median, middle half, and the range of 90 %."""
     measures = list(dict.fromkeys(spread.measure for spread in quality.spreads))
-    height = 0.95 + 0.3 * len(quality.classes)
+    rows = len(quality.spreads) // len(measures)
+    height = 0.95 + 0.3 * rows
     figure, grid = panels(len(measures), columns=1 if narrow else 2, height=height, narrow=narrow)
     for axes, measure in zip(grid, measures, strict=True):
         _boxes(axes, quality, measure)

@@ -126,7 +126,9 @@ def _template(name: str) -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(costs=COSTS, brief_costs=BRIEF_COSTS, bins=BINS, sources=SOURCES)
+    environment.globals.update(
+        costs=COSTS, brief_costs=BRIEF_COSTS, bins=BINS, sources=SOURCES, few=wording.FEW
+    )
     words = {name: value for name, value in vars(wording).items() if isfunction(value)}
     environment.filters.update(
         words,

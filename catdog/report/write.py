@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from catdog.comparison.compare import Comparison, Study, compare
 from catdog.comparison.labels import LabelIssue
+from catdog.comparison.metrics import ClassScores
 from catdog.report.charts import Chart, Gallery, charts, galleries
 from catdog.report.pictures import Embedded, sheet
 from catdog.report.render import render_html, render_markdown, render_model_card, templates
@@ -27,9 +28,10 @@ MARKDOWN_BYTES = 1_900_000
 def recipe(study: Study) -> Recipe[Report]:
     """How a report is written on these results.
 
-    Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `report.html`,
-    `report.md`, `model-card-NAME.md` for each model, and `figures/`. Of a cross-validation,
-    `label-errors.csv` instead of the cards, where a model is accurate enough to check labels.
+    Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `classes.csv` with
+    precision, recall and F1, `confusion-NAME.csv` for each model, `report.html`, `report.md`,
+    `model-card-NAME.md` for each model, and `figures/`. Of a cross-validation, `label-errors.csv`
+    instead of the cards, where a model is accurate enough to check labels.
     To make it raises TrainingError when no model gave predictions.
     """
     photos, changes = study.photos, study.changes
@@ -98,6 +100,7 @@ def _write_results(folder: Path, comparison: Comparison, study: Study) -> None:
     first, *others = (file.read_text(encoding="utf-8") for file in files)
     rows = "".join(text.partition("\n")[2] for text in others)
     write_text(folder / "predictions.csv", first + rows)
+    _write_classes(folder, comparison)
     if comparison.labels:
         issues = [issue.model_dump().values() for issue in comparison.labels.issues]
         write_csv(folder / "label-errors.csv", LabelIssue.model_fields, issues)
@@ -105,6 +108,15 @@ def _write_results(folder: Path, comparison: Comparison, study: Study) -> None:
         (trained, _), *_ = study.compared[model.name]
         card = render_model_card(comparison, model, trained.summary())
         write_text(folder / f"model-card-{model.name}.md", card)
+
+
+def _write_classes(folder: Path, comparison: Comparison) -> None:
+    rows = [(m.name, *s.model_dump().values()) for m in comparison.models for s in m.test.classes]
+    write_csv(folder / "classes.csv", ("model", *ClassScores.model_fields), rows)
+    for model in comparison.models:
+        matrix = zip(comparison.classes, model.test.confusion, strict=True)
+        cells = ((label, *row) for label, row in matrix)
+        write_csv(folder / f"confusion-{model.name}.csv", ("true", *comparison.classes), cells)
 
 
 def _write_pages(folder: Path, comparison: Comparison, shown: list[Chart], study: Study) -> None:

@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -100,6 +101,13 @@ class ProblemBody(BaseModel):
     predictions: list[Answer] | None = Field(None, description="With 422: each photo's error.")
 
 
+Top = Annotated[
+    int | None,
+    Query(ge=1, description="Give the probabilities of so many classes, the likeliest first."),
+]
+HANDLED = (ProblemError, RequestValidationError, HTTPException, Exception)
+
+
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     content = {Problem.media_type: {"schema": schema}}
@@ -130,7 +138,7 @@ class Api:
             docs_url=None,  # they would come from another site
             redoc_url=None,
             lifespan=self._lifespan,
-            exception_handlers=dict.fromkeys((ProblemError, HTTPException, Exception), _told),
+            exception_handlers=dict.fromkeys(HANDLED, _told),
         )
         self._add_routes(app)
         guarded = Guard(
@@ -172,12 +180,14 @@ class Api:
             responses=_problems(400, 401, 408, 413, 422, 429, 503),
         )(self.predict)
 
-    async def predict(self, request: Request) -> Answers:
+    async def predict(self, request: Request, top: Top = None) -> Answers:
         self._served()  # or no body is awaited
         async with self._admitted():
             photos = await uploads(request, self._limits)
             served = self._served()
-            answers = await asyncio.gather(*(self._answer(p, served.classifier) for p in photos))
+            answers = await asyncio.gather(
+                *(self._answer(p, served.classifier, top) for p in photos)
+            )
         request.state.noted = {"photos": len(photos), "version": served.classifier.version}
         if all(answer.error for answer in answers):
             shown = [answer.model_dump(mode="json", by_alias=True) for answer in answers]
@@ -216,10 +226,16 @@ class Api:
     async def metrics(self) -> Response:
         return Response(self._metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    async def _answer(self, upload: UploadFile, classifier: Classifier) -> Answer:
+    async def _answer(self, upload: UploadFile, classifier: Classifier, top: int | None) -> Answer:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._pool, self._predict, upload, classifier)
-        told = {"name": upload.filename, "class": found.label, "confidence": found.probability}
+        likeliest = sorted(found.probabilities.items(), key=lambda item: -item[1])[:top]
+        told = {
+            "name": upload.filename,
+            "class": found.label,
+            "confidence": found.probability,
+            "probabilities": dict(likeliest) if top else found.probabilities,
+        }
         return Answer.model_validate(dict(found) | told)
 
     def _predict(self, upload: UploadFile, classifier: Classifier) -> Prediction:
@@ -292,6 +308,10 @@ async def health() -> Health:
 async def _told(_: Request, error: Exception) -> Response:
     if isinstance(error, ProblemError):
         return error.response
+    if isinstance(error, RequestValidationError):
+        wrong = error.errors()[0]
+        told = f"{wrong['loc'][-1]}: {wrong['msg'][:1].lower()}{wrong['msg'][1:]}."
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told)
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         return Problem(status, f"{error.detail}.", headers=error.headers)

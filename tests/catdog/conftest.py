@@ -307,10 +307,9 @@ def _predictions(
                 "path": arrays.paths(split),
                 "label": classes[truth],
                 "predicted": classes[predicted],
+                **{f"p_{name}": p[:, k].astype(np.float32) for k, name in enumerate(classes)},
             }
         )
-        for k, label in enumerate(classes):
-            table[f"p_{label}"] = p[:, k].astype(np.float32)
         tables.append(table)
     whole = pd.concat(tables)
     whole.to_csv(folder / "predictions.csv", index=False)

@@ -25,6 +25,7 @@ from catdog.wording import p_text, percent
 
 FakeRun = Callable[..., Any]
 OFFICIAL = {"train": 1000, "validation": 404, "test": 96}
+MANY = tuple(f"class {number}" for number in range(20))
 VOID = {"meta", "link", "img", "source", "br"}
 
 
@@ -179,6 +180,17 @@ def test_a_full_report_of_noisy_photos_is_small_enough(fake_run: FakeRun) -> Non
     assert made.file("report.md").stat().st_size < 2_000_000
 
 
+@pytest.mark.slow
+def test_a_report_of_many_classes_and_photos_is_as_small(fake_run: FakeRun) -> None:
+    classes = tuple(f"class {number}" for number in range(120))
+    counts = {"train": 2, "validation": 10, "test": 84}
+    made = written(fake_run(classes=classes, counts=counts))
+    assert made.file("report.html").stat().st_size < 3_000_000
+    assert made.file("report.md").stat().st_size < 2_000_000
+    table = pd.read_csv(made.file("confusion-transfer.csv"), index_col="true")
+    assert table.to_numpy().sum() == 120 * 84
+
+
 def test_the_page_is_well_built_and_needs_no_network(whole: tuple[Any, Report]) -> None:
     _, made = whole
     text = made.file("report.html").read_text(encoding="utf-8")
@@ -318,6 +330,7 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
         ({"accuracies": {"a": 0.5, "b": 0.52}}, ["trained models, but is not shown"], "Yes"),
         ({"accuracies": {"solo": 0.5}}, ["solo is not shown to be better"], "ranks first"),
         ({"accuracies": {"a": 1.0, "b": 1.0}}, ["no significant difference from a"], "Yes"),
+        ({"classes": MANY}, ["20 classes", "Most confused classes", "top 5"], "class 17, class 18"),
         ({"counts": OFFICIAL}, ["What others reported on the same photos"], "Failed models"),
         (
             {"counts": {"train": 2, "validation": 2, "test": 2}},
@@ -326,7 +339,7 @@ def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None
         ),
     ],
     ids=["single", "all-but-one-failed", "three-classes", "failed", "five-repeats", "perfect",
-         "guessing", "alone-and-guessing", "tie", "official", "tiny"],
+         "guessing", "alone-and-guessing", "tie", "many-classes", "official", "tiny"],
 )  # fmt: skip
 def test_every_kind_of_run_reads_well(
     fake_run: FakeRun,

@@ -35,6 +35,17 @@ def test_one_photo_as_body_and_many_in_a_form_get_the_same_answers(
         assert p["confidence"] == max(p["probabilities"].values()) == p["probabilities"][p["class"]]
 
 
+def test_the_likeliest_classes_alone_are_given_where_that_is_asked_for(
+    client: httpx.Client,
+) -> None:
+    whole, found = (
+        client.post(f"/predict{query}", content=photo()).raise_for_status().json()["predictions"][0]
+        for query in ("", "?top=1")
+    )
+    assert found["probabilities"] == {whole["class"]: whole["confidence"]}
+    require_problem(client.post("/predict?top=0", content=photo()), 422, "top: ")
+
+
 def test_an_unreadable_photo_costs_only_itself(client: httpx.Client) -> None:
     answer = client.post("/predict", files=form(photo(), b"not a photo", photo()[:50]))
     first, second, third = answer.raise_for_status().json()["predictions"]
