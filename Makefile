@@ -38,7 +38,7 @@ test-slow: $(READY) ## Run the slow tests; those on real photos need REAL_PHOTOS
 
 test-newest: $(READY) ## Run the fast tests on the newest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/newest
-	$(BIN)/uv pip install --quiet --python build/newest --upgrade --editable '.[dask]' --group dev
+	$(BIN)/uv pip install --quiet --python build/newest --upgrade --editable '.[dask,parquet]' --group dev
 	build/newest/bin/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## Check style, formatting and the import rules of the layers
@@ -52,7 +52,7 @@ types: $(READY) ## Check the types
 lock: $(READY) ## Renew the locked versions from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) --group api --constraints requirements.txt --output-file requirements-api.txt
-	$(COMPILE) pyproject.toml --extra dask --extra onnx --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra dask --extra onnx --extra parquet --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 bench: $(READY) ## Measure against the notebook's own way: make bench DATA=FOLDER or ARCHIVE
 	$(BIN)/python -m benchmarks --data "$(DATA)"

@@ -56,16 +56,22 @@ class DamagedArchiveError(SourceError):
     """Bytes that are no whole archive: another download may bring better ones."""
 
 
-class _Unpacking:
-    """One archive on its way into a folder, and how much it may still write there."""
+class Budget:
+    """How much what is packed in so many bytes may write into a folder."""
 
-    def __init__(self, archive: Path, folder: Path, name: str) -> None:
-        self.folder, self.name, self.size = folder, name, archive.stat().st_size
+    def __init__(self, size: int, folder: Path, name: str) -> None:
+        self.folder, self.name, self.size = folder, name, size
         self.limit = max(MIN_LIMIT, MAX_RATIO * self.size)
         self.free = shutil.disk_usage(folder).free
-        self.read = 0
+        self.spent = 0
+
+    def spend(self, size: int) -> None:
+        """Count so many bytes more. Raises SourceError when they are too many."""
+        self.spent += size
+        self.allow(self.spent)
 
     def allow(self, size: int) -> None:
+        """Raise SourceError when so many bytes in all would be too many."""
         if size > self.limit:
             raise SourceError(
                 f"{self.name} unpacks to more than {self.limit:,} bytes, "
@@ -78,6 +84,13 @@ class _Unpacking:
                 f"but the disk of {self.folder} has only {self.free:,} free.",
                 "Free some space, or set CATDOG_HOME to a larger disk.",
             )
+
+
+class _Unpacking(Budget):
+    """One archive on its way into a folder."""
+
+    def __init__(self, archive: Path, folder: Path, name: str) -> None:
+        super().__init__(archive.stat().st_size, folder, name)
 
     def refuse(self, member: str, problem: str) -> SourceError:
         shown = member if len(member) <= SHOWN_NAME else f"{member[:SHOWN_NAME]}..."
@@ -124,8 +137,7 @@ class _Counted:
     def read(self, size: int) -> bytes:
         """At most so many bytes; they count when they are really unpacked: a header may lie."""
         block = self.stream.read(size)
-        self.job.read += len(block)
-        self.job.allow(self.job.read)
+        self.job.spend(len(block))
         return block
 
     def blocks(self) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from catdog.sources.archives import DamagedArchiveError, extract
 from catdog.sources.cloud import CloudPath
 from catdog.sources.fetch import Download, OnBytes, Remote, UnreachableError
 from catdog.sources.inventory import Inventory, reading, take_inventory
+from catdog.sources.parquet import is_table, tables_in, unpack_tables
 from catdog.sources.web import WebFile
 from catdog.store.artifacts import Archive, Photos, write_csv
 from catdog.store.digest import digest_once, make_key, value_digest
@@ -90,11 +91,7 @@ def _local(source: str) -> Recipe[Photos]:
             return _folder(source, path)
         sha256 = digest_once(path)
 
-    def unpack(folder: Path) -> str:
-        extract(path, folder, name=source)
-        return sha256
-
-    return _unpacked(sha256, unpack, source)
+    return _unpacked(sha256, lambda folder: (sha256, _unpack(path, folder, source)), source)
 
 
 def _local_path(source: str) -> Path:
@@ -115,6 +112,12 @@ def _shown(path: str) -> str:
 
 
 def _folder(source: str, path: Path) -> Recipe[Photos]:
+    if tables := tables_in(path):
+        listed = [(table.relative_to(path).as_posix(), digest_once(table)) for table in tables]
+        whole = value_digest(listed)
+        return _unpacked(
+            whole, lambda folder: ("", unpack_tables(tables, path, folder, source)), source
+        )
     inventory = take_inventory(path, name=source)
     root, note = str(inventory.root), inventory.left_out
     key = make_key(code=(__name__,), inventory=inventory.digest, root=root, note=note)
@@ -135,9 +138,10 @@ def _cloud_folder(there: CloudPath, store: Store, progress: OnBytes) -> Recipe[P
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(Photos, key)
         there.fetch_folder(files, work, on_bytes=progress)
-        photos = work.replace(folder / "photos")
         log.info("Fetched %s: %d files", there.shown, len(files))
-        return _record(folder, take_inventory(photos, name=there.shown), there.shown)
+        fetched = work.replace(folder / "photos")
+        note = _unpack_tables(fetched, there.shown)
+        return _record(folder, take_inventory(fetched, name=there.shown), there.shown, note)
 
     return Recipe(Photos, key, make)
 
@@ -173,9 +177,8 @@ def _archive(there: Remote, sha256: str | None, store: Store, progress: OnBytes)
     if not sha256:
         return _stored(lambda: store.obtain(archive), key, shown, store)
 
-    def unpack(folder: Path) -> str:
-        extract(store.obtain(archive).file("archive"), folder, name=shown)
-        return sha256
+    def unpack(folder: Path) -> tuple[str, str]:
+        return sha256, _unpack(store.obtain(archive).file("archive"), folder, shown)
 
     return _unpacked(sha256, unpack, shown, origin=f"{shown}#sha256={sha256}")
 
@@ -236,34 +239,62 @@ def _stored(
 ) -> Recipe[Photos]:
     """How an archive of the store becomes photos; one that arrived damaged is removed there."""
 
-    def unpack(folder: Path) -> str:
+    def unpack(folder: Path) -> tuple[str, str]:
         archive = obtain()
         try:
-            extract(archive.file("archive"), folder, name=url)
+            left_out = _unpack(archive.file("archive"), folder, url)
         except DamagedArchiveError as error:
             store.drop(archive)
             raise SourceError(error.problem, "It is not kept: run again to download it.") from error
-        return archive.sha256
+        return archive.sha256, left_out
 
     return _unpacked(identity, unpack, url, note=note)
 
 
 def _unpacked(
-    identity: str, unpack: Callable[[Path], str], name: str, *, origin: str = "", note: str = ""
+    identity: str,
+    unpack: Callable[[Path], tuple[str, str]],
+    name: str,
+    *,
+    origin: str = "",
+    note: str = "",
 ) -> Recipe[Photos]:
-    """How an archive becomes photos.
+    """How an archive, or Parquet files, become photos.
 
-    identity: what stands for it in the key. unpack: fills a folder, and tells the SHA-256.
+    identity: what stands for it in the key. unpack: fills a folder, and tells the SHA-256 of the
+    archive, if it is one, and what was left out.
     """
 
     def make(folder: Path) -> Mapping[str, Any]:
         photos = folder / "photos"
         photos.mkdir()
-        sha256 = unpack(photos)
-        record = _record(folder, take_inventory(photos, name=name), origin or name, note)
+        sha256, left_out = unpack(photos)
+        told = " ".join(filter(None, [note, left_out]))
+        record = _record(folder, take_inventory(photos, name=name), origin or name, told)
         return record | {"archive_sha256": sha256}
 
     return Recipe(Photos, make_key(code=(__name__,), archive=identity, note=note), make)
+
+
+def _unpack(file: Path, folder: Path, name: str) -> str:
+    """Unpack an archive or a Parquet file; what was left out."""
+    if is_table(file):
+        return unpack_tables([file], file, folder, name)
+    extract(file, folder, name=name)
+    return _unpack_tables(folder, name)
+
+
+def _unpack_tables(folder: Path, name: str) -> str:
+    """Put photos in the place of Parquet files without photos next to them; what was left out."""
+    tables = tables_in(folder)
+    if not tables:
+        return ""
+    packed = folder.rename(folder.with_name("tables"))
+    folder.mkdir()
+    moved = [packed / table.relative_to(folder) for table in tables]
+    left_out = unpack_tables(moved, packed, folder, name)
+    shutil.rmtree(packed)
+    return left_out
 
 
 def _record(folder: Path, inventory: Inventory, origin: str, note: str = "") -> dict[str, Any]:

@@ -40,14 +40,14 @@ def places(folder: Path, files: Iterable[Path], name: str) -> dict[str, str]:
             if photo not in there:
                 problem = f"names the photo {row.get('file_name')!r}, which is not there."
                 raise SourceError(f"{where} {problem}", _REMEDY)
-            if not _names_a_class(label):
+            if not names_a_class(label):
                 problem = f"has the label '{escaped(label[:80])}'. {_LABELS}"
                 raise SourceError(f"{where} {problem}", _REMEDY)
             found[photo] = _place(PurePosixPath(photo), label)
     return found
 
 
-def _names_a_class(label: str) -> bool:
+def names_a_class(label: str) -> bool:
     """Whether it could be the name of a folder, as that of every other class is."""
     fits = 0 < len(label) <= LONGEST and label not in (".", "..")
     return fits and "/" not in label and escaped(label) == label
