@@ -139,7 +139,7 @@ def _label_column(schema: Any, name: str) -> str:
 def _has(kind: Any, field: str) -> bool:
     import pyarrow as pa
 
-    return pa.types.is_struct(kind) and kind.get_field_index(field) >= 0
+    return bool(pa.types.is_struct(kind) and kind.get_field_index(field) >= 0)
 
 
 def _columns(schema: Any) -> str:
