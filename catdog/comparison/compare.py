@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from catdog.comparison import mistakes
 from catdog.comparison.design import Design, design_of
+from catdog.comparison.groups import Grouped
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
 from catdog.comparison.metrics import Interval
 from catdog.comparison.mistakes import ConfidentError, ConfusedPair, JudgedPhoto
@@ -52,7 +53,12 @@ class Study:
     def design(self) -> Design:
         """How often each model was trained, and for what."""
         several = max(Counter(r.name for r in self.results).values(), default=0) > 1
-        return design_of(self.arrays.folds, several=several, fold_of=self.arrays.fold_of())
+        return design_of(
+            self.arrays.folds,
+            several=several,
+            fold_of=self.arrays.fold_of(),
+            group_of=self.manifest.pictures(),
+        )
 
     @property
     def compared(self) -> dict[str, list[Trained]]:
@@ -92,6 +98,8 @@ class Comparison(Record):
     """Which pairs are equivalent; empty without pairs."""
     repeats: Repeats | None
     """By seed or by fold; None where each model was trained once."""
+    groups: Grouped | None = None
+    """Test photos that show the same picture; None where no two do."""
     folds: int | None = None
     """Of a cross-validation."""
     highest_loss: tuple[JudgedPhoto, ...]
@@ -212,9 +220,10 @@ def compare(study: Study) -> Comparison:
         pairs=tuple(
             sorted(pairs, key=lambda pair: verdict.winner not in (pair.first, pair.second))
         ),
-        sensitivity=sensitivity(pairs, models[0].test.n, design.unit),
+        sensitivity=sensitivity(pairs, on_test.groups.counted(models[0].test.n), design.unit),
         equivalence=equivalence(pairs),
         repeats=summarise_repeats(on_test, test, seeds, failed) if design.several else None,
+        groups=on_test.groups.summary(),
         folds=design.folds,
         highest_loss=mistakes.highest_loss_errors(winner),
         confused=mistakes.most_confused(winner) if len(study.arrays.classes) > FEW else (),

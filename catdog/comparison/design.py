@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from catdog.comparison.metrics import Interval, wilson_interval
+from catdog.comparison.groups import Groups
+from catdog.comparison.metrics import Interval, share_interval
 from catdog.comparison.over_folds import Fold, OverFolds, accuracy_over_folds
 from catdog.comparison.over_photos import Correct, Difference, Paired, cross
 from catdog.comparison.over_seeds import ENOUGH, FEWEST, OverSeeds, accuracy_interval
@@ -83,6 +84,16 @@ class Design:
     """Of the chart of all trainings."""
     calibration_remark = ""
 
+    def __init__(
+        self, *, group_of: Mapping[str, str] | None = None, paths: Iterable[str] = ()
+    ) -> None:
+        """group_of: what tells the group of a photo, by its path, where photos count together.
+
+        paths: the photos of the arrays; none are needed for the words.
+        """
+        self.group_of = group_of or {}
+        self.groups = Groups.of(paths, self.group_of)
+
     def whole(self, numbers: Iterable[int]) -> bool:
         """Whether a model with these seeds or folds can be compared."""
         return True
@@ -101,7 +112,7 @@ class Design:
 
     def on(self, paths: Iterable[str]) -> "Design":
         """The same for arrays of these photos."""
-        return self
+        return type(self)(group_of=self.group_of, paths=paths)
 
     def accuracies(self, correct: Correct, seeds: Sequence[int]) -> dict[int, float]:
         """A model's accuracies by seed or by fold."""
@@ -109,13 +120,13 @@ class Design:
 
     def interval(self, correct: Correct) -> Interval | None:
         """95 % CI of the mean accuracy of a way of training; None where no claim is about it."""
-        return accuracy_interval(correct) if len(correct) >= FEWEST else None
+        return accuracy_interval(correct, self.groups) if len(correct) >= FEWEST else None
 
     def accuracy(self, correct: Correct) -> tuple[int, float, Interval]:
         """Of how many trainings, the mean accuracy, and its 95 % CI: of all, or of the first."""
         interval = self.interval(correct)
         rows = correct if interval else correct[:1]
-        reach = interval or wilson_interval(int(rows.sum()), rows.size)
+        reach = interval or share_interval(rows[0], self.groups)
         return self.folds or len(rows), float(rows.mean()), reach
 
     def estimate(self, name: str, test: Correct, validation: Correct) -> Estimate:
@@ -134,7 +145,9 @@ class Design:
     def test(self, first: Correct, second: Correct) -> Difference:
         """The test of two models' difference: over seeds where both have enough."""
         enough = min(len(first), len(second)) >= FEWEST
-        return OverSeeds(first, second) if enough else Paired(cross(first[0], second[0]))
+        if enough:
+            return OverSeeds(first, second, self.groups)
+        return Paired(cross(*self.groups.votes(first[0], second[0])))
 
     def caveat(self, trainings: Sequence[int]) -> str:
         """What the claims are about; the fewest seeds of a model tell.
@@ -199,9 +212,16 @@ class CrossValidation(Design):
     folds: int
 
     def __init__(
-        self, folds: int, fold_of: Mapping[str, int] | None = None, paths: Iterable[str] = ()
+        self,
+        folds: int,
+        fold_of: Mapping[str, int] | None = None,
+        *,
+        group_of: Mapping[str, str] | None = None,
+        paths: Iterable[str] = (),
     ) -> None:
-        """paths: the photos of the arrays; none are needed for the words."""
+        """fold_of: the fold of each photo by its path. The others: as for any design."""
+        paths = list(paths)
+        super().__init__(group_of=group_of, paths=paths)
         self.folds, self.fold_of = folds, fold_of or {}
         self.fold: Fold = np.array([self.fold_of[path] for path in paths], dtype=np.int64)
         self.where = f"in {folds}-fold cross-validation"
@@ -234,7 +254,7 @@ class CrossValidation(Design):
 
     def on(self, paths: Iterable[str]) -> Design:
         """The same with the fold of each of these photos."""
-        return CrossValidation(self.folds, self.fold_of, paths)
+        return CrossValidation(self.folds, self.fold_of, group_of=self.group_of, paths=paths)
 
     def accuracies(self, correct: Correct, seeds: Sequence[int]) -> dict[int, float]:
         """By fold, each on its own photos."""
@@ -244,11 +264,11 @@ class CrossValidation(Design):
 
     def interval(self, correct: Correct) -> Interval | None:
         """Over folds and photos."""
-        return accuracy_over_folds(correct[0], self.fold)
+        return accuracy_over_folds(correct[0], self.fold, self.groups)
 
     def test(self, first: Correct, second: Correct) -> Difference:
         """Over folds."""
-        return OverFolds(first[0], second[0], self.fold)
+        return OverFolds(first[0], second[0], self.fold, self.groups)
 
     def caveat(self, trainings: Sequence[int]) -> str:
         """How much each model was trained on counts too."""
@@ -272,12 +292,16 @@ class CrossValidation(Design):
 
 
 def design_of(
-    folds: int | None, *, several: bool, fold_of: Mapping[str, int] | None = None
+    folds: int | None,
+    *,
+    several: bool,
+    fold_of: Mapping[str, int] | None = None,
+    group_of: Mapping[str, str] | None = None,
 ) -> Design:
     """The design with so many folds, or with several seeds, or with neither."""
     if folds:
-        return CrossValidation(folds, fold_of)
-    return SeveralSeeds() if several else Design()
+        return CrossValidation(folds, fold_of, group_of=group_of)
+    return SeveralSeeds(group_of=group_of) if several else Design(group_of=group_of)
 
 
 def designed(settings: Mapping[str, Any]) -> Design:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from catdog.comparison.groups import Groups, Values
 from catdog.store.store import Record
 from catdog.wording import FEW
 
@@ -48,9 +49,25 @@ class ClassScores(Record):
 
     label: str
     n: int
+    predicted: int
+    """Photos that the model gives this class: the n of its precision."""
     precision: float
     recall: float
     f1: float
+    precision_interval: Interval | None
+    """95 % CI (Wilson); None where no photo has the class, or is given it."""
+    recall_interval: Interval | None
+
+    def row(self) -> dict[str, Any]:
+        """The same flat, for a table: limits have columns of their own, empty where there is none."""
+        flat: dict[str, Any] = {}
+        for name, value in self:
+            if name.endswith("_interval"):
+                ends = ("", "") if value is None else (value.low, value.high)
+                flat |= dict(zip((f"{name[:-9]}_low", f"{name[:-9]}_high"), ends, strict=True))
+            else:
+                flat[name] = value
+        return flat
 
 
 class ReliabilityBin(Record):
@@ -61,6 +78,8 @@ class ReliabilityBin(Record):
     n: int
     confidence: float
     accuracy: float
+    interval: Interval
+    """95 % CI of the accuracy (Wilson)."""
 
 
 class Calibration(Record):
@@ -102,11 +121,14 @@ class Metrics(Record):
     accuracy: float
     accuracy_interval: Interval
     log_loss: float
+    log_loss_interval: Interval | None
+    """95 % CI over photos, as is that of the Brier score; None for a single photo."""
     brier: float
     """Mean squared error of the probabilities, halved so that 0 is perfect and 1 the worst.
 
     Brier, Monthly Weather Review 78, 1950; for two classes mean (p - y)^2.
     """
+    brier_interval: Interval | None
     calibration: Calibration
     reliability: tuple[ReliabilityBin, ...]
     classes: tuple[ClassScores, ...]
@@ -122,26 +144,37 @@ class Metrics(Record):
     precision_recall: Curve | None = None
 
 
-def measure(truth: Labels, probabilities: Probabilities, classes: tuple[str, ...]) -> Metrics:
-    """Score probabilities (n, k) against the true class indices (n,)."""
+def measure(
+    truth: Labels,
+    probabilities: Probabilities,
+    classes: tuple[str, ...],
+    groups: Groups | None = None,
+) -> Metrics:
+    """Score probabilities (n, k) against the true class indices (n,).
+
+    groups: which photos count together in the intervals; None where each is alone.
+    """
     from sklearn import metrics as sk
 
-    every = range(len(classes))
+    every, groups = range(len(classes)), groups or Groups()
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == truth).sum())
+    log_losses, brier_scores = _losses(truth, probabilities)
     return Metrics(
         n=len(truth),
         correct=correct,
         accuracy=correct / len(truth),
-        accuracy_interval=wilson_interval(correct, len(truth)),
+        accuracy_interval=share_interval(predicted == truth, groups),
         log_loss=float(sk.log_loss(truth, probabilities, labels=every)),
+        log_loss_interval=_log_loss_interval(groups.cases(log_losses)),
         brier=sk.brier_score_loss(truth, probabilities, labels=every, scale_by_half=True),
-        calibration=calibration(truth, probabilities),
-        reliability=reliability_bins(truth, probabilities),
-        classes=_class_scores(truth, predicted, classes),
+        brier_interval=_brier_interval(groups.cases(brier_scores)),
+        calibration=calibration(truth, probabilities, groups),
+        reliability=reliability_bins(truth, probabilities, groups),
+        classes=_class_scores(truth, predicted, classes, groups),
         top5=_top5(truth, probabilities),
         confusion=tuple(map(tuple, sk.confusion_matrix(truth, predicted, labels=every).tolist())),
-        **_ranking(truth, probabilities),
+        **_ranking(truth, probabilities, groups),
     )
 
 
@@ -152,6 +185,14 @@ def _top5(truth: Labels, probabilities: Probabilities) -> float | None:
     return float(((probabilities > own[:, None]).sum(axis=1) < 5).mean())
 
 
+def _losses(truth: Labels, probabilities: Probabilities) -> tuple[Probabilities, Probabilities]:
+    """Log loss and Brier score of each photo; their means are those of scikit-learn."""
+    own = probabilities[np.arange(len(truth)), truth]
+    tiny = np.finfo(probabilities.dtype).eps
+    wrong = probabilities - (np.arange(probabilities.shape[1]) == truth[:, None])
+    return -np.log(np.clip(own, tiny, 1 - tiny)), (wrong**2).sum(axis=1) / 2
+
+
 def wilson_interval(correct: int, n: int) -> Interval:
     """Wilson's score interval of a proportion (JASA 22, 1927, 209-212)."""
     from scipy.stats import binomtest
@@ -160,13 +201,77 @@ def wilson_interval(correct: int, n: int) -> Interval:
     return Interval(low=max(0.0, float(found.low)), high=min(1.0, float(found.high)))
 
 
-def reliability_bins(truth: Labels, probabilities: Probabilities) -> tuple[ReliabilityBin, ...]:
+def score_interval(p: float, n: float, critical: float) -> Interval:
+    """Wilson's interval of a share p of an effective number of photos, at this critical value."""
+    centre = (p + critical**2 / (2 * n)) / (1 + critical**2 / n)
+    reach = critical * math.sqrt(p * (1 - p) / n + (critical / (2 * n)) ** 2)
+    reach /= 1 + critical**2 / n
+    return Interval(low=max(0.0, centre - reach), high=min(1.0, centre + reach))
+
+
+def share_interval(hits: npt.NDArray[np.bool_], groups: Groups) -> Interval:
+    """95 % CI of a share of photos (Wilson), of which those of a group count together."""
+    if groups.alone:
+        return wilson_interval(int(hits.sum()), len(hits))
+    from scipy.special import ndtri
+
+    return score_interval(
+        float(hits.mean()), groups.number(len(hits)), float(ndtri((1 + CONFIDENCE) / 2))
+    )
+
+
+def _brier_interval(scores: Values) -> Interval | None:
+    """95 % CI of a mean score in 0..1: Wilson's for as many photos as would have its variance.
+
+    scores: of each photo, or of each group.
+    """
+    if len(scores) < 2:
+        return None
+    mean, error = float(scores.mean()), float(scores.std(ddof=1)) / math.sqrt(len(scores))
+    n = mean * (1 - mean) / error**2 if error else float(len(scores))
+    return score_interval(mean, n, _two_sided(len(scores) - 1))
+
+
+def _log_loss_interval(losses: Values) -> Interval | None:
+    """95 % CI of a mean loss, by Student's t without its skewness (Hall, JRSS B 54, 1992, 221-228).
+
+    A few confident errors make up most of a good model's loss: the usual symmetric interval then
+    covers 89 %. losses: of each photo, or of each group.
+    """
+    if len(losses) < 2:
+        return None
+    n, mean, error = len(losses), float(losses.mean()), float(losses.std(ddof=1))
+    error /= math.sqrt(n)
+    third = float(((losses - mean) ** 3).mean()) / math.sqrt(n)
+    skewness = third / float(losses.var()) ** 1.5 if error else 0.0
+    reach = _two_sided(n - 1)
+    low, high = (mean - _unskewed(t, skewness) * error for t in (reach, -reach))
+    return Interval(low=max(0.0, low), high=high)
+
+
+def _two_sided(degrees: float) -> float:
+    """The critical value of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+
+
+def _unskewed(t: float, skewness: float) -> float:
+    """What a t value is before Hall's transformation t + a t^2 / 3 + a^2 t^3 / 27 + a / 6."""
+    if abs(skewness) < 1e-9:
+        return t
+    return 3 / skewness * (math.cbrt(1 + skewness * (t - skewness / 6)) - 1)
+
+
+def reliability_bins(
+    truth: Labels, probabilities: Probabilities, groups: Groups | None = None
+) -> tuple[ReliabilityBin, ...]:
     """Accuracy by confidence, in equal bins from 1 / classes to 1; empty bins are left out.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
     confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == truth
+    correct, groups = probabilities.argmax(axis=1) == truth, groups or Groups()
     place, edges = _bins(confidence, probabilities.shape[1])
     return tuple(
         ReliabilityBin(
@@ -175,6 +280,7 @@ def reliability_bins(truth: Labels, probabilities: Probabilities) -> tuple[Relia
             n=int((place == index).sum()),
             confidence=float(confidence[place == index].mean()),
             accuracy=float(correct[place == index].mean()),
+            interval=share_interval(correct[place == index], groups.among(place == index)),
         )
         for index in range(BINS)
         if (place == index).any()
@@ -187,16 +293,22 @@ def _bins(confidence: Probabilities, classes: int) -> tuple[npt.NDArray[np.intp]
     return np.clip(np.digitize(confidence, edges) - 1, 0, BINS - 1), edges.tolist()
 
 
-def calibration(truth: Labels, probabilities: Probabilities) -> Calibration:
+def calibration(
+    truth: Labels, probabilities: Probabilities, groups: Groups | None = None
+) -> Calibration:
     """Whether probabilities (n, k) mean what they say, against the true class indices (n,).
 
     Samples are drawn with a fixed seed from the photos in order of confidence, so that their order
-    in a table does not matter.
+    in a table does not matter; for the photos of a group, once.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == truth
     order = np.lexsort((correct, confidence))
-    confidence, correct = confidence[order], correct[order]
+    confidence, correct, groups = (
+        confidence[order],
+        correct[order],
+        (groups or Groups()).among(order),
+    )
     place, _ = _bins(confidence, probabilities.shape[1])
     n, rng = len(truth), np.random.default_rng(0)
 
@@ -206,7 +318,7 @@ def calibration(truth: Labels, probabilities: Probabilities) -> Calibration:
         return float(np.abs(excess).sum()), float(excess.sum())
 
     error, excess = distance(correct)
-    samples = [distance(rng.random(n) < confidence) for _ in range(SAMPLES)]
+    samples = [distance(groups.each(rng.random(n)) < confidence) for _ in range(SAMPLES)]
     errors, excesses = np.array(samples).T
     return Calibration(
         error=error,
@@ -223,7 +335,7 @@ def _p(as_far: npt.NDArray[np.bool_]) -> float:
     return float((1 + as_far.sum()) / (1 + len(as_far)))
 
 
-def auc_standard_error(auc: float, positives: int, negatives: int) -> float:
+def auc_standard_error(auc: float, positives: float, negatives: float) -> float:
     """Standard error of an area under the ROC curve (Hanley & McNeil, Radiology 143, 1982)."""
     both_positive, both_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = (
@@ -234,7 +346,7 @@ def auc_standard_error(auc: float, positives: int, negatives: int) -> float:
     return math.sqrt(max(variance, 0.0))
 
 
-def auc_interval(auc: float, positives: int, negatives: int) -> Interval:
+def auc_interval(auc: float, positives: float, negatives: float) -> Interval:
     """The areas whose own standard error makes the observed one likely (score method).
 
     Unlike area +- 1.96 errors it stays within 0..1 and has a width where the area is 1
@@ -257,7 +369,7 @@ def auc_interval(auc: float, positives: int, negatives: int) -> Interval:
 
 
 def _class_scores(
-    truth: Labels, predicted: Labels, classes: tuple[str, ...]
+    truth: Labels, predicted: Labels, classes: tuple[str, ...], groups: Groups
 ) -> tuple[ClassScores, ...]:
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -265,14 +377,30 @@ def _class_scores(
         truth, predicted, labels=range(len(classes)), zero_division=0
     )
     return tuple(
-        ClassScores(label=label, n=n, precision=precision, recall=recall, f1=f1)
-        for label, precision, recall, f1, n in zip(
-            classes, *(values.tolist() for values in scores), strict=True
+        ClassScores(
+            label=label,
+            n=n,
+            predicted=int((predicted == k).sum()),
+            precision=precision,
+            recall=recall,
+            f1=f1,
+            precision_interval=_share_of(truth == k, predicted == k, groups),
+            recall_interval=_share_of(predicted == k, truth == k, groups),
+        )
+        for k, (label, precision, recall, f1, n) in enumerate(
+            zip(classes, *(values.tolist() for values in scores), strict=True)
         )
     )
 
 
-def _ranking(truth: Labels, probabilities: Probabilities) -> dict[str, Any]:
+def _share_of(
+    hits: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_], groups: Groups
+) -> Interval | None:
+    """95 % CI of the share of hits among the chosen photos; None without any."""
+    return share_interval(hits[chosen], groups.among(chosen)) if chosen.any() else None
+
+
+def _ranking(truth: Labels, probabilities: Probabilities, groups: Groups) -> dict[str, Any]:
     """Areas and curves; those of several classes are averaged, and so are their limits.
 
     The averaged limits are at least as wide as needed, as they treat the classes' errors as one.
@@ -287,7 +415,9 @@ def _ranking(truth: Labels, probabilities: Probabilities) -> dict[str, Any]:
     precision_recall = [sk.precision_recall_curve(*case) for case in cases]
     areas = [float(sk.roc_auc_score(*case)) for case in cases]
     intervals = [
-        auc_interval(area, int(positive.sum()), int((~positive).sum()))
+        auc_interval(
+            area, *(groups.among(each).number(int(each.sum())) for each in (positive, ~positive))
+        )
         for area, (positive, _) in zip(areas, cases, strict=True)
     ]
     return {

@@ -7,6 +7,7 @@ Each photo is tested once, by a model that was trained without its fold, with a 
 import numpy as np
 import numpy.typing as npt
 
+from catdog.comparison.groups import Groups
 from catdog.comparison.metrics import Interval
 from catdog.comparison.over_photos import Correct, Paired, Student, accuracy_interval_of, cross
 
@@ -21,23 +22,27 @@ class OverFolds(Student):
     to be (1 / folds + test photos / training photos) times that between folds, and no less than
     that over photos with these very models: folds may agree by chance. It is rather too careful,
     as no unbiased estimate exists (Bengio and Grandvalet, JMLR 5, 2004, 1089-1105): see
-    `benchmarks/README.md`.
+    `benchmarks/README.md`. Photos that count together are in one fold.
     """
 
-    def __init__(self, first: Correct, second: Correct, fold: Fold) -> None:
+    def __init__(
+        self, first: Correct, second: Correct, fold: Fold, groups: Groups | None = None
+    ) -> None:
         """first, second: whether each photo is classified correctly (n)."""
+        groups = groups or Groups()
         difference = first.astype(float) - second
-        over_photos = float(difference.var(ddof=1)) / len(difference), float(len(difference) - 1)
+        cases = groups.cases(difference)
+        over_photos = float(cases.var(ddof=1)) / len(cases), float(len(cases) - 1)
         folds = len(np.unique(fold))
         self.scope, self.details = f"Over {folds} folds", {"folds": folds}
-        self.trained = Paired(cross(first, second))
+        self.trained = Paired(cross(*groups.votes(first, second)))
         variance, degrees = max(_between(difference, fold), over_photos)
         super().__init__(float(difference.mean()), variance**0.5 or 1 / len(difference), degrees)
 
 
-def accuracy_over_folds(correct: Correct, fold: Fold) -> Interval:
+def accuracy_over_folds(correct: Correct, fold: Fold, groups: Groups | None = None) -> Interval:
     """95 % CI of the mean accuracy of a way of training; its variance as in `OverFolds`."""
-    n, p = len(correct), float(correct.mean())
+    n, p = (groups or Groups()).number(len(correct)), float(correct.mean())
     over_photos = p * (1 - p) / n, float(n - 1)
     return accuracy_interval_of(p, *max(_between(correct.astype(float), fold), over_photos), n)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.metrics import Interval
+from catdog.comparison.metrics import Interval, score_interval
 from catdog.store.store import Record
 
 ALPHA = 0.05
@@ -220,18 +220,13 @@ def p_equivalent(difference: Difference, margin: float) -> float:
     return max(difference.p_above(-margin), difference.p_below(margin))
 
 
-def accuracy_interval_of(p: float, variance: float, degrees: float, n: int) -> Interval:
+def accuracy_interval_of(p: float, variance: float, degrees: float, n: float) -> Interval:
     """95 % CI of a mean accuracy p with this variance and its degrees of freedom, on n photos.
 
     Wilson's interval for as many photos as would have that variance (Korn and Graubard, Survey
     Methodology 24, 1998, 193-201), so that it stays in 0..1.
     """
-    t = _critical(degrees, ALPHA)
-    effective = p * (1 - p) / variance if variance else n
-    centre = (p + t**2 / (2 * effective)) / (1 + t**2 / effective)
-    reach = t * math.sqrt(p * (1 - p) / effective + (t / (2 * effective)) ** 2)
-    reach /= 1 + t**2 / effective
-    return Interval(low=max(0.0, centre - reach), high=min(1.0, centre + reach))
+    return score_interval(p, p * (1 - p) / variance if variance else n, _critical(degrees, ALPHA))
 
 
 def _critical(degrees: float, alpha: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from catdog.comparison.groups import Groups
 from catdog.comparison.metrics import Interval, auc_interval
 from catdog.comparison.over_photos import Correct, Student, accuracy_interval_of
 
@@ -27,10 +28,14 @@ class OverSeeds(Student):
     42 of another. Models vary by seed to very different degrees, so that each has a variance of
     its own, as in Welch's test; the degrees of freedom are Satterthwaite's. The covariances over
     photos have a closed form for accuracy. As no variance over seeds is below zero, the whole is
-    never below that over photos with these very seeds: three seeds may agree by chance.
+    never below that over photos with these very seeds: three seeds may agree by chance. Photos that
+    count together are one case.
     """
 
-    def __init__(self, first: Correct, second: Correct) -> None:
+    def __init__(self, first: Correct, second: Correct, groups: Groups | None = None) -> None:
+        a, b, beats = len(first), len(second), chance_to_beat(first, second)
+        groups = groups or Groups()
+        first, second = groups.cases(first), groups.cases(second)
         n = first.shape[1]
         one, two = first.mean(axis=0), second.mean(axis=0)
         common = _covariance_of_seeds(first) + _covariance_of_seeds(second)
@@ -39,24 +44,26 @@ class OverSeeds(Student):
         these_seeds = float((one - two).var(ddof=1)) / n
         variance, degrees = max(_satterthwaite(parts), (these_seeds, float(n - 1)))
         super().__init__(float(one.mean() - two.mean()), math.sqrt(variance) or 1 / n, degrees)
-        a, b, beats = len(first), len(second), chance_to_beat(first, second)
         self.scope = f"Over {a} seeds each" if a == b else f"Over {a} and {b} seeds"
         reach = auc_interval(beats, a, b)
         self.details = {"seeds": (a, b), "beats": beats, "beats_interval": reach}
 
 
-def accuracy_interval(correct: Correct) -> Interval:
+def accuracy_interval(correct: Correct, groups: Groups | None = None) -> Interval:
     """95 % CI of the mean accuracy of a way of training, over seeds and photos.
 
     Its variance as in `OverSeeds`.
     """
-    n, p = correct.shape[1], float(correct.mean())
+    groups = groups or Groups()
+    p, photos_counted = float(correct.mean()), groups.number(correct.shape[1])
+    correct = groups.cases(correct)
+    n = correct.shape[1]
     photos = max(_covariance_of_seeds(correct), 0.0) / n
     these_seeds = float(correct.mean(axis=0).var(ddof=1)) / n
     variance, degrees = max(
         _satterthwaite([_part_of_seeds(correct), (photos, n - 1)]), (these_seeds, float(n - 1))
     )
-    return accuracy_interval_of(p, variance, degrees, n)
+    return accuracy_interval_of(p, variance, degrees, photos_counted)
 
 
 def chance_to_beat(first: Correct, second: Correct) -> float:

@@ -43,6 +43,8 @@ def compare_runs(
 ) -> RunComparison:
     """Compare two `predictions.csv` files, pairing the test photos by path and label.
 
+    Photos count together where either file has them in one group.
+
     names: how to call the two runs. margin: of equivalence, 0..1.
     Raises PhotosError when not the same photos were tested, and together: nothing can be paired.
     """
@@ -56,7 +58,7 @@ def compare_runs(
         )
     shared = [name for name in one if name in two]
     photos = next(iter(one.values()))[0].index
-    design = design.on(photos)
+    design = (design if design.group_of else other).on(photos)
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
     found = [
         (run, model, correct(table.loc[photos] for table in tables))
@@ -89,7 +91,12 @@ def _by_model(table: "pd.DataFrame") -> "tuple[dict[str, list[pd.DataFrame]], De
     most = max(models.values(), key=len)
     apart = len(most) > 1 and set(most[0].index).isdisjoint(most[1].index)
     fold_of = {path: n for n, part in enumerate(most, start=1) for path in part.index}
-    design = design_of(len(most) if apart else None, several=True, fold_of=fold_of)
+    design = design_of(
+        len(most) if apart else None,
+        several=True,
+        fold_of=fold_of,
+        group_of=dict(zip(table["path"], table["group"], strict=True)) if "group" in table else {},
+    )
     return {
         name: design.pooled(tables)
         for name, tables in models.items()

@@ -25,7 +25,8 @@ class PairTest(Record):
     trained_detectable: float | None = None
     """As `detectable`, of these trained models alone."""
     table: Table | None = None
-    """Of two trained models, where the claim is about them alone."""
+    """Of two trained models, where the claim is about them alone; photos that count together are
+    counted once, and the difference is that of this table."""
     difference: float
     """Mean accuracy of the first less that of the second, 0..1."""
     interval: Interval
@@ -77,7 +78,7 @@ def compare_pairs(
     adjusted = holm(p_values)
     equivalent = holm([p_equivalent(each, margin) for each in found])
     trained = holm([p_different(each.trained) for each in found if each.trained])
-    photos = next(iter(correct.values())).shape[1]
+    photos = design.groups.counted(next(iter(correct.values())).shape[1])
     tests = [
         PairTest(
             first=first,
@@ -102,7 +103,7 @@ def compare_pairs(
     return tuple(_told(test, of.scope, photos) for test, of in zip(tests, found, strict=True))
 
 
-def _told(test: PairTest, scope: str, photos: int) -> PairTest:
+def _told(test: PairTest, scope: str, photos: str) -> PairTest:
     """With its sentence."""
     numbers = difference(test.difference, test.interval.low, test.interval.high)
     p = f"Holm-adjusted {p_text(test.p_adjusted)}"
@@ -112,7 +113,7 @@ def _told(test: PairTest, scope: str, photos: int) -> PairTest:
         unadjusted = f", unadjusted {p_text(test.p_value)}" if test.p_value < ALPHA else ""
         told = (
             f"{scope}, there is no significant difference between {test.first} and {test.second} "
-            f"on {counted(photos, 'test photo')}: {numbers} ({p}{unadjusted})."
+            f"on {photos}: {numbers} ({p}{unadjusted})."
         )
     if test.beats is not None and test.beats_interval is not None:
         reach = ci(test.beats_interval.low, test.beats_interval.high)
@@ -125,17 +126,17 @@ def _told(test: PairTest, scope: str, photos: int) -> PairTest:
     return test.model_copy(update={"sentence": told})
 
 
-def sensitivity(pairs: Sequence[PairTest], photos: int, unit: str) -> str:
+def sensitivity(pairs: Sequence[PairTest], photos: str, unit: str) -> str:
     """What could have been found with so many photos: two numbers, in words; empty without pairs.
 
-    unit: of the design.
+    photos: how many, in words. unit: of the design.
     """
     if not pairs:
         return ""
     attainable = _range(pair.attainable for pair in pairs)
     detectable = _range(pair.detectable for pair in pairs)
     trained = _range(pair.trained_detectable for pair in pairs)
-    given = f"With {counted(photos, 'test photo')} and {counted(len(pairs), 'pair')}, "
+    given = f"With {photos} and {counted(len(pairs), 'pair')}, "
     varied = any(pair.table is None for pair in pairs)
     given += f"as much as these {unit}s vary" if varied else "as many photos discordant as here"
     if not attainable:

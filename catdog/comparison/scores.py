@@ -76,7 +76,7 @@ def score(trainings: Sequence[Trained], table: "pd.DataFrame", design: Design) -
         validation=_measure(validation, design),
         test=_measure(test, design),
         temperature=temperature,
-        scaled=_scaled(test, temperature),
+        scaled=_scaled(test, temperature, design),
         seconds_per_1000=median(of.seconds_per_1000 for _, of in trainings),
         facts=model.facts(),
         seconds=median(of.seconds for of, _ in trainings),
@@ -90,13 +90,14 @@ def correct(tables: "Iterable[pd.DataFrame]") -> Correct:
 
 
 def _measure(table: "pd.DataFrame", design: Design) -> Metrics:
-    found = measure(*scored(table))
-    interval = design.on(table["path"]).interval(correct([table]))
+    design = design.on(table["path"])
+    found = measure(*scored(table), design.groups)
+    interval = design.interval(correct([table]))
     return found.model_copy(update={"accuracy_interval": interval}) if interval else found
 
 
-def _scaled(table: "pd.DataFrame", temperature: float | None) -> Calibration | None:
+def _scaled(table: "pd.DataFrame", temperature: float | None, design: Design) -> Calibration | None:
     if temperature is None:
         return None
     truth, probabilities, _ = scored(table)
-    return calibration(truth, soften(probabilities, temperature))
+    return calibration(truth, soften(probabilities, temperature), design.on(table["path"]).groups)

@@ -1,18 +1,19 @@
 """The report: results as data, and the same told as HTML and Markdown, with all figures."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catdog.comparison.compare import Comparison, Study, compare
+from catdog.comparison.groups import Groups
 from catdog.comparison.labels import LabelIssue
-from catdog.comparison.metrics import ClassScores
 from catdog.report.charts import Chart, Gallery, charts, galleries
 from catdog.report.pictures import Embedded, sheet
 from catdog.report.render import render_html, render_markdown, render_model_card, templates
 from catdog.report.style import data_uri, jpeg, png, settle, svg
-from catdog.store.artifacts import ModelResult, Report, write_csv
+from catdog.store.artifacts import ModelResult, Report, csv_text, write_csv
 from catdog.store.digest import make_key
 from catdog.store.files import write_json, write_text, writing
 from catdog.store.store import Recipe, Store
@@ -31,7 +32,8 @@ def recipe(study: Study) -> Recipe[Report]:
     Files: `comparison.json`, `predictions.csv` and `history.csv` of all models, `classes.csv` with
     precision, recall and F1, `confusion-NAME.csv` for each model, `report.html`, `report.md`,
     `model-card-NAME.md` for each model, and `figures/`. Of a cross-validation, `label-errors.csv`
-    instead of the cards, where a model is accurate enough to check labels.
+    instead of the cards, where a model is accurate enough to check labels. Predictions have a
+    column `group` where photos of one picture count together.
     To make it raises TrainingError when no model gave predictions.
     """
     photos, changes = study.photos, study.changes
@@ -96,10 +98,7 @@ def _write(folder: Path, study: Study) -> Mapping[str, Any]:
 
 def _write_results(folder: Path, comparison: Comparison, study: Study) -> None:
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
-    files = [predictions.file("predictions.csv") for _, predictions in study.scored]
-    first, *others = (file.read_text(encoding="utf-8") for file in files)
-    rows = "".join(text.partition("\n")[2] for text in others)
-    write_text(folder / "predictions.csv", first + rows)
+    write_text(folder / "predictions.csv", _predictions(study))
     _write_classes(folder, comparison)
     if comparison.labels:
         issues = [issue.model_dump().values() for issue in comparison.labels.issues]
@@ -111,12 +110,27 @@ def _write_results(folder: Path, comparison: Comparison, study: Study) -> None:
 
 
 def _write_classes(folder: Path, comparison: Comparison) -> None:
-    rows = [(m.name, *s.model_dump().values()) for m in comparison.models for s in m.test.classes]
-    write_csv(folder / "classes.csv", ("model", *ClassScores.model_fields), rows)
+    rows = [(m.name, *s.row().values()) for m in comparison.models for s in m.test.classes]
+    columns = comparison.winner.test.classes[0].row()
+    write_csv(folder / "classes.csv", ("model", *columns), rows)
     for model in comparison.models:
         matrix = zip(comparison.classes, model.test.confusion, strict=True)
         cells = ((label, *row) for label, row in matrix)
         write_csv(folder / f"confusion-{model.name}.csv", ("true", *comparison.classes), cells)
+
+
+def _predictions(study: Study) -> str:
+    """All predictions; where some of these photos count together, with their groups."""
+    files = [predictions.file("predictions.csv") for _, predictions in study.scored]
+    first, *others = (file.read_text(encoding="utf-8") for file in files)
+    whole = first + "".join(text.partition("\n")[2] for text in others)
+    header, *rows = csv.reader(whole.splitlines(keepends=True))
+    paths = [row[header.index("path")] for row in rows]
+    group_of = study.design.group_of
+    if Groups.of(set(paths), group_of).alone:
+        return whole
+    grouped = ([*row, group_of[path]] for row, path in zip(rows, paths, strict=True))
+    return csv_text([*header, "group"], grouped)
 
 
 def _write_pages(folder: Path, comparison: Comparison, shown: list[Chart], study: Study) -> None:

@@ -32,7 +32,7 @@ HELD_OUT = ("validation", "test")
 """The splits that models are scored on."""
 TEXT_COLUMNS = (
     "model", "split", "path", "label", "predicted", "mode", "reason", "other", "other_split",
-    "match", "action", "sha256",
+    "match", "action", "sha256", "group",
 )  # fmt: skip
 
 

@@ -81,12 +81,12 @@ def test_a_lead_that_only_many_pairs_put_in_doubt_is_not_called_significant() ->
 
 def test_the_smallest_attainable_and_the_detectable_difference_are_two_numbers() -> None:
     pairs = compared({"a": trained(0.9), "b": trained(0.8)})
-    assert sensitivity(pairs, 192, "seed") == (
+    assert sensitivity(pairs, "192 test photos", "seed") == (
         "With 192 test photos and 1 pair, as many photos discordant as here, the smallest "
         "difference that can be significant is 5.7 percentage points. To be found with 80 % "
         "power, the true difference must be 6.5 percentage points."
     )
     few = compared({"a": trained(0.9, n=5), "b": trained(0.8, n=5)})
-    told = sensitivity(few, 5, "seed")
+    told = sensitivity(few, "5 test photos", "seed")
     assert told.startswith("With 5 test photos and 1 pair, ")
     assert told.endswith(", no difference can be significant.")

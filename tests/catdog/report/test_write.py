@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from catdog.comparison.compare import compare
 from catdog.comparison.metrics import measure, scored
+from catdog.comparison.pairing import compare_runs
 from catdog.photos.changes import Changes, Moved
 from catdog.report import write as report
 from catdog.report.charts import Chart, Section, charts
@@ -398,3 +399,17 @@ def test_the_report_of_a_cross_validation(fake_run: FakeRun, accuracy: float) ->
         assert issues[0].path in page.text
     else:
         assert "Labels were not checked" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_predictions_csv_has_the_photos_of_one_picture_as_a_group(fake_run: FakeRun) -> None:
+    plain, grouped = fake_run(), fake_run()
+    copies = grouped.manifest.file("duplicates.csv")
+    rows = pd.read_csv(copies).loc[[0] * 40]
+    rows["path"] = [f"test/cats/cats {n:03d}.jpg" for n in range(1, 41)]
+    rows.assign(action="kept").to_csv(copies, index=False)
+    files = [written(run).file("predictions.csv") for run in (plain, grouped)]
+    assert pd.read_csv(files[1]).drop(columns="group").equals(pd.read_csv(files[0]))
+    for pair in (files, files[::-1]):
+        found = compare_runs(*pair, names=("a", "b"), margin=0.02)
+        assert {each.table.n for each in found.pairs if each.table} == {192 - 40}
