@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from catdog.comparison import mistakes
+from catdog.comparison.collapse import Collapse, collapsed
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.groups import Grouped
 from catdog.comparison.labels import ACCURATE_ENOUGH, LabelCheck, check_labels
@@ -98,6 +99,8 @@ class Comparison(Record):
     """Which pairs are equivalent; empty without pairs."""
     repeats: Repeats | None
     """By seed or by fold; None where each model was trained once."""
+    collapsed: tuple[Collapse, ...] = ()
+    """The models of which trainings predict one class only: no claim is made over those."""
     groups: Grouped | None = None
     """Test photos that show the same picture; None where no two do."""
     folds: int | None = None
@@ -179,10 +182,15 @@ def compare(study: Study) -> Comparison:
         reasons = "; ".join(f"{each.name}: {each.error}" for each in study.results if each.error)
         what = f"No model gave {design.needed} ({reasons})."
         raise TrainingError(what, "See the log of the run.")
-    every = {name: design.pooled([p.table() for _, p in of]) for name, of in compared.items()}
+    raw = {name: [p.table() for _, p in of] for name, of in compared.items()}
+    collapses = _collapses(compared, raw, design)
+    every = {name: design.pooled(tables) for name, tables in raw.items()}
     _require_same_photos(every)
     tables = {name: of[0] for name, of in every.items()}
-    models = tuple(score(of, tables[name], design) for name, of in compared.items())
+    models = tuple(
+        score(of, tables[name], design, claim=name not in collapses)
+        for name, of in compared.items()
+    )
     validation, test = (
         {name: correct(t[t["split"] == split] for t in of) for name, of in every.items()}
         for split in HELD_OUT
@@ -195,15 +203,20 @@ def compare(study: Study) -> Comparison:
     tested = {name: table[table["split"] == "test"] for name, table in tables.items()}
     on_test = design.on(next(iter(tested.values()))["path"])
     seeds = {name: [model.seed for model, _ in of] for name, of in compared.items()}
-    pairs = compare_pairs(test, on_test, margin=study.comparing.equivalence_margin)
+    pairs = compare_pairs(
+        test, on_test, margin=study.comparing.equivalence_margin, collapses=collapses
+    )
     majority = max(scores.n for scores in models[0].test.classes) / models[0].test.n
     verdict = decide(
         models,
-        {name: on_test.estimate(name, test[name], validation[name]) for name in tables},
+        {
+            name: on_test.estimate(name, test[name], validation[name], claim=name not in collapses)
+            for name in tables
+        },
         pairs,
         design,
         majority=majority,
-        caveat=design.caveat([len(each) for each in test.values()]),
+        caveat=design.caveat([len(each) for each in test.values()], tuple(collapses.values())),
     )
     winner = tested[verdict.winner]
     rows = study.photos.rows()
@@ -222,7 +235,10 @@ def compare(study: Study) -> Comparison:
         ),
         sensitivity=sensitivity(pairs, on_test.groups.counted(models[0].test.n), design.unit),
         equivalence=equivalence(pairs),
-        repeats=summarise_repeats(on_test, test, seeds, failed) if design.several else None,
+        repeats=summarise_repeats(on_test, test, seeds, failed, collapses)
+        if design.several
+        else None,
+        collapsed=tuple(collapses.values()),
         groups=on_test.groups.summary(),
         folds=design.folds,
         highest_loss=mistakes.highest_loss_errors(winner),
@@ -242,6 +258,19 @@ def compare(study: Study) -> Comparison:
         digests=_digests(study),
         settings=dict(study.settings),
     )
+
+
+def _collapses(
+    compared: Mapping[str, Sequence[Trained]],
+    tables: "Mapping[str, Sequence[pd.DataFrame]]",
+    design: Design,
+) -> dict[str, Collapse]:
+    """Of each model of which trainings predict one class only."""
+    found = (
+        collapsed(name, tables[name], [p.fold_or_seed for _, p in of], design.unit)
+        for name, of in compared.items()
+    )
+    return {each.name: each for each in found if each}
 
 
 def _require_same_photos(tables: "Mapping[str, Sequence[pd.DataFrame]]") -> None:

@@ -7,17 +7,30 @@ they have one row, of the models of all folds together.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from math import prod
+from operator import eq
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
+from catdog.comparison.collapse import Collapse
 from catdog.comparison.groups import Groups
 from catdog.comparison.metrics import Interval, share_interval
 from catdog.comparison.over_folds import Fold, OverFolds, accuracy_over_folds
-from catdog.comparison.over_photos import Correct, Difference, Paired, cross
+from catdog.comparison.over_photos import (
+    ALPHA,
+    Correct,
+    Difference,
+    OfTheseTrainings,
+    Paired,
+    accuracy_of_these_trainings,
+    cross,
+)
 from catdog.comparison.over_seeds import ENOUGH, FEWEST, OverSeeds, accuracy_interval
 from catdog.store.artifacts import Manifest
 from catdog.store.store import Record
+from catdog.wording import counted, listing, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +49,8 @@ class Estimate(Record):
     test: float
     interval: Interval
     """95 % CI on test: over photos, and over seeds where there are enough, or over folds."""
+    claim: bool = True
+    """False where some trainings predict one class only: the interval is over photos alone."""
     folds: int | None = None
     """Of a cross-validation."""
 
@@ -118,20 +133,50 @@ class Design:
         """A model's accuracies by seed or by fold."""
         return dict(zip(seeds, correct.mean(axis=1).tolist(), strict=True))
 
-    def interval(self, correct: Correct) -> Interval | None:
-        """95 % CI of the mean accuracy of a way of training; None where no claim is about it."""
-        return accuracy_interval(correct, self.groups) if len(correct) >= FEWEST else None
+    def matched(
+        self, first: Mapping[int, float], second: Mapping[int, float]
+    ) -> list[tuple[float, float]]:
+        """The accuracies of two models that are to be compared, by seed or by fold.
 
-    def accuracy(self, correct: Correct) -> tuple[int, float, Interval]:
+        Of each seed with each: two models have nothing in common with the same one.
+        """
+        return list(product(first.values(), second.values()))
+
+    def wins(self, best: str, accuracies: Mapping[str, Mapping[int, float]]) -> tuple[int, int]:
+        """How often no model is better than this one, and of how many rankings.
+
+        A ranking is of one training of each model: there are as many as ways to choose them.
+        """
+        others = [list(found.values()) for name, found in accuracies.items() if name != best]
+        won = sum(
+            prod(sum(each <= own for each in found) for found in others)
+            for own in accuracies[best].values()
+        )
+        return won, prod(len(found) for found in accuracies.values())
+
+    def interval(self, correct: Correct, *, claim: bool = True) -> Interval | None:
+        """95 % CI of the mean accuracy of a way of training; None where no claim is about it.
+
+        claim: whether one can be made; else it is that of these trainings, over photos alone.
+        """
+        if len(correct) < FEWEST:
+            return None
+        if not claim:
+            return accuracy_of_these_trainings(correct, self.groups)
+        return accuracy_interval(correct, self.groups)
+
+    def accuracy(self, correct: Correct, *, claim: bool = True) -> tuple[int, float, Interval]:
         """Of how many trainings, the mean accuracy, and its 95 % CI: of all, or of the first."""
-        interval = self.interval(correct)
+        interval = self.interval(correct, claim=claim)
         rows = correct if interval else correct[:1]
         reach = interval or share_interval(rows[0], self.groups)
         return self.folds or len(rows), float(rows.mean()), reach
 
-    def estimate(self, name: str, test: Correct, validation: Correct) -> Estimate:
+    def estimate(
+        self, name: str, test: Correct, validation: Correct, *, claim: bool = True
+    ) -> Estimate:
         """What a model is ranked by."""
-        trainings, accuracy, interval = self.accuracy(test)
+        trainings, accuracy, interval = self.accuracy(test, claim=claim)
         seeds = min(trainings, len(test))
         return Estimate(
             name=name,
@@ -139,21 +184,46 @@ class Design:
             validation=float(validation[:seeds].mean()),
             test=accuracy,
             interval=interval,
+            claim=claim,
             folds=self.folds,
         )
 
-    def test(self, first: Correct, second: Correct) -> Difference:
-        """The test of two models' difference: over seeds where both have enough."""
-        enough = min(len(first), len(second)) >= FEWEST
-        if enough:
-            return OverSeeds(first, second, self.groups)
-        return Paired(cross(*self.groups.votes(first[0], second[0])))
+    def test(self, first: Correct, second: Correct, *, claim: bool = True) -> Difference:
+        """The test of two models' difference: over seeds where both have enough.
 
-    def caveat(self, trainings: Sequence[int]) -> str:
-        """What the claims are about; the fewest seeds of a model tell.
+        claim: whether one can be made about both ways of training.
+        """
+        if min(len(first), len(second)) < FEWEST:
+            return Paired(cross(*self.groups.votes(first[0], second[0])))
+        if not claim:
+            return OfTheseTrainings(first, second, self.groups)
+        return OverSeeds(first, second, self.groups)
+
+    def caveat(self, trainings: Sequence[int], collapses: Sequence[Collapse] = ()) -> str:
+        """What the claims are about, and what they leave out; the fewest seeds of a model tell.
 
         trainings: how many of each model there are.
         """
+        few = self.folds or min(trainings)
+        told = self.about(trainings)
+        if collapses:
+            of = listing(each.name for each in collapses)
+            no_claim = (
+                f": no claim is made about the training of {of}, and intervals of it are over "
+                "photos alone"
+            )
+            seen = listing(each.told for each in collapses)
+            return f"{told} {seen}{no_claim if few >= FEWEST else ''}."
+        if few < FEWEST:
+            return told
+        unseen = percent(1 - ALPHA ** (1 / few))
+        return (
+            f"{told} A failure that none of {counted(few, 'training')} shows may still befall up "
+            f"to {unseen} of them, and is left out."
+        )
+
+    def about(self, trainings: Sequence[int]) -> str:
+        """What the claims are about."""
         if max(trainings) == 1:
             return (
                 "The claims are about these trained models: another seed may give another result. "
@@ -262,15 +332,30 @@ class CrossValidation(Design):
             int(each): float(correct[0][self.fold == each].mean()) for each in np.unique(self.fold)
         }
 
-    def interval(self, correct: Correct) -> Interval | None:
+    def matched(
+        self, first: Mapping[int, float], second: Mapping[int, float]
+    ) -> list[tuple[float, float]]:
+        """On the same fold."""
+        return [(first[fold], second[fold]) for fold in first]
+
+    def wins(self, best: str, accuracies: Mapping[str, Mapping[int, float]]) -> tuple[int, int]:
+        """By fold."""
+        folds = accuracies[best]
+        highest = [max(found[fold] for found in accuracies.values()) for fold in folds]
+        return sum(map(eq, folds.values(), highest)), len(folds)
+
+    def interval(self, correct: Correct, *, claim: bool = True) -> Interval | None:
         """Over folds and photos."""
+        if not claim:
+            return accuracy_of_these_trainings(correct, self.groups)
         return accuracy_over_folds(correct[0], self.fold, self.groups)
 
-    def test(self, first: Correct, second: Correct) -> Difference:
+    def test(self, first: Correct, second: Correct, *, claim: bool = True) -> Difference:
         """Over folds."""
-        return OverFolds(first[0], second[0], self.fold, self.groups)
+        found = OverFolds(first[0], second[0], self.fold, self.groups)
+        return found if claim else OfTheseTrainings(first, second, self.groups, found)
 
-    def caveat(self, trainings: Sequence[int]) -> str:
+    def about(self, trainings: Sequence[int]) -> str:
         """How much each model was trained on counts too."""
         return (
             f"The claims are about the ways of training, on {self.folds - 2} of {self.folds} "

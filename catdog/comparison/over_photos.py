@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from catdog.comparison.groups import Groups
 from catdog.comparison.metrics import Interval, score_interval
 from catdog.store.store import Record
 
@@ -70,6 +71,7 @@ class Paired:
     """
 
     scope = "Of these trained models"
+    claim = True
     trained = None
 
     def __init__(self, table: Table) -> None:
@@ -160,6 +162,8 @@ class Student:
 
     scope: str
     """What a claim is about, as the beginning of a sentence."""
+    claim = True
+    """Whether it may be called significant or equivalent."""
     details: Mapping[str, Any]
     """What only this kind of test tells: fields of `PairTest`."""
     trained: Paired | None = None
@@ -201,6 +205,36 @@ class Student:
             return POWER - float(nct.sf(critical, self.degrees, shift))
 
         return float(brentq(lacking, 0, 3 * critical + 10)) * self.error
+
+
+class OfTheseTrainings(Student):
+    """The difference of mean accuracy of these very trainings, over photos alone: no claim.
+
+    For a way of training of which some trainings fail altogether: what a few of them show does not
+    tell how often, so that no test of the means of few trainings holds.
+    """
+
+    scope, claim = "Of these trainings alone", False
+
+    def __init__(
+        self, first: Correct, second: Correct, groups: Groups, like: Student | None = None
+    ) -> None:
+        """like: the test that would be made, of which the rest is told all the same."""
+        one, two = (each.mean(axis=0) for each in (first, second))
+        difference = groups.cases(one - two)
+        n = len(difference)
+        self.details, self.trained = (like.details, like.trained) if like else ({}, None)
+        error = float(difference.std(ddof=1)) / math.sqrt(n) or 1 / n
+        super().__init__(float((one - two).mean()), error, n - 1)
+
+
+def accuracy_of_these_trainings(correct: Correct, groups: Groups) -> Interval:
+    """95 % CI of their mean accuracy, over photos alone."""
+    cases = groups.cases(correct.mean(axis=0))
+    n, variance = len(cases), float(cases.var(ddof=1)) / len(cases)
+    return accuracy_interval_of(
+        float(correct.mean()), variance, n - 1, groups.number(correct.shape[1])
+    )
 
 
 Difference = Paired | Student

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from catdog.comparison.collapse import Collapse, collapsed
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.metrics import Interval
 from catdog.comparison.pairs import PairTest, compare_pairs
@@ -48,7 +49,9 @@ def compare_runs(
     names: how to call the two runs. margin: of equivalence, 0..1.
     Raises PhotosError when not the same photos were tested, and together: nothing can be paired.
     """
-    (one, design), (two, other) = (_by_model(read_table(path)) for path in (first, second))
+    (one, design, of_one), (two, other, of_two) = (
+        _by_model(read_table(path)) for path in (first, second)
+    )
     _check_same_photos([next(iter(models.values()))[0] for models in (one, two)], names)
     if design.fold_of != other.fold_of:
         raise PhotosError(
@@ -59,6 +62,11 @@ def compare_runs(
     shared = [name for name in one if name in two]
     photos = next(iter(one.values()))[0].index
     design = (design if design.group_of else other).on(photos)
+    collapses = {
+        f"{run}: {each.name}": each.model_copy(update={"name": f"{run}: {each.name}"})
+        for run, of in zip(names, (of_one, of_two), strict=True)
+        for each in of
+    }
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
     found = [
         (run, model, correct(table.loc[photos] for table in tables))
@@ -67,20 +75,28 @@ def compare_runs(
     ]
     return RunComparison(
         photos=len(photos),
-        scores=tuple(RunScore(run, model, *design.accuracy(each)) for run, model, each in found),
+        scores=tuple(
+            RunScore(run, model, *design.accuracy(each, claim=f"{run}: {model}" not in collapses))
+            for run, model, each in found
+        ),
         pairs=compare_pairs(
             {f"{run}: {model}": each for run, model, each in found},
             design,
             [(f"{names[0]}: {a}", f"{names[1]}: {b}") for a, b in wanted],
             margin=margin,
+            collapses=collapses,
         ),
-        caveat=design.caveat([len(each) for _, _, each in found]),
+        caveat=design.caveat([len(each) for _, _, each in found], tuple(collapses.values())),
         unpaired=tuple(name for name in (*one, *two) if shared and name not in shared),
     )
 
 
-def _by_model(table: "pd.DataFrame") -> "tuple[dict[str, list[pd.DataFrame]], Design]":
+def _by_model(
+    table: "pd.DataFrame",
+) -> "tuple[dict[str, list[pd.DataFrame]], Design, list[Collapse]]":
     """The test predictions of each model, by path, as the design pools them; and the design.
+
+    Also the models of which trainings predict one class only.
 
     Trainings of a model that share no photo are those of a cross-validation.
     """
@@ -97,11 +113,19 @@ def _by_model(table: "pd.DataFrame") -> "tuple[dict[str, list[pd.DataFrame]], De
         fold_of=fold_of,
         group_of=dict(zip(table["path"], table["group"], strict=True)) if "group" in table else {},
     )
-    return {
-        name: design.pooled(tables)
+    collapses = [
+        collapsed(name, tables, [int(each["seed"].iloc[0]) for each in tables], "seed")
         for name, tables in models.items()
-        if design.whole(fold_of.get(part.index[0], 0) for part in tables)
-    }, design
+    ]
+    return (
+        {
+            name: design.pooled(tables)
+            for name, tables in models.items()
+            if design.whole(fold_of.get(part.index[0], 0) for part in tables)
+        },
+        design,
+        [each for each in collapses if each],
+    )
 
 
 def _check_same_photos(tables: "list[pd.DataFrame]", names: tuple[str, str]) -> None:

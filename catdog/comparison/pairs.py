@@ -2,10 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 
+from catdog.comparison.collapse import Collapse
 from catdog.comparison.design import Design
 from catdog.comparison.metrics import Interval
-from catdog.comparison.over_photos import ALPHA, Correct, Table, holm, p_different, p_equivalent
+from catdog.comparison.over_photos import (
+    ALPHA,
+    Correct,
+    Difference,
+    Table,
+    holm,
+    p_different,
+    p_equivalent,
+)
 from catdog.store.store import Record
 from catdog.wording import ci, counted, difference, listing, p_text, percent
 
@@ -30,16 +40,19 @@ class PairTest(Record):
     difference: float
     """Mean accuracy of the first less that of the second, 0..1."""
     interval: Interval
-    p_value: float
+    claim: bool = True
+    """False where trainings of one of the two predict one class only: the difference and its
+    interval are then those of these trainings, over photos alone, and there is no p value."""
+    p_value: float | None
     """Two-sided: exact McNemar test, or over seeds and photos, or over folds."""
-    p_adjusted: float
+    p_adjusted: float | None
     """The same after Holm's adjustment for the number of pairs."""
     significant: bool
     beats: float | None = None
     """P(A beats B) for one training each; None without several seeds."""
     beats_interval: Interval | None = None
     margin: float
-    p_equivalent: float
+    p_equivalent: float | None
     """Two one-sided tests against the margin, after Holm's adjustment."""
     equivalent: bool
     attainable: float | None
@@ -62,21 +75,28 @@ def compare_pairs(
     pairs: Iterable[tuple[str, str]] | None = None,
     *,
     margin: float,
+    collapses: Mapping[str, Collapse] = MappingProxyType({}),
 ) -> tuple[PairTest, ...]:
     """Test these pairs of models, or all, Holm-adjusted for the number of pairs.
 
     correct: of each model, of the same photos in the same order. margin: differences below this
-    are equivalence, 0..1.
+    are equivalence, 0..1. collapses: of the models of which no claim is made over trainings.
     """
+
+    def test(one: str, other: str) -> Difference:
+        return design.test(
+            correct[one], correct[other], claim=collapses.keys().isdisjoint((one, other))
+        )
+
     ordered = [
-        pair if design.test(*(correct[name] for name in pair)).value >= 0 else pair[::-1]
+        pair if test(*pair).value >= 0 else pair[::-1]
         for pair in (combinations(correct, 2) if pairs is None else pairs)
     ]
-    found = [design.test(correct[one], correct[other]) for one, other in ordered]
+    found = [test(*pair) for pair in ordered]
     strictest = ALPHA / max(len(found), 1)
-    p_values = [p_different(each) for each in found]
+    p_values = [p_different(each) if each.claim else 1.0 for each in found]
     adjusted = holm(p_values)
-    equivalent = holm([p_equivalent(each, margin) for each in found])
+    equivalent = holm([p_equivalent(each, margin) if each.claim else 1.0 for each in found])
     trained = holm([p_different(each.trained) for each in found if each.trained])
     photos = design.groups.counted(next(iter(correct.values())).shape[1])
     tests = [
@@ -87,25 +107,34 @@ def compare_pairs(
             trained_detectable=each.trained.detectable(strictest) if each.trained else None,
             difference=each.value,
             interval=each.interval(),
-            p_value=p_values[row],
-            p_adjusted=adjusted[row],
+            claim=each.claim,
+            p_value=p_values[row] if each.claim else None,
+            p_adjusted=adjusted[row] if each.claim else None,
             significant=adjusted[row] < ALPHA,
             margin=margin,
-            p_equivalent=equivalent[row],
+            p_equivalent=equivalent[row] if each.claim else None,
             equivalent=equivalent[row] < ALPHA,
-            attainable=each.attainable(strictest),
-            detectable=each.detectable(strictest),
+            attainable=each.attainable(strictest) if each.claim else None,
+            detectable=each.detectable(strictest) if each.claim else None,
             sentence="",
             **each.details,
         )
         for row, (each, (first, second)) in enumerate(zip(found, ordered, strict=True))
     ]
-    return tuple(_told(test, of.scope, photos) for test, of in zip(tests, found, strict=True))
+    return tuple(
+        each.model_copy(update={"sentence": _sentence(each, of.scope, photos, collapses)})
+        for each, of in zip(tests, found, strict=True)
+    )
 
 
-def _told(test: PairTest, scope: str, photos: str) -> PairTest:
-    """With its sentence."""
+def _sentence(test: PairTest, scope: str, photos: str, collapses: Mapping[str, Collapse]) -> str:
     numbers = difference(test.difference, test.interval.low, test.interval.high)
+    if test.p_adjusted is None or test.p_value is None or test.p_equivalent is None:
+        why = listing(collapses[n].told for n in (test.first, test.second) if n in collapses)
+        return (
+            f"No claim about {test.first} and {test.second} as ways of training: {why}. {scope}, "
+            f"over photos, their means differ by {numbers}."
+        )
     p = f"Holm-adjusted {p_text(test.p_adjusted)}"
     if test.significant:
         told = f"{scope}, {test.first} is significantly better than {test.second}: {numbers} ({p})."
@@ -117,13 +146,16 @@ def _told(test: PairTest, scope: str, photos: str) -> PairTest:
         )
     if test.beats is not None and test.beats_interval is not None:
         reach = ci(test.beats_interval.low, test.beats_interval.high)
-        told += f" P({test.first} beats {test.second}) is {percent(test.beats)} ({reach})."
+        told += (
+            f" P({test.first} beats {test.second}) on these photos is {percent(test.beats)} "
+            f"({reach}, over seeds)."
+        )
     if test.equivalent:
         told += (
             f" They are equivalent within {100 * test.margin:g} percentage points (Holm-adjusted "
             f"{p_text(test.p_equivalent)})."
         )
-    return test.model_copy(update={"sentence": told})
+    return told
 
 
 def sensitivity(pairs: Sequence[PairTest], photos: str, unit: str) -> str:
@@ -158,10 +190,14 @@ def equivalence(pairs: Sequence[PairTest]) -> str:
     """Which pairs are shown to be equivalent, in words; empty without pairs."""
     if not pairs:
         return ""
-    shown = [f"{p.first} and {p.second} ({p_text(p.p_equivalent)})" for p in pairs if p.equivalent]
+    shown = [
+        f"{pair.first} and {pair.second} ({p_text(pair.p_equivalent)})"
+        for pair in pairs
+        if pair.equivalent and pair.p_equivalent is not None
+    ]
     return (
         f"Equivalent within {100 * pairs[0].margin:g} percentage points (two one-sided tests, "
-        f"Holm-adjusted): {listing(shown) if shown else 'no pair'}."
+        f"Holm-adjusted: a family of tests of its own, at 5 %): {listing(shown) if shown else 'no pair'}."
     )
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
+from types import MappingProxyType
 
+from catdog.comparison.collapse import Collapse
 from catdog.comparison.design import Design, Unit
-from catdog.comparison.metrics import Interval, wilson_interval
+from catdog.comparison.metrics import Interval
 from catdog.comparison.over_photos import Correct
 from catdog.store.artifacts import Trial
 from catdog.store.store import Record
-from catdog.wording import ci, counted
+from catdog.wording import counted
 
 
 class Repeated(Record):
@@ -20,6 +22,8 @@ class Repeated(Record):
     """What tells its trainings apart: the unit of the design."""
     failed: tuple[int, ...]
     """Those whose training failed: they have no accuracy, and count in no mean."""
+    collapsed: tuple[int, ...] = ()
+    """Those that predict one class only: the interval is then over photos alone."""
     accuracies: tuple[float, ...]
     mean: float
     interval: Interval | None
@@ -36,17 +40,16 @@ class Repeats(Record):
     unit: Unit = "seed"
     models: tuple[Repeated, ...]
     stable: bool
-    """No two models change places between seeds that both have (a tie is no change)."""
+    """No two models change places between those rankings (a tie is no change)."""
     changed: tuple[tuple[str, str], ...]
     """The pairs that do."""
     rounds: int
-    """Seeds that all models have: each gives a ranking of one training each."""
+    """Rankings of one training each: by fold, or all ways to choose a seed of each model, as the
+    same seed of two models has nothing in common."""
     best: str
     """The model with the highest mean test accuracy."""
     wins: int
     """In so many rounds no model is better than it."""
-    wins_interval: Interval | None
-    """95 % CI (Wilson) of that share; None without a round."""
     sentence: str
 
 
@@ -55,10 +58,12 @@ def summarise_repeats(
     correct: Mapping[str, Correct],
     seeds: Mapping[str, Sequence[int]],
     failed: Sequence[Trial],
+    collapses: Mapping[str, Collapse] = MappingProxyType({}),
 ) -> Repeats:
     """Summarise what each model classifies correctly on test, by the unit of the design.
 
-    seeds: those of the rows of `correct`. failed: the trainings that failed.
+    seeds: those of the rows of `correct`. failed: the trainings that failed. collapses: of the
+    models of which some predict one class only.
     """
     accuracies = {name: design.accuracies(each, seeds[name]) for name, each in correct.items()}
     models = tuple(
@@ -68,7 +73,8 @@ def summarise_repeats(
             failed=tuple(trial.fold_or_seed for trial in failed if trial.name == name),
             accuracies=tuple(found.values()),
             mean=fmean(found.values()),
-            interval=design.interval(correct[name]),
+            collapsed=collapses[name].which if name in collapses else (),
+            interval=design.interval(correct[name], claim=name not in collapses),
             sd=stdev(found.values()) if len(found) > 1 else None,
             low=min(found.values()),
             high=max(found.values()),
@@ -76,45 +82,37 @@ def summarise_repeats(
         for name, found in accuracies.items()
     )
     best = max(models, key=lambda model: model.mean).name
-    rounds = set.intersection(*(set(found) for found in accuracies.values()))
-    wins = sum(
-        all(accuracies[best][seed] >= found[seed] for found in accuracies.values())
-        for seed in rounds
-    )
+    wins, rounds = design.wins(best, accuracies)
     changed = tuple(
         pair
         for pair in combinations(accuracies, 2)
-        if _change_places(*(accuracies[name] for name in pair))
+        if _change_places(design.matched(*(accuracies[name] for name in pair)))
     )
     found = Repeats(
         unit=design.unit,
         models=models,
         stable=not changed,
         changed=changed,
-        rounds=len(rounds),
+        rounds=rounds,
         best=best,
         wins=wins,
-        wins_interval=wilson_interval(wins, len(rounds)) if rounds else None,
         sentence="",
     )
     return found.model_copy(update={"sentence": _sentence(found)})
 
 
-def _change_places(first: Mapping[int, float], second: Mapping[int, float]) -> bool:
-    differences = [first[seed] - second[seed] for seed in first.keys() & second.keys()]
-    return any(d > 0 for d in differences) and any(d < 0 for d in differences)
+def _change_places(matched: Sequence[tuple[float, float]]) -> bool:
+    return any(one > other for one, other in matched) and any(one < other for one, other in matched)
 
 
 def _sentence(found: Repeats) -> str:
-    unit, reach = found.unit, found.wins_interval
+    unit = found.unit
     if len(found.models) == 1:
         return f"One model, trained with {counted(len(found.models[0].seeds), unit)}."
-    if reach is None:
-        return "No seed was finished by all models, so that nothing is known of their ranking."
-    told = (
-        f"{found.best} has the highest test accuracy with {found.wins} of "
-        f"{counted(found.rounds, unit)} ({ci(reach.low, reach.high)} of all {unit}s)."
-    )
+    of = f"{counted(found.rounds, unit)}"
+    if unit == "seed":
+        of = f"{counted(found.rounds, 'way', 'ways')} to choose one seed of each model"
+    told = f"{found.best} has the highest test accuracy in {found.wins:,} of {of}."
     if found.stable:
         return f"{told} No two models change places."
     pairs = "; ".join(f"{a} and {b}" for a, b in found.changed)

@@ -58,10 +58,13 @@ class FailedModel(Record, Trial):
     error: str
 
 
-def score(trainings: Sequence[Trained], table: "pd.DataFrame", design: Design) -> ScoredModel:
+def score(
+    trainings: Sequence[Trained], table: "pd.DataFrame", design: Design, *, claim: bool = True
+) -> ScoredModel:
     """The numbers of one model: of its first training, but for times, which are medians of all.
 
-    Any one training may have been held up. table: its predictions, as the design pools them.
+    Any one training may have been held up. table: its predictions, as the design pools them. claim:
+    whether one can be made over all trainings.
     """
     (model, predictions), *_ = trainings
     temperature = predictions.temperature if design.usable else None
@@ -73,8 +76,8 @@ def score(trainings: Sequence[Trained], table: "pd.DataFrame", design: Design) -
         epochs=model.epochs,
         selected=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
         last=Epoch.model_validate(history.iloc[-1].to_dict()),
-        validation=_measure(validation, design),
-        test=_measure(test, design),
+        validation=_measure(validation, design, claim=claim),
+        test=_measure(test, design, claim=claim),
         temperature=temperature,
         scaled=_scaled(test, temperature, design),
         seconds_per_1000=median(of.seconds_per_1000 for _, of in trainings),
@@ -89,10 +92,10 @@ def correct(tables: "Iterable[pd.DataFrame]") -> Correct:
     return np.array([table["predicted"] == table["label"] for table in tables], dtype=np.bool_)
 
 
-def _measure(table: "pd.DataFrame", design: Design) -> Metrics:
+def _measure(table: "pd.DataFrame", design: Design, *, claim: bool) -> Metrics:
     design = design.on(table["path"])
     found = measure(*scored(table), design.groups)
-    interval = design.interval(correct([table]))
+    interval = design.interval(correct([table]), claim=claim)
     return found.model_copy(update={"accuracy_interval": interval}) if interval else found
 
 

@@ -24,13 +24,15 @@ class Verdict(Record):
     significant: bool
     """Whether the winner is significantly better than each other model on test."""
     p: float | None
-    """The largest Holm-adjusted p value of the winner's pairs; None without another model."""
+    """The largest Holm-adjusted p value of the winner's pairs; None where there is none."""
     beats_majority: bool
     """Whether its 95 % CI on test lies above the majority-class baseline."""
     undecided: tuple[str, ...]
     """Models with no significant difference from the winner on test."""
     better: tuple[str, ...]
     """Models that are significantly better than the winner on test."""
+    unclaimed: tuple[str, ...] = ()
+    """Models of which, next to the winner, no claim is made."""
     pair: PairTest | None
     """The winner and its rival."""
     headline: str
@@ -38,6 +40,19 @@ class Verdict(Record):
     caveat: str
     """What the claims are about: these trained models, or the ways of training."""
     cost: str
+
+    @property
+    def doubt(self) -> str:
+        """Why the winner is not significantly better than each other model; empty where it is."""
+        if self.better:
+            verb = plural(len(self.better), "is", "are")
+            return f"{listing(self.better)} {verb} significantly better"
+        found = []
+        if self.undecided:
+            found.append(f"no significant difference from {listing(self.undecided)}")
+        if self.unclaimed:
+            found.append(f"no claim about {listing(self.unclaimed)}")
+        return "; ".join(found)
 
 
 def decide(
@@ -62,17 +77,23 @@ def decide(
     rival = max((m.name for m in others), key=lambda name: standings[name].test, default=None)
     involved = {_other(p, winner.name): p for p in pairs if winner.name in (p.first, p.second)}
     against = involved[rival] if rival else None
-    undecided = tuple(name for name, pair in involved.items() if not pair.significant)
+    unclaimed = tuple(name for name, pair in involved.items() if not pair.claim)
+    undecided = tuple(
+        name for name, pair in involved.items() if pair.claim and not pair.significant
+    )
     better = tuple(n for n, pair in involved.items() if pair.significant and pair.first == n)
     verdict = Verdict(
         winner=winner.name,
         standing=standing,
         rival=rival,
-        significant=bool(others) and not undecided and not better,
-        p=max((pair.p_adjusted for pair in involved.values()), default=None),
+        significant=bool(others) and not (undecided or better or unclaimed),
+        p=max(
+            (p for pair in involved.values() if (p := pair.p_adjusted) is not None), default=None
+        ),
         beats_majority=standing.interval.low > majority,
         undecided=undecided,
         better=better,
+        unclaimed=unclaimed,
         pair=against,
         headline="",
         evidence=_evidence(winner, standing, against, design.within),
@@ -105,9 +126,22 @@ def _headline(verdict: Verdict, involved: Mapping[str, PairTest], where: str) ->
         return (
             f"{name} ranks first{of_these}, but is not significantly better than {others} {where}"
         )
+    if verdict.unclaimed:
+        return _no_claim(verdict, involved, where)
     others = "every other model" if len(involved) > 1 else listing(involved)
     best = f"the best{of_these or ' model'}"
     return f"{name} is {best}: significantly better than {others} {where}"
+
+
+def _no_claim(verdict: Verdict, involved: Mapping[str, PairTest], where: str) -> str:
+    """Where nothing speaks against the winner, but no claim is made next to some of the others."""
+    told = f"{verdict.winner} ranks first"
+    claimed = [name for name in involved if name not in verdict.unclaimed]
+    if claimed:
+        told += f" and is significantly better than {listing(claimed)} {where}"
+    if not verdict.standing.claim:
+        return f"{told}, but no claim is made: some of its trainings predict one class only"
+    return f"{told}, but no claim is made about {listing(verdict.unclaimed)}"
 
 
 def _evidence(winner: ScoredModel, standing: Estimate, pair: PairTest | None, within: str) -> str:
@@ -116,7 +150,8 @@ def _evidence(winner: ScoredModel, standing: Estimate, pair: PairTest | None, wi
     if standing.seeds > 1:
         accuracy = (
             f"The mean accuracy of {winner.name} over {standing.seeds} seeds on {photos} is "
-            f"{percent(standing.test)} ({reach}, over seeds and photos)."
+            f"{percent(standing.test)} ({reach}, over "
+            f"{'seeds and photos' if standing.claim else 'photos alone'})."
         )
     else:
         accuracy = (

@@ -134,7 +134,9 @@ def _template(name: str) -> "Template":
         words,
         count=COUNT,
         size_of=lambda share: "none" if share is None else f"{100 * share:.1f}",
-        p_number=lambda p: wording.p_text(p).removeprefix("p ").removeprefix("= "),
+        p_number=lambda p: (
+            "no claim" if p is None else wording.p_text(p).removeprefix("p ").removeprefix("= ")
+        ),
         ci=lambda limits: wording.ci(limits.low, limits.high),
         span=lambda limits: wording.span(limits.low, limits.high),
         cell=wording.plain,

@@ -35,7 +35,7 @@ def test_with_three_seeds_it_is_about_the_ways_of_training() -> None:
     (test,) = compared(correct)
     assert test.seeds == (3, 4)
     assert test.sentence.startswith("Over 3 and 4 seeds, a is significantly better than b: +20.3")
-    assert "P(a beats b) is 100 %" in test.sentence
+    assert "P(a beats b) on these photos is 100 %" in test.sentence
     assert test.table is None
 
 
