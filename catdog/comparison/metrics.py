@@ -59,7 +59,7 @@ class ClassScores(Record):
     recall_interval: Interval | None
 
     def row(self) -> dict[str, Any]:
-        """The same flat, for a table: limits have columns of their own, empty where there is none."""
+        """The same for a table: limits have columns of their own, empty without an interval."""
         flat: dict[str, Any] = {}
         for name, value in self:
             if name.endswith("_interval"):
@@ -166,9 +166,9 @@ def measure(
         accuracy=correct / len(truth),
         accuracy_interval=share_interval(predicted == truth, groups),
         log_loss=float(sk.log_loss(truth, probabilities, labels=every)),
-        log_loss_interval=_log_loss_interval(groups.cases(log_losses)),
+        log_loss_interval=log_loss_interval(groups.cases(log_losses)),
         brier=sk.brier_score_loss(truth, probabilities, labels=every, scale_by_half=True),
-        brier_interval=_brier_interval(groups.cases(brier_scores)),
+        brier_interval=brier_interval(groups.cases(brier_scores)),
         calibration=calibration(truth, probabilities, groups),
         reliability=reliability_bins(truth, probabilities, groups),
         classes=_class_scores(truth, predicted, classes, groups),
@@ -220,7 +220,7 @@ def share_interval(hits: npt.NDArray[np.bool_], groups: Groups) -> Interval:
     )
 
 
-def _brier_interval(scores: Values) -> Interval | None:
+def brier_interval(scores: Values) -> Interval | None:
     """95 % CI of a mean score in 0..1: Wilson's for as many photos as would have its variance.
 
     scores: of each photo, or of each group.
@@ -232,7 +232,7 @@ def _brier_interval(scores: Values) -> Interval | None:
     return score_interval(mean, n, _two_sided(len(scores) - 1))
 
 
-def _log_loss_interval(losses: Values) -> Interval | None:
+def log_loss_interval(losses: Values) -> Interval | None:
     """95 % CI of a mean loss, by Student's t without its skewness (Hall, JRSS B 54, 1992, 221-228).
 
     A few confident errors make up most of a good model's loss: the usual symmetric interval then

@@ -135,7 +135,7 @@ def _sentence(test: PairTest, scope: str, photos: str, collapses: Mapping[str, C
             f"No claim about {test.first} and {test.second} as ways of training: {why}. {scope}, "
             f"over photos, their means differ by {numbers}."
         )
-    p = f"Holm-adjusted {p_text(test.p_adjusted)}"
+    p = f"CI unadjusted; Holm-adjusted {p_text(test.p_adjusted)}"
     if test.significant:
         told = f"{scope}, {test.first} is significantly better than {test.second}: {numbers} ({p})."
     else:
@@ -197,7 +197,8 @@ def equivalence(pairs: Sequence[PairTest]) -> str:
     ]
     return (
         f"Equivalent within {100 * pairs[0].margin:g} percentage points (two one-sided tests, "
-        f"Holm-adjusted: a family of tests of its own, at 5 %): {listing(shown) if shown else 'no pair'}."
+        "Holm-adjusted: a family of its own, with 5 % of its own): "
+        f"{listing(shown) if shown else 'no pair'}."
     )
 
 

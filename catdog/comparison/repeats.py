@@ -109,9 +109,8 @@ def _sentence(found: Repeats) -> str:
     unit = found.unit
     if len(found.models) == 1:
         return f"One model, trained with {counted(len(found.models[0].seeds), unit)}."
-    of = f"{counted(found.rounds, unit)}"
-    if unit == "seed":
-        of = f"{counted(found.rounds, 'way', 'ways')} to choose one seed of each model"
+    of = counted(found.rounds, unit if unit == "fold" else "way")
+    of += " to choose one seed of each model" if unit == "seed" else ""
     told = f"{found.best} has the highest test accuracy in {found.wins:,} of {of}."
     if found.stable:
         return f"{told} No two models change places."

@@ -11,6 +11,7 @@ import numpy as np
 
 from catdog.comparison.compare import Comparison, Study
 from catdog.comparison.labels import LabelIssue
+from catdog.comparison.metrics import CONFIDENCE
 from catdog.comparison.mistakes import SHOWN, ConfidentError, JudgedPhoto
 from catdog.comparison.scores import ScoredModel
 from catdog.report import figures, quality_figures
@@ -61,8 +62,8 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracies",
             "scores",
-            c.design.caption
-            + " The epoch was selected on validation, before the test photos were read."
+            f"{c.design.caption} {_together(len(ms))}"
+            "The epoch was selected on validation, before the test photos were read."
             + (" Published accuracies are those of the last epoch." if c.published else ""),
             f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",
             partial(figures.accuracies, c),
@@ -99,10 +100,10 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "reliability",
             "calibration",
             "Of the photos predicted with 90 % confidence, 90 % should be correct: on the dotted "
-            "line. Larger dots are more photos; ECE (expected calibration error) is the mean "
-            "distance from the line.",
+            "line. Lines are 95 % CI (Wilson), larger dots more photos; ECE (expected calibration "
+            "error) is the mean distance from the dotted line.",
             "Reliability diagrams on the test set: accuracy by confidence. ECE: "
-            + _each(c, lambda m: percent(m.test.calibration.error)),
+            + _each(c, _reliability_text),
             partial(figures.reliability, ms),
         ),
         Chart(
@@ -269,7 +270,26 @@ def _loss_text(model: ScoredModel) -> str:
 
 
 def _confusion_text(model: ScoredModel) -> str:
-    return ", ".join(f"recall of {s.label} {percent(s.recall)}" for s in model.test.classes)
+    return ", ".join(
+        f"recall of {s.label} {percent(s.recall)}"
+        + (f" ({span(s.recall_interval.low, s.recall_interval.high)})" if s.recall_interval else "")
+        for s in model.test.classes
+    )
+
+
+def _reliability_text(model: ScoredModel) -> str:
+    bins = ", ".join(
+        f"{percent(b.confidence)}: {percent(b.accuracy)} of {b.n}" for b in model.test.reliability
+    )
+    return f"{percent(model.test.calibration.error)} ({bins})"
+
+
+def _together(models: int) -> str:
+    """How often the intervals of so many models hold at once, if they were independent."""
+    if models == 1:
+        return ""
+    share = f"{100 * CONFIDENCE**models:.0f} %"
+    return f"Each CI is of one accuracy: all {models} hold at once in about {share} of cases. "
 
 
 def _counts_text(counts: dict[str, int]) -> str:

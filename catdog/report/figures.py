@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from catdog.comparison.compare import Comparison
-from catdog.comparison.metrics import Metrics, wilson_interval
+from catdog.comparison.metrics import Metrics
 from catdog.comparison.repeats import Repeated, Repeats
 from catdog.comparison.scores import ScoredModel
 from catdog.report.style import BLUE, INK, MUTED, PALETTE, PAPER, VERMILLION, look, panels
@@ -77,8 +77,8 @@ def class_recalls(model: ScoredModel, *, narrow: bool = False) -> "Figure":
     classes = sorted(model.test.classes, key=lambda scores: (scores.recall, scores.label))[:ROWS]
     figure, (axes,) = panels(1, height=0.8 + 0.17 * len(classes), narrow=narrow)
     for row, scores in enumerate(classes):
-        ends = wilson_interval(round(scores.recall * scores.n), scores.n)
-        axes.plot([100 * ends.low, 100 * ends.high], [row, row], color=BLUE, lw=1)
+        if ends := scores.recall_interval:
+            axes.plot([100 * ends.low, 100 * ends.high], [row, row], color=BLUE, lw=1)
         axes.plot(100 * scores.recall, row, "o", color=BLUE, ms=4)
     names = [f"{_short(scores.label, 28)} ({scores.n})" for scores in classes]
     axes.set_yticks(range(len(classes)), names, color=INK, fontsize=7.5)
@@ -113,7 +113,7 @@ def ranking_curves(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> 
 
 @look()
 def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Figure":
-    """Reliability diagrams: accuracy by confidence, on test."""
+    """Reliability diagrams: accuracy by confidence with 95 % CI, on test."""
     columns = 2 if narrow else 4
     figure, grid = panels(
         len(models), columns=columns, height=0.15, aspect=1.02, narrow=narrow, shared=True
@@ -122,7 +122,8 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
         bins = model.test.reliability
         axes.plot([0, 100], [0, 100], color=MUTED, lw=1, ls=":")
         x, y = [100 * b.confidence for b in bins], [100 * b.accuracy for b in bins]
-        axes.plot(x, y, color=BLUE, lw=1.2)
+        low, high = ([100 * getattr(b.interval, end) for b in bins] for end in ("low", "high"))
+        axes.vlines(x, low, high, color=BLUE, lw=1, clip_on=False)
         sizes = [6 + 300 * b.n / model.test.n for b in bins]
         axes.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False)
         axes.set_title(model.name, pad=18)

@@ -139,6 +139,7 @@ def _template(name: str) -> "Template":
         ),
         ci=lambda limits: wording.ci(limits.low, limits.high),
         span=lambda limits: wording.span(limits.low, limits.high),
+        decimals=lambda limits: f"{limits.low:.3f} to {limits.high:.3f}" if limits else "",
         cell=wording.plain,
         flat=flatten,
         thumbnail=lambda image: data_uri(thumbnail(image), "image/jpeg"),

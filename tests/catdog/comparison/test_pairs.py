@@ -21,7 +21,7 @@ def test_with_one_seed_the_claim_is_about_these_trained_models() -> None:
     strong = tests["strong", "weak"]
     assert strong.sentence == (
         "Of these trained models, strong is significantly better than weak: +37.0 percentage "
-        "points, 95 % CI +29.0 to +44.2 (Holm-adjusted p < 0.001)."
+        "points, 95 % CI +29.0 to +44.2 (CI unadjusted; Holm-adjusted p < 0.001)."
     )
     assert (strong.seeds, strong.beats) == (None, None)
     twins = tests["strong", "twin"]
