@@ -67,7 +67,7 @@ def of_folds(
     fold_of = {str(photo): int(each) % 5 + 1 for photo, each in enumerate(group)}
     group_of = {path: str(each) for path, each in zip(fold_of, group, strict=True)}
     design = CrossValidation(5, fold_of, group_of=group_of if grouped else {}, paths=fold_of)
-    return design.test(first, second), design.interval(first)
+    return design.test(first, second), design.accuracy(first)[2]
 
 
 BURSTS = (

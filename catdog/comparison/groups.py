@@ -99,7 +99,8 @@ class Groups:
         if self.alone:
             return values
         mean = values.mean(axis=-1, keepdims=True)
-        return mean + self._sums(values - mean) * (self.count / values.shape[-1])
+        found: Values = mean + self._sums(values - mean) * (self.count / values.shape[-1])
+        return found
 
     def votes(self, first: Values, second: Values) -> tuple[Values, Values]:
         """What each of two models is in a group, as whole numbers of votes: correct, or not.
