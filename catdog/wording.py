@@ -8,6 +8,9 @@ UNSEEN = frozenset(("Cc", "Cs", "Zl", "Zp"))
 """Unicode's control characters, surrogates (bytes of a name that are not UTF-8) and separators of
 lines and paragraphs: all that ends a line for anybody, steers a terminal or cannot be written."""
 
+LONGEST_QUOTE = 200
+"""Characters: a line that one can still read."""
+
 MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "\\|*_`<[]"})
 """What Markdown may take a character for, and how it is written to stand for itself."""
 
@@ -100,6 +103,12 @@ def classes_text(names: Sequence[str]) -> str:
 def plain(text: object) -> str:
     """Text on one line that cannot break a Markdown table or be taken for markup."""
     return " ".join(str(text).split()).translate(MARKUP)
+
+
+def quoted(text: object) -> str:
+    """What others have named or said, as an error may quote it: on one line, and not for ever."""
+    shown = escaped(text)
+    return shown if len(shown) <= LONGEST_QUOTE else f"{shown[:LONGEST_QUOTE]}..."
 
 
 def escaped(text: object) -> str:

@@ -101,7 +101,7 @@ def _choices(field: FieldInfo) -> list[str]:
 def as_typed(value: Any) -> str:
     """A setting's value as one would type it after its flag; empty for None."""
     if isinstance(value, tuple | list):
-        return ",".join(value)
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -150,9 +150,9 @@ def _card(how: Kind, chosen: Chosen, replay: Replay) -> str:
 
     try:
         text = chosen.model.file("model-card.md").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise StoreError(
-            f"{chosen.model.name} has no model card yet.",
+            f"{chosen.model.name} has no model card that can be read.",
             f"Write it: 'catdog report {chosen.run}'.",
         ) from error
     result = {

@@ -1,6 +1,5 @@
 """The record of past runs: one folder a run, with its settings, its scores and its report."""
 
-import json
 import logging
 import os
 import re
@@ -8,16 +7,16 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from catdog.addresses import short_name, without_secrets
 from catdog.comparison.compare import Study
 from catdog.comparison.design import Design, designed
 from catdog.errors import SettingsError, StoreError, TrainingError
 from catdog.photos.changes import Changes, compare_manifests
-from catdog.settings import Comparing, Settings
+from catdog.settings import Comparing, Settings, Share
 from catdog.store.artifacts import (
     Arrays,
     Manifest,
@@ -27,14 +26,27 @@ from catdog.store.artifacts import (
     Report,
     TrainedModel,
     Trial,
+    read_table,
 )
-from catdog.store.files import MAKING, appearing, write_text, writing
+from catdog.store.files import MAKING, appearing, read_json, write_text, writing
 from catdog.store.store import Artifact, Record, Store
 from catdog.wording import classes_text, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
 RECORD = "run.json"
+COMPARISON = "comparison.json"
+ASKED: Mapping[str, type | tuple[type, ...]] = {
+    "source": str,
+    "folds": (int, type(None)),
+    "repeats": (int, type(None)),
+}
+"""What is read of a run's settings, of whatever version; the others may be those of another one."""
+LONGEST_SECONDS = 1e9
+"""Of a training: more than 30 years are none."""
 
 
 A = TypeVar("A", bound=Artifact)
@@ -43,10 +55,17 @@ A = TypeVar("A", bound=Artifact)
 class Score(Record, Trial):
     """How one training of a run did; accuracies are shares of 1."""
 
-    validation_accuracy: float | None = None
-    test_accuracy: float | None = None
-    seconds: float | None = None
+    validation_accuracy: Share | None = None
+    test_accuracy: Share | None = None
+    seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
     error: str | None = None
+
+
+def _asked(settings: dict[str, Any]) -> dict[str, Any]:
+    for name, kind in ASKED.items():
+        if not isinstance(settings.get(name), kind):
+            raise ValueError(f"no {name} that can be")
+    return settings
 
 
 class Run(Record):
@@ -55,9 +74,9 @@ class Run(Record):
     id: str
     number: int = 0
     """Counts the runs of a home, which no clock can turn back; 0 before they were counted."""
-    began: datetime
-    ended: datetime
-    settings: dict[str, Any]
+    began: AwareDatetime
+    ended: AwareDatetime
+    settings: Annotated[dict[str, Any], AfterValidator(_asked)]
     scores: tuple[Score, ...]
     artifacts: dict[str, str]
     """The key of each artifact of the run by what it is: "photos", "arrays", "model transfer 1"."""
@@ -101,11 +120,19 @@ class Run(Record):
     def winner(self) -> Score | None:
         """The first seed of the model that its report names as the winner; None without a report.
 
-        This is the one that challenges the champion after the run.
+        This is the one that challenges the champion after the run. Raises as `reported`.
         """
-        verdict = _reported(self.folder, "verdict") or {}
-        finished = (score for score in self.scores if not score.error)
-        return next((score for score in finished if score.name == verdict.get("winner")), None)
+        reported = self.reported()
+        winner = reported.verdict.winner if reported else None
+        return next(
+            (score for score in self.scores if score.name == winner and not score.error), None
+        )
+
+    def reported(self) -> "Comparison | None":
+        """What its report found; None without one. Raises StoreError when that is damaged."""
+        file = self.folder / COMPARISON
+        remedy = f"Write the report again: 'catdog report {self.id}'."
+        return read_json(file, Comparison, remedy) if file.exists() else None
 
     def find(self, cls: type[A], store: Store, of: Score | None = None) -> A | None:
         """An artifact of the run, or of one of its models; None when it is no longer stored.
@@ -113,12 +140,12 @@ class Run(Record):
         What was made again under its key since, as `force` does, is not the run's.
         """
         what = label(cls, of)
-        found = store.find(cls, self.artifacts[what])
+        found = store.find(cls, self.artifacts[what]) if what in self.artifacts else None
         return found if found and self._has(what, found) else None
 
     def _has(self, what: str, found: Artifact) -> bool:
         if self.contents:
-            return self.contents[what] == found.content
+            return self.contents.get(what) == found.content
         return found.created <= self.ended  # all that a record of an earlier version tells
 
     def stored(self, cls: type[A], store: Store, of: Score | None = None) -> A:
@@ -129,6 +156,19 @@ class Run(Record):
             f"The {label(cls, of)} of run {self.id} is no longer stored, or was made again since.",
             f"Its first report is still in {self.folder}; the same 'catdog run' makes all again.",
         )
+
+
+class Verdict(BaseModel):
+    """What is read again of a comparison's verdict."""
+
+    winner: str | None
+
+
+class Comparison(BaseModel):
+    """What is read again of a run's comparison; a report has all of it."""
+
+    verdict: Verdict
+    changes: Changes | None = None
 
 
 class ModelsFailedError(TrainingError):
@@ -227,14 +267,13 @@ def study_of(run: Run, store: Store) -> Study:
             f"Run {run.id} was made by another version of catdog ({error.problem.rstrip('.')}).",
             f"Its first report is still in {run.folder}.",
         ) from error
-    changes = _reported(run.folder, "changes")
     return Study(
         run.stored(Photos, store),
         run.stored(Manifest, store),
         run.stored(Arrays, store),
         [_result(score, run, store) for score in run.scores],
         settings=settings.described(),
-        changes=Changes.model_validate(changes) if changes else None,
+        changes=_changes(run),
         comparing=settings.group(Comparing),
     )
 
@@ -249,13 +288,41 @@ def _result(score: Score, run: Run, store: Store) -> ModelResult:
     )
 
 
-def _reported(folder: Path, name: str) -> Any:
-    """One part of a run's comparison; None when it has none, or there was nothing to compare."""
+def _changes(run: Run) -> Changes | None:
+    """What a run's report told of its photos; a damaged one is passed over, to be written again."""
     try:
-        text = (folder / "comparison.json").read_text(encoding="utf-8")
-    except FileNotFoundError:
+        reported = run.reported()
+    except StoreError as error:
+        log.warning("%s What changed before this run is left out.", error.problem)
         return None
-    return json.loads(text).get(name)
+    return reported.changes if reported else None
+
+
+def predictions_of(run: Run) -> Path:
+    """The predictions.csv of a run's report. Raises StoreError where there is no whole one."""
+    file, remedy = run.folder / "predictions.csv", f"Write it again: 'catdog report {run.id}'."
+    if not file.is_file():
+        raise StoreError(f"Run {run.id} has no predictions: every model failed.", "")
+    try:
+        table = read_table(file)
+    except StoreError as error:
+        raise StoreError(error.problem, remedy) from error
+    if not _compares(table):
+        raise StoreError(f"{file} does not hold one test set and each model's predictions.", remedy)
+    return file
+
+
+def _compares(table: "pd.DataFrame") -> bool:
+    """Whether each model has predicted the same test photos, once or by each seed."""
+    if not {"model", "seed", "split", "path", "label", "predicted"} <= set(table.columns):
+        return False
+    of_model = [rows for _, rows in table[table["split"] == "test"].groupby("model")]
+    photos = {frozenset(zip(rows["path"], rows["label"], strict=True)) for rows in of_model}
+    times = (rows["path"].value_counts() for rows in of_model)
+    return len(photos) == 1 and all(
+        set(seen) in ({1}, {rows["seed"].nunique()}) and not rows.duplicated(["seed", "path"]).any()
+        for seen, rows in zip(times, of_model, strict=True)
+    )
 
 
 def changes_since_last_run(manifest: Manifest, source: str, store: Store) -> Changes | None:
@@ -311,9 +378,9 @@ def load_runs(store: Store) -> list[Run]:
 
 def _read(record: Path) -> Run | None:
     try:
-        run = Run.model_validate_json(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        log.warning("%s cannot be read (%s)", record, str(error).splitlines()[0])
+        run = read_json(record, Run, "")
+    except StoreError as error:
+        log.warning("%s This run is left out: restore the file from a backup.", error.problem)
         return None
     return run.model_copy(update={"folder": record.parent})  # its home may have been moved
 

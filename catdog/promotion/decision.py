@@ -1,11 +1,13 @@
 """A decision about the champion as the registry keeps it, and what it names."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from catdog.comparison.metrics import Interval
 from catdog.comparison.over_photos import Table
-from catdog.settings import Promotion
+from catdog.settings import Promotion, Share
 from catdog.store.store import Record
 
 Outcome = Literal["promoted", "kept", "rolled-back"]
@@ -32,9 +34,9 @@ class Candidate(Record):
     classes: tuple[str, ...]
     test_set: str
     """Digest of the bytes and classes of its test photos."""
-    test_photos: int
+    test_photos: Annotated[int, Field(ge=0)]
     """How many; a photo that is there twice counts once."""
-    test_accuracy: float
+    test_accuracy: Share
 
     @property
     def title(self) -> str:

@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from catdog.errors import StoreError
 from catdog.promotion.decision import Candidate, Decision
 from catdog.promotion.explain import sentence
@@ -31,7 +29,7 @@ from catdog.promotion.rules import (
 )
 from catdog.settings import Promotion
 from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
-from catdog.store.files import read_entry, write_text, writing
+from catdog.store.files import read_entry, read_json, write_text, writing
 from catdog.store.store import Artifact, Recipe, Store
 
 log = logging.getLogger(__name__)
@@ -219,13 +217,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _read(path: Path) -> Decision:
-    try:
-        return Decision.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        raise StoreError(
-            f"{path} is not a whole decision record ({str(error).splitlines()[0]}).",
-            "Restore it from a backup, or move it away.",
-        ) from error
+    return read_json(path, Decision, "Restore it from a backup, or move it away.")
 
 
 def _reign(past: list[Decision]) -> list[Candidate]:

@@ -17,6 +17,7 @@ from catdog.errors import PhotosError, StoreError
 from catdog.store.digest import KEY_LENGTH, value_digest
 from catdog.store.files import write_text
 from catdog.store.store import Artifact, Record
+from catdog.wording import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -424,10 +425,18 @@ def _plain_arrays(file: Path) -> Iterator[None]:
 
 
 def read_table(path: Path) -> "pd.DataFrame":
-    """A CSV file as a DataFrame: names stay text (a class may be called "NA" or "001")."""
+    """A CSV file as a DataFrame: names stay text (a class may be called "NA" or "001").
+
+    Raises StoreError for one that is damaged.
+    """
     import pandas as pd
 
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+    try:
+        return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+    except (OSError, ValueError) as error:  # as pandas' own are
+        raise StoreError(
+            f"{path} is no whole table ({quoted(error)}).", "Make it again."
+        ) from error
 
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

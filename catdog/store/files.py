@@ -9,10 +9,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypeVar
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic asks for it on Python 3.11
 
 from catdog.errors import StoreError
 from catdog.store.digest import digest_once, file_digest
+from catdog.wording import quoted
 
 HOME = "catdog-home.txt"
 """Marks a home: from a folder without it, nothing is pruned. `CACHEDIR.TAG` would not do: backups
@@ -41,6 +45,28 @@ UNWRITABLE = (
 )
 
 
+T = TypeVar("T")
+
+
+class FileFacts(TypedDict):
+    """What an artifact's entry says of one of its files."""
+
+    bytes: int
+    sha256: str
+
+
+class Entry(TypedDict):
+    """The entry.json of an artifact."""
+
+    kind: str
+    key: str
+    number: NotRequired[int]
+    """Not kept by older versions."""
+    created: AwareDatetime
+    record: dict[str, Any]
+    files: dict[str, FileFacts]
+
+
 def make_home(folder: Path) -> None:
     """Make a folder for a home, if there is none, and mark it as one."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,15 +86,32 @@ def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def read_entry(path: Path) -> dict[str, Any]:
-    """The entry.json of an artifact's folder. Raises StoreError when it cannot be read."""
+def read_json(path: Path, cls: type[T], remedy: str) -> T:
+    """What a file of ours holds, as JSON of this type. Raises StoreError when it is not whole."""
     try:
-        entry: dict[str, Any] = json.loads((path / ENTRY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path / ENTRY} cannot be read ({error}).") from error
-    if not isinstance(entry, dict):
-        raise StoreError(f"{path / ENTRY} is no record.")
-    return entry
+        return TypeAdapter(cls).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        name = cls.__name__.lower()
+        raise StoreError(
+            f"{path} is not a whole {name} record ({quoted(_reason(error))}).", remedy
+        ) from error
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    return first_problem(error) if isinstance(error, ValidationError) else str(error.strerror)
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a value, and where in it."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text
+
+
+def read_entry(path: Path) -> Entry:
+    """The entry.json of an artifact's folder. Raises StoreError when it is not whole."""
+    return read_json(path / ENTRY, Entry, "The next run makes it again.")
 
 
 def damage(path: Path) -> str | None:
@@ -78,8 +121,8 @@ def damage(path: Path) -> str | None:
             (path / name, expected["bytes"], expected["sha256"])
             for name, expected in read_entry(path)["files"].items()
         ]
-    except (StoreError, KeyError, TypeError, AttributeError) as error:
-        return f"{path / ENTRY} is not a whole record ({error})"
+    except StoreError as error:
+        return error.problem.removesuffix(".")
     problems = (_damage(file, bytes_, sha256) for file, bytes_, sha256 in recorded)
     return next(filter(None, problems), None)
 
@@ -95,6 +138,8 @@ def _damage(file: Path, bytes_: int, sha256: str) -> str | None:
             return f"{file} does not have its recorded SHA-256"
     except FileNotFoundError:  # another process removes it at this moment
         return f"{file} is missing"
+    except OSError as error:
+        return f"{quoted(file)} cannot be read ({error.strerror})"
     return None
 
 

@@ -131,7 +131,7 @@ def _has_record(folder: Path) -> bool:
         entry = read_entry(folder)
     except StoreError:
         return False
-    return (entry.get("kind"), entry.get("key")) == (folder.parent.name, folder.name)
+    return (entry["kind"], entry["key"]) == (folder.parent.name, folder.name)
 
 
 def _shows_progress(folder: Path) -> bool:
@@ -163,6 +163,6 @@ def _size(folder: Path) -> int:
 
 def _created(folder: Path) -> datetime:
     try:
-        return datetime.fromisoformat(read_entry(folder)["created"])
-    except (StoreError, KeyError, ValueError):
+        return read_entry(folder)["created"]
+    except StoreError:
         return datetime.fromtimestamp(folder.stat().st_mtime, UTC)

@@ -25,6 +25,7 @@ from catdog.store.files import (
     damage,
     describe_files,
     discard,
+    first_problem,
     make_home,
     read_entry,
     write_json,
@@ -61,8 +62,7 @@ class Artifact(BaseModel):
     def _whole(self) -> Self:
         if problem := damage(self.path):
             raise ValueError(problem)
-        record = read_entry(self.path).get("record")
-        if not isinstance(record, dict) or record.get("content") != self.content:
+        if read_entry(self.path)["record"].get("content") != self.content:
             raise ValueError(f"{self.path} was made again since")
         return self
 
@@ -73,7 +73,7 @@ class Artifact(BaseModel):
     @property
     def created(self) -> datetime:
         """When it was made, by the clock of that moment."""
-        return datetime.fromisoformat(read_entry(self.path)["created"])
+        return read_entry(self.path)["created"]
 
     @property
     def number(self) -> int:
@@ -140,11 +140,11 @@ class Store:
         """
         self.hold(lock_name(cls.kind, key))
         path = self.folder(cls.kind, key)
-        if not path.exists():
-            return None
         try:
-            return cls.model_validate({"key": key, "path": path, **read_entry(path)["record"]})
-        except (ValidationError, StoreError, KeyError, TypeError) as error:
+            if not path.exists():
+                return None
+            return cls.model_validate({**read_entry(path)["record"], "key": key, "path": path})
+        except (ValidationError, StoreError, OSError) as error:
             log.warning(
                 "%s %s is damaged and will be made again (%s)", cls.kind, key, _first(error)
             )
@@ -167,9 +167,12 @@ class Store:
         """As `count`, but as it was when first asked about this event, such as a flow run's id."""
         with self.lock("counter"):
             noted = self.work("events") / event
-            if not noted.exists():
-                write_text(noted, str(self.count()))
-            return int(noted.read_text(encoding="ascii"))
+            try:
+                return int(noted.read_text(encoding="ascii"))
+            except (FileNotFoundError, ValueError):  # it was never asked, or a disk lost it
+                count = self.count()
+                write_text(noted, str(count))
+                return count
 
     def drop(self, artifact: Artifact) -> None:
         """Remove an artifact that proved useless, unless it was made again since."""
@@ -267,12 +270,10 @@ class Store:
 
 def _number(path: Path) -> int:
     try:
-        return int(read_entry(path).get("number", 0))
+        return read_entry(path).get("number", 0)
     except StoreError:
         return 0
 
 
 def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-    return str(error)
+    return first_problem(error) if isinstance(error, ValidationError) else str(error)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from catdog.comparison.pairing import RunComparison, compare_runs
 from catdog.errors import CatdogError, StoreError
-from catdog.history.runs import load_run, save_run, study_of
+from catdog.history.runs import load_run, predictions_of, save_run, study_of
 from catdog.report.write import write_report
 from catdog.settings import Settings
 from catdog.store.store import Store
@@ -67,10 +67,7 @@ def compare(first: str, second: str, /, *, home: Home = None) -> None:
     """
     store = Store(use(home))
     runs = [load_run(name, store) for name in (first, second)]
-    files = [run.folder / "predictions.csv" for run in runs]
-    for run, file in zip(runs, files, strict=True):
-        if not file.is_file():
-            raise StoreError(f"Run {run.id} has no predictions: every model failed.", "")
+    files = [predictions_of(run) for run in runs]
     names = (runs[0].id, runs[1].id)
     margin = Settings.load().equivalence_margin
     _print(compare_runs(files[0], files[1], names=names, margin=margin))

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +15,7 @@ from catdog.errors import StoreError
 from catdog.promotion.registry import Registry
 from catdog.store import housekeeping
 from catdog.store.artifacts import Archive, Report, TrainedModel
-from catdog.store.files import ENTRY, HOME, read_entry, write_json
+from catdog.store.files import ENTRY, HOME, Entry, read_entry, write_json
 from catdog.store.housekeeping import Item, interrupted_items, leftovers, stored_items, verify
 from catdog.store.housekeeping import prune as prune_all
 from catdog.store.store import Recipe, Store
@@ -217,7 +216,7 @@ def test_listing_does_not_stumble_over_what_vanishes_meanwhile(
 ) -> None:
     kept, gone = put(store, "kept"), put(store, "gone")
 
-    def vanish(path: Path) -> dict[str, Any]:
+    def vanish(path: Path) -> Entry:
         shutil.rmtree(gone.path, ignore_errors=True)
         return read_entry(path)
 
@@ -253,5 +252,5 @@ def test_verifying_names_what_is_damaged_and_only_that(store: Store) -> None:
     problems = {item.key: problem for item, problem in verify(store)}
     assert problems["whole"] is None
     assert "report.html does not have its recorded SHA-256" in str(problems["damaged"])
-    assert "is not a whole record" in str(problems[KEY])
+    assert "is not a whole entry record" in str(problems[KEY])
     assert whole.path.exists()

@@ -126,6 +126,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated record": lambda folder: truncate(folder / ENTRY),
     "empty record": lambda folder: (folder / ENTRY).write_bytes(b""),
     "binary record": lambda folder: (folder / ENTRY).write_bytes(b"\xff\x00"),
+    "a list for a record": lambda folder: (folder / ENTRY).write_text("[]"),
+    "a nested record": lambda folder: (folder / ENTRY).write_text("[" * 100_000),
     "deleted record": lambda folder: (folder / ENTRY).unlink(),
     "record without a field": lambda folder: drop_field(folder / ENTRY),
     "deleted entry": discard,
@@ -372,6 +374,13 @@ def test_the_count_at_an_event_is_that_of_the_first_time(store: Store, make: Mak
     before = store.count_at("run")
     store.obtain(Recipe(Note, KEY, make))
     assert store.count_at("run") == before < store.count_at("another run")
+
+
+def test_a_damaged_count_is_counted_again(store: Store, make: Maker) -> None:
+    before = store.count_at("run")
+    store.obtain(Recipe(Note, KEY, make))
+    (store.work("events") / "run").write_bytes(b"\xff")
+    assert store.count_at("run") == store.count() > before
 
 
 def test_a_work_folder_keeps_what_was_put_there(store: Store) -> None:
