@@ -9,6 +9,8 @@ HARMLESS = frozenset(
 )
 """Names of a query whose values say which file or form is meant, and let nobody in."""
 
+PORTS = range(1, 1 << 16)
+
 _PARTS = re.compile(
     r"(?P<scheme>[a-z0-9+.-]*://)(?P<host>[^/?#]*)(?P<path>[^?#]*)"
     r"(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
@@ -48,6 +50,17 @@ def telling_query(address: str) -> list[str]:
     parts = _PARTS.fullmatch(address)
     query = (parts["query"] if parts else "") or ""
     return [part for part in query.split("&") if part and not _SECRET.search(part.split("=")[0])]
+
+
+def has_host(address: str) -> bool:
+    """Whether a web address names a host that can be looked for, and no port that there is not."""
+    import httpx
+
+    try:
+        url = httpx.URL(address)
+        return bool(url.host.encode("idna")) and url.port in (None, *PORTS)
+    except (httpx.InvalidURL, UnicodeError):  # a part of it is empty, too long or no Punycode
+        return False
 
 
 def short_name(address: str) -> str:

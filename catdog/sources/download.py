@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from catdog.addresses import telling_query, without_secrets
 from catdog.errors import SourceError, StoreError
 from catdog.sample.facts import SEED, TRAIN, VALIDATION
@@ -22,7 +20,7 @@ from catdog.sources.cloud import CloudPath
 from catdog.sources.fetch import Download, OnBytes, Remote, UnreachableError
 from catdog.sources.inventory import Inventory, reading, take_inventory
 from catdog.sources.parquet import is_table, tables_in, unpack_tables
-from catdog.sources.web import WebFile
+from catdog.sources.web import WebFile, require_host
 from catdog.store.artifacts import Archive, Photos, write_csv
 from catdog.store.digest import digest_once, make_key, value_digest
 from catdog.store.files import read_entry
@@ -38,9 +36,11 @@ _CHOICES = "Give 'official', 'sample', a folder, an archive, or the URL of one."
 
 def require_source(source: str) -> None:
     """Refuse at once, before anything slow starts, what names no source. Raises SourceError."""
-    if source in ("sample", "official") or _WEB.match(source):
+    if source in ("sample", "official"):
         return
-    if _SCHEME.match(source):
+    if _WEB.match(source):
+        _parse_url(source)
+    elif _SCHEME.match(source):
         CloudPath(source.partition("#")[0])  # To make it is to check it.
     else:
         _local_path(source)
@@ -197,10 +197,8 @@ def _untold(recipe: Recipe[Archive], url: str, store: Store) -> Recipe[Photos]:
 def _parse_url(source: str) -> tuple[str, str | None]:
     """The address and the checksum of `URL#sha256=HEX`."""
     url, _, fragment = source.partition("#")
-    try:
-        httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise SourceError(f"{without_secrets(source)} is not an address.", "Check it.") from error
+    if _WEB.match(url):
+        require_host(url)
     if not fragment:
         return url, None
     checksum = _CHECKSUM.fullmatch(fragment)
@@ -230,7 +228,7 @@ def _of(archive: Path) -> tuple[str, str] | None:
     try:
         record = read_entry(archive)["record"]
         return record["url"], record.get("query", "")
-    except StoreError:
+    except (StoreError, KeyError):
         return None
 
 

@@ -165,7 +165,8 @@ class Download:
         self._validator.unlink(missing_ok=True)
 
     def _go_on(self) -> None:
-        known = self._validator.read_text() if self._validator.is_file() else ""
+        told = self._validator.read_text(errors="replace") if self._validator.is_file() else ""
+        known = told if told.isascii() and told.isprintable() else ""
         start = self.partial.stat().st_size if known and self.partial.is_file() else 0
         with self.remote.open(start, known) as stream:
             if not stream.start:

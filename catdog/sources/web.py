@@ -1,5 +1,6 @@
 """Files on web servers: http:// and https://."""
 
+import logging
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from importlib.metadata import version
 
 import httpx
 
-from catdog.addresses import without_secrets
+from catdog.addresses import has_host, without_secrets
 from catdog.errors import SettingsError, SourceError
 from catdog.machine import DISTRIBUTION
 from catdog.sources.fetch import (
@@ -21,16 +22,28 @@ from catdog.sources.fetch import (
     UnreachableError,
     Version,
 )
+from catdog.wording import quoted
 
 LONGEST_WAIT = 60.0
 """Seconds. A server that asks for more is given up on."""
-_SPAN = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_SPAN = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+"""What no disk and no file has more of, and no 64-bit number; longer ones take quadratic time."""
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _NO_HEAD = (403, 405, 501)
 """What servers answer that know no HEAD."""
 _PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
 """Troubles that may be gone at the next try."""
 
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    given = record.args if isinstance(record.args, tuple) else ()
+    shown = (without_secrets(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in given)
+    record.args = tuple(shown) or record.args
+    return True
+
+
+logging.getLogger("httpx").addFilter(_without_secrets)  # it tells each address as it is
 
 _certificates = cache(httpx.create_ssl_context)
 """Loading them takes a tenth of a second: once is enough."""
@@ -77,11 +90,22 @@ class WebFile(Remote):
                     _check_status(response)
                 yield response
         except _PASSING as error:
-            raise TryAgainError(str(error) or type(error).__name__) from error
-        except httpx.HTTPError as error:
+            raise TryAgainError(quoted(error) or type(error).__name__) from error
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise SourceError(
-                f"{self.shown} cannot be fetched ({error}).", "Check the address."
+                f"{self.shown} cannot be fetched ({quoted(error)}).", "Check the address."
             ) from error
+
+
+def require_host(address: str) -> None:
+    """Raise SourceError for an address of no host."""
+    if not has_host(address):
+        raise SourceError(f"{without_secrets(address)} is not an address.", "Check it.")
+
+
+def _require_host(request: httpx.Request) -> None:
+    """For each request, also one that another answer has led to."""
+    require_host(str(request.url))
 
 
 def require_proxies() -> None:
@@ -96,7 +120,11 @@ def _client(timeout: httpx.Timeout) -> httpx.Client:
     }
     try:
         return httpx.Client(
-            timeout=timeout, headers=headers, follow_redirects=True, verify=_certificates()
+            timeout=timeout,
+            headers=headers,
+            follow_redirects=True,
+            verify=_certificates(),
+            event_hooks={"request": [_require_host]},
         )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise SettingsError(
@@ -108,7 +136,7 @@ def _client(timeout: httpx.Timeout) -> httpx.Client:
 def _version(response: httpx.Response) -> Version:
     span, headers = _span(response), response.headers
     size = span[2] if span else headers.get("Content-Length", "")
-    whole = int(size) if size.isdecimal() else None
+    whole = int(size) if _NUMBER.fullmatch(size) else None
     return Version(headers.get("ETag"), headers.get("Last-Modified"), whole)
 
 
@@ -128,7 +156,7 @@ def _check_status(response: httpx.Response) -> None:
     if response.is_success:
         return
     status = response.status_code
-    answer = f"{status} {response.reason_phrase}".strip()
+    answer = f"{status} {quoted(response.reason_phrase)}".strip()
     shown = without_secrets(str(response.url))
     if status in (408, 429) or response.is_server_error:
         after = _retry_after(response)
@@ -151,7 +179,7 @@ def _retry_after(response: httpx.Response) -> float:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        left = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)
+    except (ValueError, OverflowError):  # no date, or one that another time zone has not
         return 0.0
-    left = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)
     return max(0.0, left.total_seconds())

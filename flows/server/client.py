@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from catdog.addresses import has_host, without_secrets
 from catdog.errors import CatdogError, SettingsError
 from flows.server.login import AUTH, CLIENT_AUTH, CLIENT_URL
 
@@ -47,8 +48,16 @@ def set_prefect_up() -> None:
 
 
 def configured_url() -> str | None:
-    """The API URL that Prefect's own settings name: environment, profile or file."""
+    """The API URL that Prefect's own settings name: environment, profile or file.
+
+    Raises SettingsError for one that is none.
+    """
     url = _prefect_settings().api.url
+    if url and not has_host(str(url)):
+        raise SettingsError(
+            f"{without_secrets(str(url))} is no address of a Prefect server.",
+            f"Set {CLIENT_URL} to one, or unset it.",
+        )
     return str(url) if url else None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from catdog.errors import SettingsError
 from catdog.store.files import no_space, writing
 from catdog.store.store import Store
+from catdog.wording import quoted
 from flows.processes import start_in_background
 from flows.server.client import (
     HOST,
@@ -71,9 +72,10 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a name that no host can have
+        reason = error.strerror if isinstance(error, OSError) else "no such name"
         raise SettingsError(
-            f"Port {port} of {host} cannot be used ({error.strerror}).",
+            f"Port {port} of {quoted(host)} cannot be used ({reason}).",
             "Stop what uses it, or choose another one with --port.",
         ) from error
     # Connections inherit it. Else Nagle holds each answer's second packet back for 40 ms: asyncio

@@ -1,6 +1,6 @@
 import pytest
 
-from catdog.addresses import without_secrets
+from catdog.addresses import has_host, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,36 @@ from catdog.addresses import without_secrets
 def test_what_lets_its_owner_in_is_not_shown(address: str, shown: str) -> None:
     assert without_secrets(address) == shown
     assert without_secrets(shown) == shown
+
+
+NO_HOSTS = {
+    "an empty label": "http://example..com/a.zip",
+    "a label of 64 characters": f"http://{'a' * 64}.com/",
+    "no Punycode": "http://xn--/",
+    "Punycode with an end of another kind": "http://xn--zz--/",
+    "no name": "http://:80/",
+    "no port": "http://host:99999/",
+    "a negative port": "http://host:-1/",
+    "an open bracket": "http://[::1/",
+    "a surrogate": "http://\ud800/",
+    "no authority": "data:,cats",
+}
+
+
+@pytest.mark.parametrize("address", NO_HOSTS.values(), ids=NO_HOSTS.keys())
+def test_an_address_without_a_host_is_known(address: str) -> None:
+    assert not has_host(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[::1]:80/",
+        "https://ä.example./",
+        "http://a_b",
+        f"http://{'a' * 63}.com/",
+        "HTTP://A",
+    ],
+)
+def test_an_address_with_a_host_is_known(address: str) -> None:
+    assert has_host(address)

@@ -1,18 +1,20 @@
 """A download and all that goes wrong on the way."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from itertools import count
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from pets import BODY, NAMES, SHA256, Fetcher, leftovers, zipped
 from website import Site
 
 from catdog.errors import SourceError, StoreError
-from catdog.sources import official
+from catdog.sources import official, web
 from catdog.sources.download import recipe
 from catdog.sources.fetch import ATTEMPTS, WINDOW_SECONDS, UnreachableError
 from catdog.sources.web import WebFile
@@ -44,6 +46,17 @@ def test_goes_on_in_a_later_run(site: Site, get: Fetcher, store: Store) -> None:
     assert get(site.url).archive_sha256 == SHA256
     assert site.gets == [None, f"bytes={had}-"]
     assert not leftovers(store)
+
+
+def test_a_part_of_nobody_knows_which_version_is_fetched_afresh(
+    site: Site, get: Fetcher, store: Store
+) -> None:
+    site.cuts = [1000] + [0] * (ATTEMPTS - 1)
+    with pytest.raises(UnreachableError):
+        get(site.url)
+    (told,) = [path for path in leftovers(store) if path.suffix == ".validator"]
+    told.write_bytes(b"\xff")
+    assert get(site.url).archive_sha256 == SHA256
 
 
 def test_a_whole_partial_file_is_fetched_afresh(site: Site, get: Fetcher, store: Store) -> None:
@@ -244,3 +257,54 @@ def test_a_body_that_is_too_large_for_the_disk_is_refused(
     with pytest.raises(SourceError, match=r"the disk of .* is too small"):
         get(site.url)
     assert not leftovers(store)
+
+
+@pytest.mark.parametrize(
+    "place", ["http://example..com/", f"http://{'a' * 64}.com/", "http://xn--/", "data:,cats"]
+)
+def test_a_redirect_to_no_host_is_one_line(
+    site: Site, get: Fetcher, waits: list[float], place: str
+) -> None:
+    site.moved_to = place
+    with pytest.raises(SourceError, match=r"is not an address|cannot be fetched|not be fetched"):
+        get(site.url)
+
+
+@pytest.mark.parametrize("digits", [19, 5_000])
+def test_a_size_that_no_file_has_is_passed_over(digits: int) -> None:
+    long = "9" * digits
+    for headers in ({"Content-Range": f"bytes {long}-{long}/{long}"}, {"Content-Length": long}):
+        answer = httpx.Response(206, headers=headers)
+        assert web._version(answer).bytes is None
+        assert web._place(answer) == 0
+
+
+def test_a_date_that_no_clock_shows_is_no_wait(
+    site: Site, get: Fetcher, waits: list[float]
+) -> None:
+    site.failures, site.retry_after = [503], f"Fri, 31 Dec {10**20} 23:59:59 GMT"
+    assert get(site.url).archive_sha256 == SHA256
+    (waited,) = waits
+    assert waited < 2
+
+
+def test_a_servers_words_are_quoted_on_one_line_and_not_for_ever() -> None:
+    answer = httpx.Response(
+        404,
+        request=httpx.Request("GET", "http://localhost/a.zip"),
+        extensions={"reason_phrase": b"\x1b[2J" + b"no " * 20_000},
+    )
+    with pytest.raises(SourceError) as raised:
+        web._check_status(answer)
+    assert r"answers 404 \x1b[2Jno no" in raised.value.problem
+    assert len(raised.value.problem) < 300
+
+
+def test_the_secrets_of_a_redirect_are_in_no_log(
+    site: Site, get: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    site.moved_to = "/elsewhere/pets.zip?token=a-secret&v=2"
+    get(site.url)
+    assert "elsewhere/pets.zip?token=HIDDEN" in caplog.text
+    assert "a-secret" not in caplog.text

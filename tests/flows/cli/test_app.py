@@ -281,3 +281,24 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(home: Path, unbuffered: s
         os.close(writing)
     assert ended.returncode != 0
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("words", ["deploy --pool p", "automations", "run --source sample"])
+def test_a_prefect_server_that_no_host_can_be_is_one_line(words: str, tmp_path: Path) -> None:
+    ended = subprocess.run(  # noqa: S603  our own command
+        [sys.executable, "-m", "flows.cli.app", *words.split()],
+        env=os.environ | {"PREFECT_API_URL": "http://a..b/api", "CATDOG_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer = Answer(ended.returncode, ended.stdout, ended.stderr)
+    assert_one_clear_line(answer, "http://a..b/api", "PREFECT_API_URL")
+
+
+@pytest.mark.parametrize("words", ["serve --host a..b --insecure", "api --host a..b"])
+def test_a_host_that_none_can_be_is_one_line(
+    words: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATDOG_API_TOKEN", "secret")
+    assert_one_clear_line(command(*words.split()), "a..b", "--port")
