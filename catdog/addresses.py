@@ -1,7 +1,8 @@
-"""Addresses as they may be shown and written down."""
+"""Addresses and paths: as they may be shown and written down, and whether they can be any."""
 
+import os
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 HIDDEN = "HIDDEN"
 HARMLESS = frozenset(
@@ -9,6 +10,9 @@ HARMLESS = frozenset(
 )
 """Names of a query whose values say which file or form is meant, and let nobody in."""
 
+LONGEST_NAME = 255
+LONGEST_PATH = 4095
+"""Bytes: the limits of Linux and its file systems, and those of macOS are not above them."""
 PORTS = range(1, 1 << 16)
 
 _PARTS = re.compile(
@@ -61,6 +65,19 @@ def has_host(address: str) -> bool:
         return bool(url.host.encode("idna")) and url.port in (None, *PORTS)
     except (httpx.InvalidURL, UnicodeError):  # a part of it is empty, too long or no Punycode
         return False
+
+
+def obstacle(path: Path) -> str | None:
+    """Why no disk can store a path, to be said after its name; None when one may."""
+    try:
+        whole, *parts = map(os.fsencode, (path, *path.parts))
+    except UnicodeEncodeError:
+        return "is no text that can be a path"
+    if b"\0" in whole:
+        return "has a null character"
+    if len(whole) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in parts):
+        return f"is too long: a name has at most {LONGEST_NAME} bytes, a path {LONGEST_PATH:,}"
+    return None
 
 
 def short_name(address: str) -> str:

@@ -17,9 +17,10 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from catdog.addresses import without_secrets
+from catdog.addresses import obstacle, without_secrets
 from catdog.errors import SettingsError
 from catdog.models import MODELS
+from catdog.wording import quoted
 
 PREFIX = "CATDOG_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -48,9 +49,12 @@ def _not_empty(path: Any) -> Any:
 
 def _absolute(path: Path) -> Path:
     try:
-        return path.expanduser().absolute()
+        whole = path.expanduser().absolute()
     except RuntimeError as error:
         raise ValueError("names a user whom this machine does not know") from error
+    if problem := obstacle(whole):
+        raise ValueError(problem)
+    return whole
 
 
 ModelName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(MODELS)})]
@@ -384,15 +388,29 @@ def config_file() -> Path | None:
         try:
             return _absolute(Path(named))
         except ValueError as error:
-            raise SettingsError(f"{named} {error}.", "Name another file with --config.") from error
-    here = Path.cwd()
+            problem = f"{quoted(named)} {error}."
+            raise SettingsError(problem, "Name another file with --config.") from error
+    here = _working_folder()
     for folder in (here, *here.parents):
         if (own := folder / FILE).is_file():
             return own
         shared = folder / "pyproject.toml"
-        if shared.is_file() and "catdog" in _read_toml(shared).get("tool", {}):
+        if shared.is_file() and _own_table(shared) is not None:
             return shared
     return None
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise SettingsError("The working folder is gone.", "Go to another one.") from error
+
+
+def _own_table(project: Path) -> Any:
+    """The table `tool.catdog` of a pyproject.toml; None without one."""
+    tool = _read_toml(project).get("tool")
+    return tool.get("catdog") if isinstance(tool, dict) else None
 
 
 def schema() -> dict[str, Any]:
@@ -417,22 +435,22 @@ def _from_file() -> dict[str, Given]:
     path = config_file()
     if path is None:
         return {}
-    values = _read_toml(path)
-    if path.name == "pyproject.toml":
-        values = values.get("tool", {}).get("catdog", {})
+    values = (_own_table if path.name == "pyproject.toml" else _read_toml)(path) or {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"tool.catdog in {path} is no table.", "See 'catdog config schema'.")
     _require_known(values, list(Settings.model_fields), f"setting '{{}}' in {path}")
     if isinstance(home := values.get("home"), str) and home:
-        values["home"] = path.parent / Path(home).expanduser()
+        values["home"] = home if home.startswith("~") else path.parent / home
     return {name: Given(value, str(path)) for name, value in values.items()}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"{path} cannot be read as settings ({reason}).",
+            f"{path} cannot be read as settings ({quoted(reason)}).",
             "Mend it, or name another file with --config.",
         ) from error
 
@@ -442,7 +460,7 @@ def _require_known(names: Iterable[str], known: list[str], called: str) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(known)}."
-            raise SettingsError(f"Unknown {called.format(name)}.", hint)
+            raise SettingsError(f"Unknown {called.format(quoted(name))}.", hint)
 
 
 def _problem(item: Mapping[str, Any], origins: Mapping[str, str]) -> str:
@@ -450,4 +468,4 @@ def _problem(item: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     origin = f", from {origins[name]}" if origins.get(name) else ""
     text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     plain = text[:1].lower() + text[1:]
-    return f"{name or 'settings'}: {plain} (got {item['input']!r}{origin})"
+    return f"{name or 'settings'}: {plain} (got {quoted(repr(item['input']))}{origin})"

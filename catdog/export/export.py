@@ -26,7 +26,7 @@ from catdog.promotion.candidates import Chosen, choose_model
 from catdog.settings import ExportFormat
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import file_digest
-from catdog.store.files import write_json, write_text
+from catdog.store.files import beside, clear_dead, require_storable, write_json, write_text
 from catdog.store.store import Record, Store
 from catdog.training.evaluate import load_model
 from catdog.wording import p_text, percent
@@ -178,13 +178,16 @@ def _card(how: Kind, chosen: Chosen, replay: Replay) -> str:
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
     """A folder next to this one, which takes its place in the end, or is removed."""
+    require_storable(folder, "Choose another folder for --to.")
     folder = Path(os.path.realpath(folder))  # a link to it stays
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise StoreError(
             f"{folder} is there already and not an empty folder.", "Choose another one for --to."
         )
-    making = folder.with_name(f".{folder.name}.{os.getpid()}")
+    making = beside(folder)
     try:
+        if folder.parent.is_dir():
+            clear_dead(folder)
         making.mkdir(parents=True)
         yield making
         making.replace(folder)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from catdog.addresses import obstacle
 from catdog.errors import StoreError
 from catdog.export.exported import read_export
 from catdog.export.flatbuffer import FILE, flatbuffer_of
@@ -42,11 +43,15 @@ def load(
 def _find(which: str | Path | TrainedModel | None, store: Store) -> tuple[Facts, Path]:
     if isinstance(which, TrainedModel):
         chosen = Chosen(which, None, "")
-    elif which is not None and str(which) not in MODELS and Path(which).is_dir():
+    elif which is not None and str(which) not in MODELS and _is_folder(Path(which)):
         return read_export(Path(which))
     else:
         chosen = choose_model(store, None if which is None else str(which))
     return facts_of(chosen), flatbuffer_of(chosen.model, store).file(FILE)
+
+
+def _is_folder(path: Path) -> bool:
+    return obstacle(path) is None and path.is_dir()
 
 
 def open_classifier(

@@ -14,7 +14,7 @@ from catdog.sources.metadata import NAMES as METADATA
 from catdog.sources.metadata import places
 from catdog.store.artifacts import SPLITS
 from catdog.store.digest import digest_once, value_digest
-from catdog.wording import escaped
+from catdog.wording import escaped, quoted
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def reading() -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceError(
-            f"{error.filename} cannot be read ({error.strerror}).",
+            f"{quoted(error.filename)} cannot be read ({error.strerror}).",
             "Check that it still exists and that you may read it.",
         ) from error
 

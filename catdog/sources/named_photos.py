@@ -17,9 +17,9 @@ def find_photos(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            with reading():
-                inside = sorted(filter(is_photo, visible_files(path)))
+        with reading():
+            inside = sorted(filter(is_photo, visible_files(path))) if path.is_dir() else None
+        if inside is not None:
             if not inside:
                 raise PhotosError(f"{path} holds no photos.", "Name photos, or a folder of them.")
             found.extend(inside)

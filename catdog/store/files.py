@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from typing import Any, NotRequired, TypeVar
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic asks for it on Python 3.11
 
-from catdog.errors import StoreError
+from catdog.addresses import obstacle
+from catdog.errors import SettingsError, StoreError
 from catdog.store.digest import digest_once, file_digest
 from catdog.wording import quoted
 
@@ -29,6 +31,10 @@ runs/ and champion/ cannot be made again: back them up.
 Leave this file here. Without it, 'catdog cache prune' may refuse to work on this folder.
 """
 ENTRY = "entry.json"
+LONGEST_START = 200
+"""Bytes of a name that another one begins with: so it has room for what follows."""
+PROCESS = re.compile(r"[1-9]\d{0,6}")
+"""The number of a process: Linux has them up to 4,194,304."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAKING = ".making-"
 """Begins the name of a run's folder that is not yet whole."""
@@ -148,9 +154,35 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def beside(path: Path) -> Path:
+    """A place next to a path, for what takes its place when it is whole; its name is hidden."""
+    start = os.fsdecode(os.fsencode(path.name)[:LONGEST_START])
+    return path.with_name(f".{start}.{os.getpid()}")
+
+
+def clear_dead(path: Path) -> None:
+    """Remove what processes that were killed have left at `beside` of a path."""
+    start = beside(path).name.removesuffix(str(os.getpid()))
+    with suppress(OSError):  # nobody may list this folder, or nothing in it is ours to remove
+        for left in path.parent.iterdir():
+            number = left.name.removeprefix(start)
+            if left.name == f"{start}{number}" and PROCESS.fullmatch(number) and _is_dead(number):
+                discard(left)
+
+
+def _is_dead(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # another user's
+        return False
+    return False
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file that appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = beside(path)
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
@@ -172,7 +204,15 @@ def write_where_named(path: Path, text: str) -> None:
         with path.open("w", encoding="utf-8") as file:
             file.write(text)
     else:
-        write_text(Path(os.path.realpath(path)), text)
+        path = Path(os.path.realpath(path))
+        clear_dead(path)
+        write_text(path, text)
+
+
+def require_storable(path: Path, remedy: str) -> None:
+    """Raise SettingsError for a path to write to that no disk can store."""
+    if problem := obstacle(path):
+        raise SettingsError(f"{quoted(path)} {problem}.", remedy)
 
 
 def _open_to_write(path: Path) -> int | None:

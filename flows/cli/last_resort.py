@@ -8,12 +8,13 @@ from pathlib import Path
 from catdog.errors import CatdogError
 from catdog.settings import Settings
 from catdog.store.store import Store
+from catdog.wording import quoted
 
 
 def unexpected(error: BaseException) -> CatdogError:
     """One line for an error of ours; its traceback is in the log file that the line names."""
     kind, _, text = traceback.format_exception_only(error)[-1].strip().partition(": ")
-    words = " ".join(text.split())
+    words = quoted(" ".join(text.split()))
     shown = kind.rsplit(".", 1)[-1] + (f": {words}" if words else "")
     log = _keep("".join(traceback.format_exception(error)))
     where = f"Its traceback is in {log}" if log else "The same command with --debug tells where"
@@ -24,9 +25,9 @@ def unexpected(error: BaseException) -> CatdogError:
 
 def _keep(text: str) -> Path | None:
     """Write a text to a new file, in the home's logs where they can be written."""
-    with suppress(OSError, CatdogError):
+    with suppress(Exception):  # it may be the settings that nobody has foreseen
         return _write(text, Store(Settings.load().home).work("logs"))
-    with suppress(OSError):
+    with suppress(Exception):
         return _write(text, Path(tempfile.gettempdir()))
     return None
 

@@ -12,7 +12,7 @@ from catdog.errors import SettingsError, StoreError
 from catdog.inference.classifier import Classifier, Photo, Prediction
 from catdog.sources.named_photos import find_photos
 from catdog.store.artifacts import csv_text
-from catdog.store.files import write_where_named
+from catdog.store.files import require_storable, write_where_named
 from catdog.wording import escaped, percent
 from flows.cli.terminal import err
 
@@ -39,6 +39,8 @@ def predict_photos(
     """Print or write the predictions; the exit code is 1 when a photo could not be read."""
     if as_json and csv == STANDARD:
         raise SettingsError("--json and '--csv -' both print.", "Name a file for --csv.")
+    if csv:
+        _require_file(csv)
     predictions = _predict(photos, classifier)
     if csv:
         _write_csv(predictions, classifier.classes, csv)
@@ -50,6 +52,13 @@ def predict_photos(
     for prediction in unreadable:
         print(f"{escaped(prediction.path)}: {prediction.error}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
+
+
+def _require_file(csv: Path) -> None:
+    """Refuse before anything is predicted what could not be written afterwards."""
+    require_storable(csv, "Choose another file for --csv.")
+    if csv.is_dir():
+        raise StoreError(f"{csv} is a folder.", "Choose a file for --csv.")
 
 
 def _predict(photos: Sequence[Path], classifier: Classifier) -> list[Prediction]:

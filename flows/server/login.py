@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from catdog.errors import CatdogError, SettingsError
-from catdog.store.files import writing
+from catdog.store.files import beside, require_storable, writing
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_AUTH = "PREFECT_API_AUTH_STRING"
@@ -93,6 +93,7 @@ def names(path: Path, url: str) -> bool:
 
 def require_ours(path: Path) -> None:
     """Raise SettingsError unless `catdog serve` may write this file."""
+    require_storable(path, "Name another --client-config.")
     if path.exists() and not path.is_file():
         raise SettingsError(f"{path} is no file.", "Name another --client-config.")
     path = Path(os.path.realpath(path))
@@ -141,7 +142,7 @@ def _api(path: Path) -> dict[str, object]:
 
 def _write(path: Path, text: str) -> None:
     """Write a file that appears whole, and is its owner's alone from the start."""
-    handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 600
+    handle, made = tempfile.mkstemp(dir=path.parent, prefix=beside(path).name)  # mode 600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     Path(made).replace(path)

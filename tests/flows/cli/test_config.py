@@ -53,3 +53,66 @@ def test_config_show_tells_what_sets_each_value(
         assert rows["seed"] == ["6", "CATDOG_SEED"]
         assert rows["repeats"] == ["1", "default"]
         assert "secret" not in shown
+
+
+BAD_FILES = {
+    "a home of nobody": ("catdog.toml", 'home = "~nosuchuser/x"', "a user whom"),
+    "a home with a null": ("catdog.toml", r'home = "a\u0000b"', "null character"),
+    "a long home": ("catdog.toml", f'home = "{"a" * 300}"', "too long"),
+    "nested brackets": ("catdog.toml", "models = " + "[" * 3_000, "cannot be read as settings"),
+    "brackets of others": ("pyproject.toml", "x = " + "[" * 3_000, "cannot be read as settings"),
+    "a table that is none": ("pyproject.toml", "[tool]\ncatdog = 5", "is no table"),
+    "a name without an end": ("catdog.toml", f"{'a' * 50_000} = 1", "Unknown setting"),
+    "a value without an end": ("catdog.toml", f'epochs = "{"a" * 50_000}"', "epochs"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "words"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_a_bad_file_is_one_line_that_one_can_read(
+    name: str,
+    text: str,
+    words: str,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CATDOG_HOME")
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    (tmp_path / "here" / name).write_text(text)
+    monkeypatch.chdir(tmp_path / "here" / "below")
+    answer = command("runs")
+    assert answer.code == 1
+    assert_one_clear_line(answer, words, name)
+    assert len(answer.err) < 1_500
+
+
+def test_a_project_whose_tools_are_no_table_is_another_programs(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("tool = 5")
+    monkeypatch.chdir(tmp_path)
+    assert command("runs").code == 0
+
+
+def test_a_working_folder_that_is_gone_is_one_line(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert_one_clear_line(command("runs"), "working folder")
+
+
+def test_the_last_resort_needs_no_settings(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise RecursionError("deep " * 10_000)
+
+    monkeypatch.setattr("catdog.settings.Settings.load", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    answer = command("runs")
+    assert answer.code == 70
+    assert_one_clear_line(answer, "RecursionError", str(tmp_path))
+    assert len(answer.err) < 1_000
