@@ -13,7 +13,7 @@ from typing import Any
 
 from catdog.errors import SourceError
 from catdog.store.artifacts import SPLIT_FOLDERS
-from catdog.wording import escaped
+from catdog.wording import escaped, quoted
 
 NAMES = frozenset(("metadata.csv", "metadata.jsonl"))
 LONGEST = 255
@@ -27,24 +27,35 @@ def places(folder: Path, files: Iterable[Path], name: str) -> dict[str, str]:
 
     folder: all that is below counts. files: below it, relative. name: what errors call the folder.
     The keys are paths below the folder (POSIX); empty without any label. Raises SourceError for a
-    file that cannot be read, and for one that names a photo which is not there.
+    file that cannot be read, that names a photo which is not there, or gives one two labels.
     """
     there = {file.as_posix() for file in files}
     found: dict[str, str] = {}
     for path in sorted(path for path in there if PurePosixPath(path).name in NAMES):
+        seen: dict[str, str] = {}
         for line, row in _rows(folder / path, f"{name}: {path}"):
             if row.get("label") is None:
                 continue
-            where, label = f"{name}: line {line} of {path}", str(row["label"]).strip()
-            photo = (PurePosixPath(path).parent / str(row.get("file_name"))).as_posix()
-            if photo not in there:
-                problem = f"names the photo {row.get('file_name')!r}, which is not there."
-                raise SourceError(f"{where} {problem}", _REMEDY)
-            if not names_a_class(label):
-                problem = f"has the label '{escaped(label[:80])}'. {_LABELS}"
-                raise SourceError(f"{where} {problem}", _REMEDY)
-            found[photo] = _place(PurePosixPath(photo), label)
+            given, label = str(row.get("file_name")), str(row["label"]).strip()
+            if seen.get(given) == label:
+                continue
+            photo = (PurePosixPath(path).parent / given).as_posix()
+            place = _place(PurePosixPath(photo), label)
+            problem = _problem(row, label, is_there=photo in there)
+            if not problem and found.setdefault(photo, place) != place:
+                problem = f"gives the photo {quoted(repr(given))} another label than before."
+            if problem:
+                raise SourceError(f"{name}: line {line} of {path} {problem}", _REMEDY)
+            seen[given] = label
     return found
+
+
+def _problem(row: Mapping[str, Any], label: str, *, is_there: bool) -> str | None:
+    if not is_there:
+        return f"names the photo {quoted(repr(row.get('file_name')))}, which is not there."
+    if not (isinstance(row["label"], str | int | float) and names_a_class(label)):
+        return f"has the label '{quoted(label)}'. {_LABELS}"
+    return None
 
 
 def names_a_class(label: str) -> bool:
@@ -72,5 +83,5 @@ def _rows(path: Path, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, dict(json.loads(line))
-    except (ValueError, TypeError, csv.Error) as error:
-        raise SourceError(f"{name} cannot be read ({error}).", _REMEDY) from error
+    except (ValueError, TypeError, RecursionError, csv.Error) as error:
+        raise SourceError(f"{name} cannot be read ({quoted(error)}).", _REMEDY) from error

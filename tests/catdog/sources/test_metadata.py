@@ -9,6 +9,7 @@ from pets import Fetcher, as_folder, listed
 
 from catdog.errors import SourceError
 from catdog.photos.layout import read_layout
+from catdog.sources import metadata
 from catdog.store.artifacts import Photos
 
 PHOTOS = [f"{number}.jpg" for number in range(6)]
@@ -93,6 +94,15 @@ def test_a_file_of_captions_leaves_the_folders_names_in_force(tmp_path: Path, ge
         ("metadata.jsonl", '{"file_name": "0.jpg", "label": "\\ud800"}\n', r"label '\\ud800'"),
         ("metadata.jsonl", f'{{"file_name": "0.jpg", "label": "{"a" * 5_000}"}}\n', "'aaaa"),
         ("metadata.jsonl", "{\n", "cannot be read"),
+        ("metadata.jsonl", "[" * 100_000, "cannot be read"),
+        ("metadata.jsonl", f'{{"file_name": "0.jpg", "label": {"[" * 900}{"]" * 900}}}', "label"),
+        ("metadata.jsonl", '{"file_name": "0.jpg", "label": ["a"]}', "has the label"),
+        ("metadata.jsonl", '{"file_name": "0.jpg", "label": "a\\rb"}', r"label 'a\\rb'"),
+        ("metadata.jsonl", f'{{"file_name": "{"a" * 50_000}", "label": "a"}}', "is not there"),
+        ("metadata.jsonl", '{"file_name": "\\ud800.jpg", "label": "a"}', r"'\\ud800.jpg'"),
+        ("metadata.jsonl", f'{{"file_name": "0.jpg", "label": {"7" * 5_000}}}', "cannot be read"),
+        ("metadata.csv", "file_name,label\n0.jpg,a\n0.jpg,b\n", "line 3 .* another label"),
+        ("metadata.csv", "file_name,label\n0.jpg,a\n./0.jpg,b\n", "line 3 .* another label"),
         ("metadata.jsonl", "[1]\n", "cannot be read"),
         ("metadata.jsonl", '{"file_name": "../0.jpg", "label": "cats"}\n', "is not there"),
     ],
@@ -106,3 +116,16 @@ def test_what_it_says_wrongly_is_named(
         get(str(source))
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 500
+
+
+def test_a_row_that_is_there_a_million_times_costs_no_more_than_to_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,label\n" + "0.jpg,cats\n" * 1_000)
+    made: list[object] = []
+    monkeypatch.setattr(
+        "catdog.sources.metadata._place", lambda *of: made.append(of) or "cats/0.jpg"
+    )
+    files = [Path("0.jpg"), Path("metadata.csv")]
+    assert metadata.places(tmp_path, files, "pets") == {"0.jpg": "cats/0.jpg"}
+    assert len(made) == 1
