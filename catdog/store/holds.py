@@ -6,6 +6,7 @@ far as the file system's record locks do: other machines too on NFS with its loc
 on one that is mounted with `nolock` or `local_lock`.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -32,7 +33,10 @@ def hold(file: Path, name: str) -> None:
 
 @contextmanager
 def seized(file: Path, name: str) -> Iterator[bool]:
-    """Whether no other process holds a name; while the body runs, none can begin to."""
+    """Whether no other process holds a name; while the body runs, none can begin to.
+
+    Raises OSError where this process may only read.
+    """
     descriptor = _open(file)
     if descriptor is None:
         yield True
@@ -42,6 +46,10 @@ def seized(file: Path, name: str) -> Iterator[bool]:
     except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: POSIX allows both
         yield False
         return
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(file)) from error
     try:
         yield True
     finally:

@@ -82,7 +82,7 @@ def prune(store: Store, *, keep_days: float, dry_run: bool) -> Iterator[tuple[It
     """Remove artifacts and unfinished work older than so many days, and leftovers of any age.
 
     Yields each, and whether it could go: what a process makes or uses at this moment stays. Raises
-    StoreError for a folder that is no home.
+    StoreError for a folder that is no home, and for a home of which nothing can be removed.
     """
     _require_home(store.home)
     if store.home.exists() and not dry_run:
@@ -91,7 +91,7 @@ def prune(store: Store, *, keep_days: float, dry_run: bool) -> Iterator[tuple[It
     limit = datetime.now(UTC) - timedelta(days=keep_days)
     dated = [*stored_items(store), *interrupted_items(store)]
     for item in [*(item for item in dated if item.created <= limit), *leftovers(store)]:
-        with store.seized(item.name) as free:
+        with writing(store.home), store.seized(item.name) as free:
             if free and not dry_run:
                 discard(item.path)
         yield item, free

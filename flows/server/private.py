@@ -58,12 +58,14 @@ def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
             url = f"{address(port, host)}/api"
             wait_until_ready(process, url, log_file(home))
         report_to(url)
-        stack.callback(_deliver_to, process)
         ended = ServerError(
             "The private Prefect server has ended.",
             f"See {log_file(home)}; the same command goes on from what is finished.",
         )
-        with watching(lambda: process.poll() is not None, ended, every=LOOK_SECONDS):
+        with (
+            watching(lambda: process.poll() is not None, ended, every=LOOK_SECONDS),
+            _delivering_to(process),
+        ):
             yield url
 
 
@@ -151,7 +153,11 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         server.wait(END_SECONDS)
 
 
-def _deliver_to(server: subprocess.Popen[bytes]) -> None:
-    """Deliver while there is a server, or Prefect tries for a minute at exit."""
-    if server.poll() is None:
-        deliver()
+@contextmanager
+def _delivering_to(server: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Deliver in the end while there is a server, or Prefect tries for a minute at exit."""
+    try:
+        yield
+    finally:
+        if server.poll() is None:
+            deliver()

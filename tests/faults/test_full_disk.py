@@ -107,3 +107,9 @@ def test_a_home_that_is_only_read_still_serves(tmp_path: Path) -> None:
         assert "Report:" in finish(read_only, "report")
         assert "Champion:" in finish(read_only, "champion", "show")
         assert photo.name in finish(read_only, "predict", photo)
+        for words in (("cache", "prune"), ("cache", "prune", "--dry-run")):
+            process = start(read_only, *words)
+            _, err = process.communicate(timeout=SECONDS)
+            (line,) = err.splitlines()
+            assert process.returncode == 1
+            assert "cannot be written (Read-only file system)" in line

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from catdog.errors import StoreError
 from catdog.promotion.registry import Registry
-from catdog.store import housekeeping
+from catdog.store import holds, housekeeping
 from catdog.store.artifacts import Archive, Report, TrainedModel
 from catdog.store.files import ENTRY, HOME, Entry, read_entry, write_json
 from catdog.store.housekeeping import Item, interrupted_items, leftovers, stored_items, verify
@@ -84,6 +84,19 @@ def test_pruning_keeps_what_is_young(store: Store) -> None:
 def test_a_dry_run_tells_and_removes_nothing(store: Store) -> None:
     put(store, "a")
     assert [item.key for item in prune(store, dry_run=True)] == ["a"]
+    assert keys(store) == ["a"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_may_only_be_read_is_not_pruned_and_that_is_one_line(
+    store: Store, dry_run: bool
+) -> None:
+    put(store, "a")
+    held = store.home / "locks" / "held"
+    os.close(holds._files.pop(held))
+    holds._files[held] = os.open(held, os.O_RDONLY)  # as where it can be opened in no other way
+    with pytest.raises(StoreError, match=f"{store.home} cannot be written .*Read-only.*--home"):
+        prune(store, dry_run=dry_run)
     assert keys(store) == ["a"]
 
 

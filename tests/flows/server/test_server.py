@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -14,9 +15,12 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from website import serving
 
+from flows.server import private, watch
 from flows.server.choose import prefect_server
 from flows.server.client import ServerError, deliver, healthy, reach_directly
 
+LONG = 5
+"""Seconds, far more than the watch takes to notice."""
 START = """
 import sys
 from pathlib import Path
@@ -41,6 +45,30 @@ def test_two_runs_that_start_at_once_on_a_new_home_both_get_a_server(tmp_path: P
         printed, problem = process.communicate(timeout=600)
         assert process.returncode == 0, problem
         assert printed.startswith("http://127.0.0.1:")
+
+
+def test_a_server_that_dies_while_it_is_told_the_rest_ends_the_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = [sys.executable, "-c", "import time; time.sleep(600)"]
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*_: object) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(waiting))  # noqa: S603  our own words
+        return started[0]
+
+    def deliver() -> None:
+        started[0].kill()
+        assert not threading.Event().wait(LONG), "nobody has interrupted it"
+
+    for name, stand_in in {"start_server": start, "deliver": deliver}.items():
+        monkeypatch.setattr(private, name, stand_in)
+    for name in ("wait_until_ready", "report_to", "require_login", "reach_directly"):
+        monkeypatch.setattr(private, name, lambda *_: None)
+    monkeypatch.setattr(watch, "end_in", lambda _: None)
+    monkeypatch.setattr("logging.raiseExceptions", True)  # which it changes
+    with pytest.raises(ServerError, match="has ended"), private.running_server(tmp_path, 0):
+        pass
 
 
 def test_the_last_events_are_delivered_by_what_this_prefect_has() -> None:
