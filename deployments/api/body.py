@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from catdog.settings import Limits
+from catdog.wording import quoted
 from deployments.api.problems import ProblemError
 
 MULTIPART = "multipart/form-data"
@@ -54,11 +55,18 @@ async def _read(request: Request, limits: Limits) -> list[UploadFile]:
     )
     try:
         form = await parser.parse()
+        found = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        "".join(upload.filename or "" for upload in found).encode()  # else no answer could name it
     except MultiPartException as error:
         many = error.message.startswith("Too many")
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if many else HTTPStatus.BAD_REQUEST
         raise ProblemError(status, error.message) from error
-    return [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    except (LookupError, ValueError) as error:  # of the character set that the request names
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            f"The form's names cannot be read ({quoted(error)}). Send it as UTF-8.",
+        ) from error
+    return found
 
 
 async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:

@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sys
+import time
+from types import FrameType
 
 import uvicorn
 
@@ -21,6 +23,36 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 END_SECONDS = 20
 """For the requests that are being answered when the server is told to stop; a container gets a
 few seconds more."""
+
+
+DRAIN_SECONDS = 1.0
+"""Between SIGTERM and the end of listening: longer than most clients keep still between two
+requests of one page or batch."""
+CLOSING = (b"connection", b"close")
+
+
+class Draining(uvicorn.Server):
+    """Ends by SIGTERM only after it has asked its clients to leave their connections.
+
+    Else a request on an open connection crosses the end of the connection, and is lost: no client
+    may send it again by itself.
+    """
+
+    _end = float("inf")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: the first SIGTERM begins the drain, any other one ends at once."""
+        drain = sig == signal.SIGTERM and self._end == float("inf")
+        super().handle_exit(sig, frame)
+        if drain:
+            self._end, self.should_exit = time.monotonic() + DRAIN_SECONDS, False
+            self.config.encoded_headers.append(CLOSING)
+            self.server_state.default_headers.append(CLOSING)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look, ten times a second, whether it is time to end."""
+        self.should_exit |= time.monotonic() > self._end
+        return await super().on_tick(counter)
 
 
 def token_for(host: str) -> str | None:
@@ -73,4 +105,4 @@ def run(
     shown = f"[{host}]" if ":" in host else host
     err.print(f"http://{shown}:{port} serves {what}", highlight=False, markup=False)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raised again when all is answered
-    uvicorn.Server(config).run(sockets=[listener])
+    Draining(config).run(sockets=[listener])

@@ -20,6 +20,11 @@ def _refused(objection: str) -> ASGIApp:
     return PlainTextResponse(f"Refused: {objection}. {hint}\n", status_code=FORBIDDEN)
 
 
+async def _refused_handshake(_: Scope, __: Receive, send: Send) -> None:
+    """A 403 without words: uvicorn takes an answer with a body for a failure of the server's."""
+    await send({"type": "websocket.close"})
+
+
 @dataclass(frozen=True)
 class Guard:
     """Refuses what pages of other sites send; Prefect's own checks stop short of websockets.
@@ -41,7 +46,7 @@ class Guard:
         if scope["type"] in ("http", "websocket") and (
             objection := self._objection(Headers(scope=scope))
         ):
-            app = self.refuse(objection)
+            app = self.refuse(objection) if scope["type"] == "http" else _refused_handshake
         await app(scope, receive, send)
 
     def _objection(self, headers: Headers) -> str | None:

@@ -66,6 +66,27 @@ def test_told_to_stop_it_answers_what_it_has_begun(exported: Path, tmp_path: Pat
         assert (last["path"], last["status"], last["photos"]) == ("/predict", 200, 1)
 
 
+def test_told_to_stop_it_first_asks_its_clients_to_leave_their_connections(
+    exported: Path, tmp_path: Path
+) -> None:
+    with serving(tmp_path, "--model", str(exported)) as server:
+        open_ones = [raw(server) for _ in range(8)]
+        for connection in open_ones:
+            assert _health(connection).startswith(b"HTTP/1.1 200 ")
+        server.process.send_signal(signal.SIGTERM)
+        for connection in open_ones:
+            while b"connection: close" not in (answer := _health(connection)).lower():
+                assert answer.startswith(b"HTTP/1.1 200 ")  # it has not heard of it yet
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            connection.close()
+        assert (server.end(), server.process.returncode) == ("", 0)
+
+
+def _health(connection: socket.socket) -> bytes:
+    connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return answer_of(connection)
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

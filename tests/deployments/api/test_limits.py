@@ -67,6 +67,23 @@ def test_a_request_without_photos_is_told_so(client: httpx.Client, body: bytes, 
     require_problem(client.post("/predict", content=body, headers={"content-type": kind}), 400)
 
 
+@pytest.mark.parametrize(
+    "charset", ["undefined", "punycode", "utf-7", "idna", "utf-16", "unicode_escape", "zlib", "?"]
+)
+@pytest.mark.parametrize("name", [b"a.png", b"+2AA-.png", b"\\ud800-\xff", b"a-\x80"])
+def test_a_form_in_any_character_set_is_answered_or_told_why_not(
+    client: httpx.Client, charset: str, name: bytes
+) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="photos"; filename="' + name + b'"\r\n\r\n'
+    answer = client.post(
+        "/predict",
+        content=head + photo() + b"\r\n--x--\r\n",
+        headers={"content-type": f"multipart/form-data; charset={charset}; boundary=x"},
+    )
+    if answer.status_code != 200:
+        require_problem(answer, 400, "UTF-8")
+
+
 def test_a_body_that_does_not_arrive_in_time_is_given_up(
     client: httpx.Client, server: Server
 ) -> None:

@@ -1,13 +1,16 @@
 """No web page of another site, and no other user, gets at a server of ours."""
 
+import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
@@ -101,6 +104,26 @@ def websocket(server: str, **choices: Any) -> None:
 def test_a_foreign_page_opens_no_websocket(server: str, origin: str) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         websocket(server, origin=Origin(origin))
+
+
+def test_a_refused_websocket_is_no_error_in_the_servers_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = uvicorn.Config(Guard(_unasked, names=("localhost",), origins=()), log_config=None)
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    host, port = listening.getsockname()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    with pytest.raises(InvalidStatus, match="403"):
+        websocket(f"http://{host}:{port}", origin=Origin("http://elsewhere"))
+    server.should_exit = True
+    thread.join()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def _unasked(*_: Any) -> None:
+    raise AssertionError
 
 
 def test_clients_and_the_servers_own_pages_open_websockets(server: str) -> None:
