@@ -6,7 +6,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli.terminal import Home, say, use
-from flows.server.configured import standing_server
+from flows.server.configured import standing_server, understood
 
 SILENCE_DAYS = 8
 """The schedule is weekly: after one more day without a success something is wrong."""
@@ -28,7 +28,8 @@ def deploy(*, pool: str, home: Home = None) -> None:
     url = standing_server(use(home))
     from deployments.definitions import register
 
-    names = register(pool)
+    with understood(url):
+        names = register(pool)
     say(f"Registered {' and '.join(names)} at {url}.")
     say(f"A worker runs them: prefect worker start --pool {pool}")
 
@@ -54,7 +55,8 @@ def automations(
     url = standing_server(use(home))
     from deployments.automations import create_automations
 
-    create_automations(
-        silence_days=silence_days, zombie_minutes=zombie_minutes, notify=notify, replace=True
-    )
+    with understood(url):
+        create_automations(
+            silence_days=silence_days, zombie_minutes=zombie_minutes, notify=notify, replace=True
+        )
     say(f"The automations are at {url}.")

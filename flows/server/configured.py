@@ -1,17 +1,22 @@
 """The Prefect server that the user's settings name."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 
 from catdog.addresses import without_secrets
+from catdog.wording import quoted
 from flows.server.client import CLIENT_CONFIG, ServerError, configured_url, healthy, set_prefect_up
 from flows.server.login import CLIENT_AUTH, CLIENT_URL, log_in, names
 from flows.server.watch import watching
 
 ASK_SECONDS = 10
+
+_MAJOR = re.compile(r"\A(\d+)\.\d")
 
 PATIENCE_SECONDS = 300
 """A server that several people use may be started again; a run needs it when a model is done."""
@@ -54,11 +59,13 @@ def _require_admission(url: str) -> None:
     import httpx
     from prefect.client.orchestration import get_client
 
+    shown = without_secrets(url)
     try:
         with get_client(sync_client=True) as client:
-            client.api_version()
-    except (httpx.HTTPError, ValueError) as error:
-        shown, answer = without_secrets(url), getattr(error, "response", None)
+            theirs, ours = str(client.api_version()), client.client_version()
+        major = _MAJOR.findall(theirs)[0]
+    except (httpx.HTTPError, ValueError, IndexError, RecursionError) as error:
+        answer = getattr(error, "response", None)
         if answer is not None and answer.status_code == httpx.codes.UNAUTHORIZED:
             raise ServerError(
                 f"The Prefect server at {shown} refuses this user.",
@@ -67,6 +74,30 @@ def _require_admission(url: str) -> None:
         raise ServerError(
             f"What answers at {shown} is no Prefect server.",
             f"Set {CLIENT_URL} to one, or unset it.",
+        ) from error
+    if major != _MAJOR.findall(ours)[0]:
+        raise ServerError(
+            f"The Prefect server at {shown} is of version {quoted(theirs)}, but this is {ours}.",
+            f"Use one of the same major version, or unset {CLIENT_URL}.",
+        )
+
+
+@contextmanager
+def understood(url: str) -> Iterator[None]:
+    """Raise ServerError where the server at this API URL answers the body otherwise than Prefect's.
+
+    What the body foresees, such as that something is not there, it catches itself.
+    """
+    import httpx
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except (httpx.HTTPError, ValidationError, JSONDecodeError, RecursionError) as error:
+        raise ServerError(
+            f"The Prefect server at {without_secrets(url)} has not done what it was asked "
+            f"({quoted(error)}).",
+            "See its log; is it of the version that catdog uses ('catdog doctor')?",
         ) from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import prefect
 import pytest
 from prefect.events import emit_event
 from prefect.events.clients import AssertingEventsClient
@@ -18,6 +19,7 @@ from website import serving
 from flows.server import private, watch
 from flows.server.choose import prefect_server
 from flows.server.client import ServerError, deliver, healthy, reach_directly
+from flows.server.configured import standing_server, understood
 
 LONG = 5
 """Seconds, far more than the watch takes to notice."""
@@ -158,3 +160,62 @@ def test_a_server_that_is_not_prefects_is_named(tmp_path: Path) -> None:
         prefect_server(tmp_path),
     ):
         pass
+
+
+VERSIONS = {
+    "an older major version": ('"2.20.3"', r"is of version 2\.20\.3"),
+    "a newer major version": ('"4.0.0rc1"', "is of version 4"),
+    "a version in words": ('"new"', "is no Prefect server"),
+    "a number": ("3", "is no Prefect server"),
+    "a list": ("[]", "is no Prefect server"),
+    "null": ("null", "is no Prefect server"),
+    "nested": ("[" * 100_000, "is no Prefect server"),
+    "no JSON": ("<html>", "is no Prefect server"),
+    "no text": ("\xff", "is no Prefect server"),
+    "a version without an end": (f'"4.0{"0" * 50_000}"', "is of version 4"),
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), VERSIONS.values(), ids=VERSIONS.keys())
+def test_a_server_of_another_kind_is_one_line_to_all_that_ask_it(
+    answer: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(_Anything):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode("latin-1"))
+
+    with serving(Odd) as server, temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
+        with pytest.raises(ServerError, match=words) as raised:
+            standing_server(tmp_path)
+        assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{}", b"5", b"<html>", b"[" * 100_000])
+def test_an_answer_that_is_not_prefects_is_one_line(answer: bytes, tmp_path: Path) -> None:
+    from deployments.automations import create_automations
+    from deployments.definitions import register
+
+    class Odd(_Anything):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(
+                f'"{prefect.__version__}"'.encode() if "version" in self.path else answer
+            )
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+    with serving(Odd) as server, temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
+        url = standing_server(tmp_path)
+        for ask in (
+            lambda: register("pool"),
+            lambda: create_automations(silence_days=8, zombie_minutes=10, replace=True),
+        ):
+            with (
+                pytest.raises(ServerError, match="has not done what it was asked"),
+                understood(url),
+            ):
+                ask()
