@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import warnings
-from argparse import ArgumentParser
+from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import pairwise
@@ -147,10 +147,14 @@ def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]
     """Take out the flags that every command has: whether to debug, and the words that remain."""
     arguments = sys.argv[1:] if arguments is None else arguments
     _require_values(arguments)
-    parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False)
+    parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--debug", action="store_true")
     parser.add_argument("--config", metavar="FILE")
-    given, words = parser.parse_known_args(arguments)
+    try:
+        given, words = parser.parse_known_args(arguments)
+    except ArgumentError as error:
+        problem = f"{error.argument_name}: {error.message}."
+        raise SettingsError(problem, "See 'catdog --help'.") from error
     if given.config:  # for the processes that it starts, too
         os.environ[CONFIG] = given.config
         os.environ[CONFIG] = str(config_file())

@@ -406,3 +406,42 @@ def test_nothing_is_ever_written_outside(names: list[str], kind: str) -> None:
         assert [path.name for path in Path(place).iterdir()] == ["deep"]
         assert [path.name for path in (Path(place) / "deep").iterdir()] == ["er"]
         assert {path.name for path in home.iterdir()} == {"photos.archive", "out"}
+
+
+def empty_members(many: int) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=9) as archive:
+        for number in range(many):
+            archive.addfile(tarfile.TarInfo(f"{number}.jpg"))
+    return packed.getvalue()
+
+
+def test_more_members_than_an_archive_of_its_size_can_mean_are_refused_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MIN_MEMBERS", 10)
+    (tmp_path / "a").write_bytes(empty_members(2_000))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(SourceError, match=r"has more than [\d,]+ members"):
+        archives.extract(tmp_path / "a", tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) < 200
+
+
+@pytest.mark.parametrize("name", ["a" * 60_000, "\x1b" * 60_000, "\U000e0001" * 199])
+def test_names_of_members_are_quoted_on_one_line_and_not_for_ever(
+    tmp_path: Path, name: str
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, b"")
+    whole = packed.getvalue()
+    for data in (
+        whole,
+        whole[::-1].replace(name.encode()[::-1], b"b" + name.encode()[:0:-1], 1)[::-1],
+    ):
+        (tmp_path / "a").write_bytes(data)
+        (tmp_path / "out").mkdir(exist_ok=True)
+        with pytest.raises(SourceError) as raised:
+            archives.extract(tmp_path / "a", tmp_path / "out", name="a.zip")
+        assert len(str(raised.value)) < 500
+        assert str(raised.value).isprintable()

@@ -196,6 +196,22 @@ def test_an_empty_word_is_not_taken_for_the_working_folder(
     assert_one_clear_line(command(*words), f"Nothing is given after {given}.", "shell")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--config",), "--config: expected one argument"),
+        (("run", "--config", "--epochs", "3"), "--config: expected one argument"),
+        (("--debug=a\nb", "runs"), r"a\nb"),
+        (("--config", "no\nsuch.toml", "runs"), r"no\nsuch.toml"),
+        (("runs", "no\nsuch", "--home", "no\nhome"), r"no\nhome"),
+    ],
+)
+def test_a_flag_of_all_commands_is_one_line_whatever_is_wrong_with_it(
+    words: tuple[str, ...], told: str, command: Command
+) -> None:
+    assert_one_clear_line(command(*words), told)
+
+
 def test_a_value_that_ends_like_a_flag_without_one_is_taken(
     command: Command, tmp_path: Path
 ) -> None:
