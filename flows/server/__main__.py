@@ -17,10 +17,11 @@ def main() -> None:
     from prefect.server.api.server import create_app
 
     from flows.server.guard import Guard, known_names
+    from flows.server.texts import WholeTexts
 
     origins = allowed_origins()
     app = Guard(
-        create_app(),
+        WholeTexts(create_app()),
         names=None if os.environ.get(AUTH) else known_names(origins),  # a login guards as well
         origins=origins,
     )

@@ -24,6 +24,7 @@ from flows.server.client import (
     report_to,
 )
 from flows.server.login import require_login
+from flows.server.texts import mend
 from flows.server.watch import watching
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  what a user may ask for
@@ -53,6 +54,7 @@ def running_server(home: Path, port: int, host: str = HOST) -> Iterator[str]:
     reach_directly(host)
     with ExitStack() as stack:
         with Store(home).lock("prefect-server"):  # two that make the database at once would fail
+            mend(home / "prefect" / "prefect.db")
             process = start_server(home, port, host)
             stack.callback(_end, process)
             url = f"{address(port, host)}/api"
