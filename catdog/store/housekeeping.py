@@ -34,7 +34,7 @@ KILLED = re.compile(
     rf"{re.escape(REMOVED)}[0-9a-f]{{32}}|{re.escape(MAKING)}\d{{8}}-\d{{6}}-.+-\d+"
 )
 """What was being deleted, or a run's folder that was being written, when its process was killed."""
-KILLED_IN = ("store/*", "work/*", "runs", "champion/store/*")
+KILLED_IN = ("store/*", "work/*", "runs", "champion/store/*", "champion/work/*")
 PROGRESS = re.compile(r"\.?(stage\.txt|[\w-]+-\d+\.json)(\.\d+)?")
 """What a run of a killed process showed, or was about to show."""
 
@@ -90,11 +90,14 @@ def prune(store: Store, *, keep_days: float, dry_run: bool) -> Iterator[tuple[It
             make_home(store.home)  # of an earlier version, which marked none
     limit = datetime.now(UTC) - timedelta(days=keep_days)
     dated = [*stored_items(store), *interrupted_items(store)]
-    for item in [*(item for item in dated if item.created <= limit), *leftovers(store)]:
-        with writing(store.home), store.seized(item.name) as free:
-            if free and not dry_run:
-                discard(item.path)
-        yield item, free
+    unused = [*(item for item in dated if item.created <= limit), *leftovers(store)]
+    champions = Store(store.home / "champion", part=True)  # has locks of its own
+    for place, items in ((store, unused), (champions, interrupted_items(champions))):
+        for item in items:
+            with writing(store.home), place.seized(item.name) as free:
+                if free and not dry_run:
+                    discard(item.path)
+            yield item, free
 
 
 def verify(store: Store) -> Iterator[tuple[Item, str | None]]:

@@ -100,6 +100,17 @@ def test_what_may_only_be_read_is_not_pruned_and_that_is_one_line(
     assert keys(store) == ["a"]
 
 
+def test_what_a_killed_promotion_left_is_pruned(store: Store) -> None:
+    put(store, "a")
+    champions = Store(store.home / "champion", part=True)
+    half = champions.work("making") / f"model-{KEY}"
+    half.mkdir()
+    grave = champions.work("making") / GRAVE
+    grave.mkdir()
+    assert {item.path for item in prune(store, keep_days=1)} == {half, grave}
+    assert list(champions.work("making").iterdir()) == []
+
+
 USE = """
 import sys
 from pathlib import Path
