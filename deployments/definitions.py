@@ -15,6 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
+from prefect.utilities.callables import ParameterSchema
 
 from flows.catdog import catdog
 from flows.server.client import ServerError
@@ -85,6 +86,12 @@ async def next_run() -> tuple[str, datetime] | None:
     return min(coming, key=lambda pair: pair[1], default=None)
 
 
+class _Closed(ParameterSchema):
+    """The parameters of a flow, and no others."""
+
+    additionalProperties: bool  # noqa: N815  JSON schema's name
+
+
 def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDeployment:
     deployment = RunnerDeployment.from_flow(
         catdog,
@@ -98,5 +105,8 @@ def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDe
         job_variables=definition["work_pool"]["job_variables"] if pool else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    # Else the server takes a parameter that the flow has not, such as `home`, and the run crashes.
+    schema = deployment._parameter_openapi_schema.model_dump()
+    deployment._parameter_openapi_schema = _Closed(**schema, additionalProperties=False)
     deployment.entrypoint = definition["entrypoint"].replace(":", ".")  # as such a path has it
     return deployment

@@ -12,6 +12,7 @@ from catdog.promotion.candidates import Chosen, choose_model
 from catdog.settings import Settings
 from catdog.store.artifacts import TrainedModel
 from catdog.store.store import Store
+from catdog.wording import quoted
 
 
 def load(
@@ -61,9 +62,10 @@ def open_classifier(
     try:
         content = flatbuffer.read_bytes()
         return Classifier(facts, content, threshold=threshold, calibrated=calibrated)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # as LiteRT has them
         raise StoreError(
-            f"{flatbuffer} cannot be used ({error}).", "Restore it, or make it again."
+            f"{flatbuffer} cannot be used ({quoted(str(error).strip())}).",
+            "Restore it, or make it again.",
         ) from error
 
 

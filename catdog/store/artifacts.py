@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zipfile import BadZipFile
 
@@ -406,6 +407,10 @@ class ModelResult(Record, Trial):
     """Why there is no model or there are no predictions."""
 
 
+_ABSURD = (MemoryError, RecursionError, SyntaxError, TokenError, TypeError)
+"""What comes of a header that asks for terabytes, or is no description of an array."""
+
+
 def _array(file: Path, *, mapped: bool = False) -> npt.NDArray[Any]:
     with _plain_arrays(file):
         array: npt.NDArray[Any] = np.load(file, mmap_mode="r" if mapped else None)
@@ -417,9 +422,9 @@ def _plain_arrays(file: Path) -> Iterator[None]:
     """Turn what NumPy says of a file that holds pickled objects, or no array, into a StoreError."""
     try:
         yield
-    except (ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (ValueError, KeyError, EOFError, BadZipFile, *_ABSURD) as error:
         raise StoreError(
-            f"{file} does not hold plain arrays ({error}).",
+            f"{file} does not hold plain arrays ({quoted(error)}).",
             "Somebody has replaced it: remove its folder, and the next run makes it again.",
         ) from error
 

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import jsonschema
 import pytest
 from sites import ENVIRONMENT, alive, family, wait_for
 
@@ -58,6 +59,16 @@ def test_the_run_form_has_text_choices_and_limits_for_each_parameter() -> None:
     assert form["models"]["items"]["enum"] == list(MODELS)
     assert form["duplicates"]["enum"] == ["drop", "keep"]
     assert (form["epochs"]["minimum"], form["epochs"]["maximum"]) == (1, 10_000)
+
+
+def test_a_parameter_that_the_flow_has_not_is_refused_by_the_server() -> None:
+    """The schema says so; the server checks each new run against it."""
+    for deployment in served_deployments():
+        schema = deployment._parameter_openapi_schema.model_dump(exclude_unset=True)
+        for foreign in ({"home": "/x"}, {"epoch": 3}):
+            with pytest.raises(jsonschema.ValidationError, match="Additional properties"):
+                jsonschema.validate(foreign, schema)
+        jsonschema.validate({"epochs": 3}, schema)
 
 
 def test_full_is_the_notebooks_training_of_all_models() -> None:

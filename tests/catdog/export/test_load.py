@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from catdog.errors import StoreError
-from catdog.export.load import load
+from catdog.export.load import load, open_classifier
+from catdog.inference.classifier import Facts
 from catdog.store.artifacts import Flatbuffer, TrainedModel
 from catdog.store.store import Store
 
@@ -58,3 +59,16 @@ def test_a_name_that_nothing_was_trained_under_is_said(tmp_path: Path) -> None:
 def test_without_a_model_the_remedy_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="catdog run"):
         load(home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"words" * 100, b"\x1c\0\0\0TFL3" + bytes(400), b"\x1c\0\0\0TFL3"]
+)
+def test_a_file_that_is_no_flatbuffer_is_one_short_line(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "model.tflite"
+    file.write_bytes(content)
+    facts = Facts(name="a", version="1", classes=("b", "c"), image_size=32, temperature=None)
+    with pytest.raises(StoreError, match=r"model\.tflite cannot be used") as raised:
+        open_classifier(facts, file, 0.5)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 500
