@@ -11,11 +11,13 @@ from pathlib import Path, PurePosixPath
 from shutil import disk_usage
 from typing import Any
 
+from catdog.addresses import obstacle
 from catdog.errors import SourceError
 from catdog.sources.fetch import WITHOUT_NETWORK, OnBytes, Remote, Stream, TryAgainError, Version
 from catdog.sources.inventory import hidden
 from catdog.store.digest import value_digest
 from catdog.store.files import FULL
+from catdog.wording import quoted
 
 STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory")
 """`memory` is fsspec's own, for tests. Others that fsspec knows, such as those that read an address
@@ -84,9 +86,10 @@ class CloudPath(Remote):
         folders = {parent for each in facts for parent in each.parents}
         facts = {each: f for each, f in facts.items() if f.get("size") or each not in folders}
         for each in facts:
-            if ".." in each.parts or each in folders:
-                told = "has the name of a folder" if each in folders else "leads out of the folder"
-                raise SourceError(f"{self.shown}: its file '{each}' {told}.", "Rename it there.")
+            told = "has the name of a folder" if each in folders else _unstorable(each)
+            if told:
+                named = f"{self.shown}: its file '{quoted(each)}'"
+                raise SourceError(f"{named} {told}.", "Rename it there.")
         seen = {each: f for each, f in sorted(facts.items()) if not any(map(hidden, each.parts))}
         files = {each.as_posix(): int(f.get("size") or 0) for each, f in seen.items()}
         return files, value_digest([(each.as_posix(), _facts(f)) for each, f in seen.items()])
@@ -143,12 +146,17 @@ class CloudPath(Remote):
     def _told(self, error: Exception) -> str:
         """An error's first line, without what the address lets in."""
         line = next(iter(str(error).splitlines()), "") or type(error).__name__
-        return line.replace(self.url, self.shown)
+        return quoted(line.replace(self.url, self.shown))
 
 
 def _facts(info: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a store tells of a file, as text."""
     return sorted((key, str(value)) for key, value in info.items())
+
+
+def _unstorable(name: PurePosixPath) -> str | None:
+    """Why a file of a folder cannot be kept by its name; None when it can."""
+    return "leads out of the folder" if ".." in name.parts else obstacle(Path(name))
 
 
 def _bytes(file: Path) -> int:

@@ -216,14 +216,23 @@ def test_the_disk_need_hold_only_what_is_missing_of_a_folder(
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("../../evil.jpg", "leads out of the folder"), ("train/cats", "has the name of a folder")],
+    [
+        ("../../evil.jpg", "leads out of the folder"),
+        ("train/cats", "has the name of a folder"),
+        ("train/cats/a\0.jpg", "has a null character"),
+        ("train/cats/\ud800.jpg", "is no text"),
+        (f"train/cats/{'a' * 300}.jpg", "is too long"),
+        (f"train/{'a' * 300}/a.jpg", "is too long"),
+    ],
 )
 def test_a_name_that_no_disk_can_have_is_refused(
     folder: MemoryFileSystem, get: Fetcher, name: str, told: str
 ) -> None:
     folder.store[f"/bucket/pets/{name}"] = folder.store[f"/bucket/pets/{NAMES[0]}"]
-    with pytest.raises(SourceError, match=f"{name}' {told}"):
+    with pytest.raises(SourceError, match=rf"its file '.*' {told}.*Rename it there") as raised:
         get(FOLDER)
+    assert len(str(raised.value)) < 500
+    assert str(raised.value).isprintable()
 
 
 def test_what_is_not_there(bucket: MemoryFileSystem, get: Fetcher) -> None:
