@@ -52,11 +52,12 @@ class Journal:
     def _keep(self, photo: bytes, file: Path) -> None:
         if file.exists():
             return
+        making = file.with_suffix(".making")
         try:
-            making = file.with_suffix(".making")
             making.write_bytes(photo)
             making.replace(file)
         except OSError as error:
+            making.unlink(missing_ok=True)
             log.warning("A photo cannot be kept (%s).", error.strerror)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from limits import files_up_to
 from PIL import Image
 
 from catdog.errors import CatdogError, StoreError
@@ -192,3 +193,22 @@ def test_an_export_for_others_says_so(home: Path, tmp_path: Path) -> None:
     export(None, "keras", tmp_path / "export", home)
     with pytest.raises(StoreError, match="for others"):
         load(tmp_path / "export", home=home)
+
+
+@pytest.mark.parametrize("kind", ["litert", "saved-model", "keras"])
+def test_a_disk_that_fills_up_while_exporting_is_one_line_and_leaves_nothing(
+    kind: ExportFormat, home: Path, tmp_path: Path
+) -> None:
+    with files_up_to(20_000), pytest.raises(StoreError, match=r"export cannot be written .*--to"):
+        export("baseline", kind, tmp_path / "new" / "export", home)
+    assert list((tmp_path / "new").iterdir()) == []
+    assert export("baseline", "litert", tmp_path / "new" / "export", home).flipped == 0
+
+
+def test_what_a_killed_export_left_goes_with_the_next_one(home: Path, tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".export.{dead.pid}").mkdir()
+    (tmp_path / f".export.{os.getppid()}").mkdir()
+    export("baseline", "litert", tmp_path / "export", home)
+    assert {path.name for path in tmp_path.glob(".export.*")} == {f".export.{os.getppid()}"}

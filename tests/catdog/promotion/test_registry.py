@@ -1,5 +1,6 @@
 """The registry keeps each decision and what its champions need, whatever happens to it."""
 
+import errno
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from entrants import CLASSES, PROMOTION, make, reign, write_model
+from limits import files_up_to
 
 from catdog.errors import StoreError
 from catdog.promotion.registry import Registry
@@ -243,3 +245,22 @@ def test_a_reader_never_sees_half_a_decision(store: Store, registry: Registry) -
     reader.join()
     assert all(seen)
     assert [d.number for d in registry.decisions()] == list(range(1, 13))
+
+
+def test_a_disk_that_fills_up_while_a_champion_is_copied_leaves_the_old_one(
+    store: Store, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(make(store, "old"))
+    new = make(store, "new")
+
+    def no_link(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", no_link)
+    for size in (1, 200, 2_000):
+        with files_up_to(size), pytest.raises(StoreError, match="No space left while writing"):
+            registry.promote(new)
+        champion = registry.champion()
+        assert champion
+        assert registry.model_of(champion).name == "old"
+    assert registry.promote(new).champion.name == "new"

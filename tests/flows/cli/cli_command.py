@@ -1,9 +1,7 @@
 """What the tests of the command line ask of an answer, and small things that they give it."""
 
 import re
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,17 +48,6 @@ def folder(root: Path, **classes: int) -> Path:
 
 def empty_folder(root: Path) -> Path:
     return folder(root)
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """No file can grow beyond so many bytes, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def table(shown: str) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cli_command import Answer, Command, assert_one_clear_line, empty_folder, files_up_to
+from cli_command import Answer, Command, assert_one_clear_line, empty_folder
+from limits import files_up_to
 from rich.console import Console
 
 from catdog.errors import SettingsError

@@ -14,10 +14,10 @@ from cli_command import (
     Command,
     assert_one_clear_line,
     empty_folder,
-    files_up_to,
     folder,
     photo,
 )
+from limits import files_up_to
 from PIL import Image
 
 from catdog.store.housekeeping import interrupted_items, stored_items
