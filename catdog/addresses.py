@@ -70,7 +70,7 @@ def has_host(address: str) -> bool:
 def obstacle(path: Path) -> str | None:
     """Why no disk can store a path, to be said after its name; None when one may."""
     try:
-        whole, *parts = map(os.fsencode, (path, *path.parts))
+        whole, *parts = (os.fsencode(str(part)) for part in (path, *path.parts))
     except UnicodeEncodeError:
         return "is no text that can be a path"
     if b"\0" in whole:

@@ -8,6 +8,7 @@ key.
 
 import difflib
 import os
+import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,8 @@ TOKEN = f"{PREFIX}API_TOKEN"
 """The variable that holds what clients of `catdog api` must know: no setting, so that none shows
 it."""
 FILE = "catdog.toml"
+FOLDER = "folder"
+"""The value of `group_by` for the photos of one folder."""
 
 
 def _known(name: str) -> str:
@@ -55,6 +58,15 @@ def _absolute(path: Path) -> Path:
     if problem := obstacle(whole):
         raise ValueError(problem)
     return whole
+
+
+def _grouping(how: str | None) -> str | None:
+    if how and how != FOLDER:
+        try:
+            re.compile(how)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"is neither '{FOLDER}' nor a regular expression ({error})") from error
+    return how or None
 
 
 ModelName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(MODELS)})]
@@ -160,6 +172,13 @@ class Cut(Seeded):
         description="'drop' removes duplicates of held-out photos from training; 'keep' reports.",
     )
     """A test photo that was trained on would flatter the score."""
+    group_by: Annotated[str | None, AfterValidator(_grouping)] = Field(
+        None,
+        description="Photos that belong together stay in one split: 'folder', those of one folder; "
+        "or a regular expression, those with the same match (or first group) in their path. A "
+        "column 'group' of metadata.csv counts as well.",
+    )
+    """What belongs together only its owner knows: a patient, a product, an animal."""
     rare_classes: Literal["refuse", "drop"] = Field(
         "refuse",
         description="Classes with too few photos for each split or fold: 'refuse' names them, "

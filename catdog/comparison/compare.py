@@ -58,7 +58,7 @@ class Study:
             self.arrays.folds,
             several=several,
             fold_of=self.arrays.fold_of(),
-            group_of=self.manifest.pictures(),
+            group_of=self.manifest.groups(),
         )
 
     @property
@@ -251,7 +251,7 @@ def compare(study: Study) -> Comparison:
         labels=check_labels(verdict.winner, winner)
         if not design.usable and verdict.standing.validation >= ACCURATE_ENOUGH
         else None,
-        quality=data_quality(study.manifest, design.counts(study.manifest)),
+        quality=data_quality(study.manifest, design.counts(study.manifest), design.fold_of),
         changes=study.changes,
         published=published,
         missing=missing_official(rows) if published else (),

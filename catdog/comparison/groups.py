@@ -1,4 +1,4 @@
-"""Which photos count together: photos of one picture are one observation, not several."""
+"""Which photos count together: those of one picture or group are one observation, not several."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,11 +18,11 @@ class Grouped(Record):
 
     photos: int
     shared: int
-    """Photos that show the same picture as another."""
+    """Photos that are not alone in their group."""
     groups: int
-    """Different pictures, those with one photo included."""
+    """Those with one photo included."""
     effective: float
-    """As many photos of different pictures would give an accuracy as precise."""
+    """As many independent photos would give an accuracy as precise."""
     sentence: str
 
 
@@ -61,7 +61,7 @@ class Groups:
     def counted(self, photos: int) -> str:
         """So many test photos, in words: those of all groups."""
         told = counted(photos, "test photo")
-        return told if self.alone else f"{told} of {counted(self.count, 'picture')}"
+        return told if self.alone else f"{told} in {counted(self.count, 'group')}"
 
     def summary(self) -> Grouped | None:
         """What a report has to say of them; None where all photos are alone."""
@@ -75,10 +75,10 @@ class Groups:
             groups=self.count,
             effective=effective,
             sentence=(
-                f"{shared:,} of the {photos:,} test photos show the same picture as another one. "
-                f"Accuracies are of all photos; in tests and intervals each of the {self.count:,} "
-                f"pictures counts once. An accuracy is as precise as on {effective:,.0f} different "
-                "pictures."
+                f"{shared:,} of the {photos:,} test photos belong together with others: they show "
+                "the same picture, or are of one group. Accuracies are of all photos; in tests and "
+                f"intervals each of the {self.count:,} groups and single photos counts once. An "
+                f"accuracy is as precise as on {effective:,.0f} independent photos."
             ),
         )
 

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from catdog.photos.groups import joined
+
 NEAR_BITS = 6
 """Of 64. On the official photos, copies saved again (JPEG quality 30, or half the size) are at most
 4 bits from the original, and no two different photos are nearer than 12."""
@@ -52,20 +54,12 @@ def same_pictures(
 
     digests: SHA-256 of the files. A group holds all that are linked by equal or near photos.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     first: dict[str, int] = {}
     equal = [(first.setdefault(digest, i), i) for i, digest in enumerate(digests)]
-    different = np.fromiter(first.values(), dtype=np.intp)
+    different = list(first.values())
     near = _near([fingerprints[i] for i in different])
-    ends = np.concatenate([np.array(equal, dtype=np.intp).reshape(-1, 2), different[near]])
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(digests),) * 2)
-    _, component = connected_components(graph, directed=False)
-    order = np.argsort(component, kind="stable")
-    cuts = np.flatnonzero(np.diff(component[order])) + 1
-    groups = (tuple(int(i) for i in group) for group in np.split(order, cuts))
-    return [group for group in groups if len(group) > 1]
+    links = [*equal, *((different[a], different[b]) for a, b in near.tolist())]
+    return joined(range(len(digests)), links)
 
 
 def _near(fingerprints: Sequence[Fingerprint]) -> npt.NDArray[np.intp]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from catdog.errors import PhotosError
-from catdog.photos.partition import Group
+from catdog.photos.groups import Group
 from catdog.photos.places import places_of
 from catdog.settings import Folding
 from catdog.store.artifacts import Manifest
@@ -14,8 +14,8 @@ def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str,
     """The fold of each photo, from 1: those of every split, a test folder of the source included.
 
     The pictures of a class are dealt out in the order of their places (`places.py`), so that
-    the folds differ by at most one picture of each class, and of all. Photos of one picture are in
-    one fold, also when they have two classes.
+    the folds differ by at most one picture of each class, and of all. Photos of one picture or
+    group are in one fold, also when they have two classes.
 
     origin: what errors call the photos. Raises PhotosError when a class has fewer pictures than
     there are folds.
@@ -24,7 +24,7 @@ def assign_folds(manifest: Manifest, folding: Folding, origin: str) -> dict[str,
     rows = {row["path"]: row for row in manifest.rows()}
     places = places_of({path: row["sha256"] for path, row in rows.items()}, folding.seed)
     pictures: defaultdict[str, Group] = defaultdict(tuple)
-    for path, picture in manifest.pictures().items():
+    for path, picture in manifest.groups().items():
         pictures[picture] += (path,)
     by_class: defaultdict[str, list[Group]] = defaultdict(list)
     for group in (tuple(sorted(paths)) for paths in pictures.values()):

@@ -17,9 +17,8 @@ again and whose first file is gone: its content is another one.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from catdog.photos.groups import Group
 from catdog.store.artifacts import SPLITS
-
-Group = tuple[str, ...]
 
 FILLED_FIRST = ("test", "train", "validation")
 

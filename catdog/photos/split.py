@@ -1,6 +1,7 @@
 """Decode every photo, exclude the unreadable, find duplicates, and cut the splits."""
 
 import logging
+import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import ExifTags, Image
 
 from catdog.errors import PhotosError
 from catdog.photos.duplicates import Fingerprint, distance, fingerprint, same_pictures
+from catdog.photos.groups import Group, group_names, joined, require_whole, same_name
 from catdog.photos.layout import Layout, read_layout
 from catdog.photos.partition import partition
 from catdog.photos.places import places_of
 from catdog.photos.reading import UnreadablePhotoError, in_threads, read_verified, reading_photo
 from catdog.settings import Cut
 from catdog.store.artifacts import SPLITS, DuplicatePair, ExcludedFile, Manifest, Photos, write_csv
-from catdog.store.digest import make_key
+from catdog.store.digest import make_key, value_digest
 from catdog.store.store import Recipe
 from catdog.wording import counted
 
@@ -27,9 +30,15 @@ log = logging.getLogger(__name__)
 
 OUTSIDE = "not in a class folder"
 RARE = "its class has too few photos"
+MAX_EXIF = 1 << 16
+"""Bytes of EXIF that are read for the time: a segment of a JPEG has no more."""
+EXIF_TIME = re.compile(r"[0-9]{4}(:[0-9]{2}){2} [0-9]{2}(:[0-9]{2}){2}")
 NAMED = 50
 """Classes that an error names."""
-COLUMNS = ("path", "label", "split", "sha256", "width", "height", "bytes", "mode", "brightness")
+COLUMNS = (
+    "path", "label", "split", "sha256", "width", "height", "bytes", "mode", "brightness", "taken",
+    "group",
+)  # fmt: skip
 """Of `manifest.csv`."""
 
 
@@ -48,6 +57,8 @@ class Photo:
     """Pillow's name of the kind of pixels in the file, such as "RGB", "CMYK" or "I;16"."""
     brightness: float
     """Mean luma (ITU-R BT.601) of the decoded photo, 0 to 255, to one decimal."""
+    taken: str
+    """When, as EXIF has it, such as "2026:11:28 10:00:00"; empty where it has none."""
     fingerprint: Fingerprint
 
 
@@ -95,7 +106,9 @@ def _write(folder: Path, photos: Photos, cut: Cut, fewest: int) -> Mapping[str, 
     groups = same_pictures([photo.sha256 for photo in good], [photo.fingerprint for photo in good])
     pictures = [tuple(good[i] for i in group) for group in groups]
     drop = cut.duplicates == "drop"
-    splits = _splits(layout, good, pictures if drop else [], cut)
+    named = _named(listed, good, layout, cut, photos.origin)
+    copied = [tuple(photo.path for photo in picture) for picture in pictures]
+    splits = _splits(layout, good, [*(copied if drop else []), *same_name(named)], named, cut)
     copies = [copy for group in pictures for copy in _copies(group, splits, drop=drop)]
     for copy in copies:
         if copy.action == "dropped":
@@ -105,13 +118,36 @@ def _write(folder: Path, photos: Photos, cut: Cut, fewest: int) -> Mapping[str, 
     splits = {path: split for path, split in splits.items() if layout.labels[path] not in rare}
     left_out = (p for p, label in layout.labels.items() if label in rare and p not in rejected)
     rejected |= dict.fromkeys(left_out, RARE) | dict.fromkeys(layout.outside, OUTSIDE)
-    _write_tables(folder, good, splits, rejected, copies)
+    together = joined([p.path for p in good], [*copied, *same_name(named)])
+    group_of = {path: group[0] for group in together for path in group}
+    _write_tables(folder, good, splits, group_of, rejected, copies)
     found = {"rejected": len(rejected), "duplicates": len(copies)}
     log.info("%d photos, %d excluded files, %d near-duplicate pairs", len(splits), *found.values())
     classes = tuple(label for label in layout.classes if label not in rare)
     placed = Counter((split, layout.labels[path]) for path, split in splits.items())
     counts = {part: {label: placed[part, label] for label in classes} for part in SPLITS}
-    return {"classes": classes, "rare": tuple(sorted(rare)), "counts": counts} | found
+    facts = {"classes": classes, "rare": tuple(sorted(rare)), "counts": counts}
+    return facts | found | {"named_groups": len({named[path] for path in splits if path in named})}
+
+
+def _named(
+    listed: Iterable[Mapping[str, str]],
+    photos: Sequence[Photo],
+    layout: Layout,
+    cut: Cut,
+    origin: str,
+) -> dict[str, str]:
+    """The name of the group of each readable photo that is said to belong to one."""
+    names = group_names({row["path"]: row.get("group", "") for row in listed}, cut.group_by)
+    if cut.group_by and not names:
+        raise PhotosError(
+            f"{origin}: no path of a photo has a match of group_by ({cut.group_by!r}).",
+            "Mend the regular expression, or leave it away.",
+        )
+    named = {photo.path: names[photo.path] for photo in photos if photo.path in names}
+    if layout.splits:
+        require_whole(named, layout.splits, origin)
+    return named
 
 
 def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Photo | ExcludedFile:
@@ -120,10 +156,22 @@ def _look(root: Path, labels: Mapping[str, str], row: Mapping[str, str]) -> Phot
     try:
         with reading_photo(data, path) as (picture, mode):
             brightness = round(float(np.asarray(picture.convert("L")).mean()), 1)
-            facts = (*picture.size, len(data), mode, brightness)
+            facts = (*picture.size, len(data), mode, brightness, _taken(picture))
             return Photo(path, labels[path], sha256, *facts, fingerprint(picture))
     except UnreadablePhotoError as error:
         return ExcludedFile(path=path, reason=error.reason)
+
+
+def _taken(picture: Image.Image) -> str:
+    if len(picture.info.get("exif", b"")) > MAX_EXIF:
+        return ""
+    try:
+        found = str(
+            picture.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        )
+    except Exception:  # noqa: BLE001  what a camera has written may be broken in any way
+        return ""
+    return found if EXIF_TIME.fullmatch(found) else ""
 
 
 def _too_few(layout: Layout, rejected: Mapping[str, str], fewest: int) -> dict[str, str]:
@@ -173,17 +221,27 @@ def _check_classes(rare: Mapping[str, str], layout: Layout, cut: Cut, origin: st
 
 
 def _splits(
-    layout: Layout, photos: Sequence[Photo], pictures: Iterable[Sequence[Photo]], cut: Cut
+    layout: Layout,
+    photos: Sequence[Photo],
+    links: Iterable[Group],
+    named: Mapping[str, str],
+    cut: Cut,
 ) -> dict[str, str]:
+    """The split of each photo: linked ones have the same.
+
+    The photos of a named group have the place of its name: one that joins it later follows it.
+    """
     given = {photo.path: layout.splits.get(photo.path, "") for photo in photos}
     if (undecided := _undecided(layout)) is None:
         return given
     free = {photo.path: photo for photo in photos if given[photo.path] == undecided}
-    groups = [tuple(photo.path for photo in group if photo.path in free) for group in pictures]
+    ours = [tuple(path for path in link if path in free) for link in links]
+    groups = joined(list(free), filter(None, ours))
+    marks = {p: value_digest(named[p]) if p in named else free[p].sha256 for p in free}
     return given | partition(
-        places_of({path: photo.sha256 for path, photo in free.items()}, cut.seed),
+        places_of(marks, cut.seed),
         {path: photo.label for path, photo in free.items()},
-        filter(None, groups),
+        groups,
         held_out=1 if undecided == "validation" else cut.validation_share,
         test=0 if undecided == "train" else cut.test_share,
     )
@@ -227,10 +285,15 @@ def _write_tables(
     folder: Path,
     photos: Sequence[Photo],
     splits: Mapping[str, str],
+    group_of: Mapping[str, str],
     rejected: Mapping[str, str],
     copies: Sequence[DuplicatePair],
 ) -> None:
-    rows = (vars(p) | {"split": splits[p.path]} for p in photos if p.path in splits)
+    rows = (
+        vars(p) | {"split": splits[p.path], "group": group_of.get(p.path, "")}
+        for p in photos
+        if p.path in splits
+    )
     kept = ([row[column] for column in COLUMNS] for row in rows)
     write_csv(folder / "manifest.csv", COLUMNS, kept)
     write_csv(folder / "rejected.csv", ExcludedFile.model_fields, sorted(rejected.items()))

@@ -298,9 +298,10 @@ def _unpack_tables(folder: Path, name: str) -> str:
 def _record(folder: Path, inventory: Inventory, origin: str, note: str = "") -> dict[str, Any]:
     columns: tuple[str, ...] = ("path", "bytes", "sha256")
     rows: Iterable[tuple[object, ...]] = inventory.rows
-    if inventory.places:
-        columns = (*columns, "place")
-        rows = [(*row, place) for row, place in zip(rows, inventory.places, strict=True)]
+    for column, values in (("place", inventory.places), ("group", inventory.groups)):
+        if values:
+            columns = (*columns, column)
+            rows = [(*row, value) for row, value in zip(rows, values, strict=True)]
     write_csv(folder / "photos.csv", columns, rows)
     own = inventory.root.is_relative_to(folder)
     return {

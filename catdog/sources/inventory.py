@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from catdog.errors import SourceError
 from catdog.sources.metadata import NAMES as METADATA
-from catdog.sources.metadata import places
+from catdog.sources.metadata import read_metadata
 from catdog.store.artifacts import SPLITS
 from catdog.store.digest import digest_once, value_digest
 from catdog.wording import escaped, quoted
@@ -35,10 +35,14 @@ class Inventory:
     """How many files of which other kinds there are, in a sentence; empty when there are none."""
     places: tuple[str, ...] = ()
     """Where a metadata file names the classes: of each row, its path if folders did."""
+    groups: tuple[str, ...] = ()
+    """Where a metadata file names groups: of each row, its group, or nothing."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of `rows`, and `places`: equal for the same photos wherever they lie."""
+        """SHA-256 of all that is said of them: equal for the same photos wherever they lie."""
+        if self.groups:
+            return value_digest((self.rows, self.places, self.groups))
         return value_digest((self.rows, self.places) if self.places else self.rows)
 
 
@@ -70,7 +74,7 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
             " ".join(filter(None, [f"{shown} holds no photo files.", left_out])),
             f"Put photos ({', '.join(sorted(PHOTO_SUFFIXES))}) into one folder per class.",
         )
-    labelled = places(folder, paths, shown)
+    known = read_metadata(folder, paths, shown)
     root = folder / _wrapper(photos)
     _check_names((str(folder), *photos), shown)
     files = [folder / photo for photo in photos]
@@ -78,8 +82,15 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
     if left_out:
         log.warning("%s: %s", shown, left_out)
     # A name alone is outside of every class.
-    of_each = tuple(labelled.get(p, file.name) for p, file in zip(photos, files, strict=True))
-    return Inventory(root, tuple(rows), left_out, of_each if labelled else ())
+    places = tuple(known.places.get(p, file.name) for p, file in zip(photos, files, strict=True))
+    groups = tuple(known.groups.get(photo, "") for photo in photos)
+    return Inventory(
+        root,
+        tuple(rows),
+        left_out,
+        places if known.places else (),
+        groups if known.groups else (),
+    )
 
 
 def hidden(name: str) -> bool:

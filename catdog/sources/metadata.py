@@ -1,15 +1,16 @@
 """Classes from a file next to the photos: `metadata.csv` or `metadata.jsonl`.
 
 The layout `imagefolder` of Hugging Face's datasets has such a file in the folder of all photos, or
-in that of each split. Its column `file_name` is a path from there, `label` the class. A file
-without labels, such as one of captions, leaves the folders' names in force.
+in that of each split. Its column `file_name` is a path from there, `label` the class, and `group`
+what the photo shows together with others, such as a patient. A file without labels, such as one of
+captions, leaves the folders' names in force.
 """
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from catdog.errors import SourceError
 from catdog.store.artifacts import SPLIT_FOLDERS
@@ -18,43 +19,58 @@ from catdog.wording import escaped, quoted
 NAMES = frozenset(("metadata.csv", "metadata.jsonl"))
 LONGEST = 255
 """Characters of a class: of a folder's name, file systems allow no more."""
-_LABELS = f"A class has a name of 1 to {LONGEST} characters, like a folder, on one line."
+_LABELS = f"A class or group has a name of 1 to {LONGEST} characters, like a folder, on one line."
 _REMEDY = "Mend it, or make one folder per class instead."
 
 
-def places(folder: Path, files: Iterable[Path], name: str) -> dict[str, str]:
-    """Where each labelled photo would lie if folders named the splits and classes.
+class Metadata(NamedTuple):
+    """What metadata files say of photos; the keys are paths below the folder (POSIX)."""
+
+    places: dict[str, str]
+    """Where each labelled photo would lie if folders named the splits and classes."""
+    groups: dict[str, str]
+    """The name of the group of each photo that has one."""
+
+
+def read_metadata(folder: Path, files: Iterable[Path], name: str) -> Metadata:
+    """What the metadata files of a folder say, which may be nothing.
 
     folder: all that is below counts. files: below it, relative. name: what errors call the folder.
-    The keys are paths below the folder (POSIX); empty without any label. Raises SourceError for a
-    file that cannot be read, that names a photo which is not there, or gives one two labels.
+    Raises SourceError for a file that cannot be read, that names a photo which is not there, or
+    gives one two labels or groups.
     """
     there = {file.as_posix() for file in files}
-    found: dict[str, str] = {}
+    found = Metadata({}, {})
     for path in sorted(path for path in there if PurePosixPath(path).name in NAMES):
-        seen: dict[str, str] = {}
+        seen: dict[str, tuple[Any, Any]] = {}
         for line, row in _rows(folder / path, f"{name}: {path}"):
-            if row.get("label") is None:
+            given = row.get("file_name")
+            said = row.get("label"), row.get("group") or None
+            if said == (None, None) or seen.get(str(given)) == said:
                 continue
-            given, label = str(row.get("file_name")), str(row["label"]).strip()
-            if seen.get(given) == label:
-                continue
-            photo = (PurePosixPath(path).parent / given).as_posix()
-            place = _place(PurePosixPath(photo), label)
-            problem = _problem(row, label, is_there=photo in there)
-            if not problem and found.setdefault(photo, place) != place:
-                problem = f"gives the photo {quoted(repr(given))} another label than before."
-            if problem:
+            photo = (PurePosixPath(path).parent / str(given)).as_posix()
+            if problem := _problem(photo, given, said, there, found):
                 raise SourceError(f"{name}: line {line} of {path} {problem}", _REMEDY)
-            seen[given] = label
+            seen[str(given)] = said
     return found
 
 
-def _problem(row: Mapping[str, Any], label: str, *, is_there: bool) -> str | None:
-    if not is_there:
-        return f"names the photo {quoted(repr(row.get('file_name')))}, which is not there."
-    if not (isinstance(row["label"], str | int | float) and names_a_class(label)):
-        return f"has the label '{quoted(label)}'. {_LABELS}"
+def _problem(
+    photo: str, given: Any, said: tuple[Any, Any], there: Container[str], found: Metadata
+) -> str | None:
+    """Take down what a row says of a photo, or tell what is wrong with it."""
+    if photo not in there:
+        return f"names the photo {quoted(repr(given))}, which is not there."
+    for what, value in zip(("label", "group"), said, strict=True):
+        if value is None:
+            continue
+        text = str(value).strip()
+        if not (isinstance(value, str | int | float) and names_a_class(text)):
+            return f"has the {what} '{quoted(text)}'. {_LABELS}"
+        known = found.places if what == "label" else found.groups
+        meant = _place(PurePosixPath(photo), text) if what == "label" else text
+        if known.setdefault(photo, meant) != meant:
+            return f"gives the photo {quoted(repr(given))} another {what} than before."
     return None
 
 

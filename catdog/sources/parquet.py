@@ -68,6 +68,7 @@ def unpack_tables(tables: list[Path], around: Path, folder: Path, name: str) -> 
             if label is None:
                 nameless += 1
                 continue
+            budget.count(1)
             budget.spend(len(photo))
             target = place / label / f"{number:03d}-{row:07d}{_suffix(photo)}"
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ HELD_OUT = ("validation", "test")
 """The splits that models are scored on."""
 TEXT_COLUMNS = (
     "model", "split", "path", "label", "predicted", "mode", "reason", "other", "other_split",
-    "match", "action", "sha256", "group",
+    "match", "action", "sha256", "taken", "group", "group",
 )  # fmt: skip
 
 
@@ -107,8 +107,9 @@ class DuplicatePair(Record):
 class Manifest(Artifact):
     """Every photo with its class and split; the unreadable ones and the duplicates.
 
-    Files: `manifest.csv` (path, label, split, sha256, width, height, bytes, mode, brightness),
-    `rejected.csv` (the fields of `ExcludedFile`) and `duplicates.csv` (those of `DuplicatePair`).
+    Files: `manifest.csv` (path, label, split, sha256, width, height, bytes, mode, brightness,
+    taken, and in `group` the path of one of those that count together), `rejected.csv` (the fields
+    of `ExcludedFile`) and `duplicates.csv` (those of `DuplicatePair`).
     """
 
     kind: ClassVar[str] = "manifest"
@@ -118,6 +119,8 @@ class Manifest(Artifact):
     """Photos by split and class, such as counts["train"]["cats"]."""
     rejected: int
     duplicates: int
+    named_groups: int = 0
+    """That the photos were said to belong to. Not kept by older versions."""
     rare: tuple[str, ...] = ()
     """Classes that were left out, as they have too few photos. Not kept by older versions."""
 
@@ -137,10 +140,14 @@ class Manifest(Artifact):
         """The photos that are exact or near duplicates of another one."""
         return tuple(map(DuplicatePair.model_validate, _rows(self.file("duplicates.csv"))))
 
-    def pictures(self) -> dict[str, str]:
-        """The picture that each photo shows, by its path: the path of one of its photos."""
-        shown = {pair.path: pair.other for pair in self.duplicate_pairs()}
-        return {row["path"]: shown.get(row["path"], row["path"]) for row in self.rows()}
+    def groups(self) -> dict[str, str]:
+        """The photos that count together, by path: the path of one of them.
+
+        They show the same picture or belong to the same group, also by way of others.
+        """
+        shown = {pair.path: pair.other for pair in self.duplicate_pairs()}  # of older versions
+        rows = self.rows()
+        return {r["path"]: r.get("group") or shown.get(r["path"], r["path"]) for r in rows}
 
 
 class Trial(BaseModel):

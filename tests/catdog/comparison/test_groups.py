@@ -106,9 +106,10 @@ def test_the_comparison_says_how_many_photos_show_one_picture(fake_run: FakeRun)
     assert found.groups is not None
     assert (found.groups.photos, found.groups.shared, found.groups.groups) == (192, 40, 153)
     assert found.groups.sentence == (
-        "40 of the 192 test photos show the same picture as another one. Accuracies are of all "
-        "photos; in tests and intervals each of the 153 pictures counts once. An accuracy is as "
-        "precise as on 21 different pictures."
+        "40 of the 192 test photos belong together with others: they show the same picture, or "
+        "are of one group. Accuracies are of all photos; in tests and intervals each of the 153 "
+        "groups and single photos counts once. An accuracy is as precise as on 21 independent "
+        "photos."
     )
     one, other = (c.model("transfer").test for c in (usual, found))
     assert one.accuracy == other.accuracy
@@ -116,7 +117,7 @@ def test_the_comparison_says_how_many_photos_show_one_picture(fake_run: FakeRun)
     (pair,) = found.pairs
     assert pair.table is not None
     assert pair.table.n == 153
-    assert found.sensitivity.startswith("With 192 test photos of 153 pictures and 1 pair, ")
+    assert found.sensitivity.startswith("With 192 test photos in 153 groups and 1 pair, ")
 
 
 def test_copies_in_other_splits_are_no_groups_of_the_test_set(fake_run: FakeRun) -> None:

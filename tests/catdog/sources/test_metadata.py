@@ -127,5 +127,5 @@ def test_a_row_that_is_there_a_million_times_costs_no_more_than_to_read_it(
         "catdog.sources.metadata._place", lambda *of: made.append(of) or "cats/0.jpg"
     )
     files = [Path("0.jpg"), Path("metadata.csv")]
-    assert metadata.places(tmp_path, files, "pets") == {"0.jpg": "cats/0.jpg"}
+    assert metadata.read_metadata(tmp_path, files, "pets").places == {"0.jpg": "cats/0.jpg"}
     assert len(made) == 1
