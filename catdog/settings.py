@@ -240,7 +240,7 @@ class Promotion(Group):
     promotion: Literal["better", "fresh"] = Field(
         "better",
         description="'better': promoted when significantly better; 'fresh': also when trained on "
-        "new photos and not worse by accuracy_margin or more.",
+        "enough new photos and not worse by accuracy_margin or more.",
     )
     """Who tries another model or setting must show that it is better. What retrains the same on
     newer photos, as `full` does each week, has a reason to be used already, and few test photos

@@ -59,7 +59,7 @@ def announce(decision: Decision) -> None:
             "prefect.resource.name": decision.champion.title,
             "catdog.champion.reason": decision.reason,
         },
-        payload=decision.told(),
+        payload=decision.model_dump(mode="json"),
     )
 
 

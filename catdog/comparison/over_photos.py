@@ -22,7 +22,8 @@ ALPHA = 0.05
 POWER = 0.8
 """The usual chance to find a difference that is there (Cohen 1988)."""
 NODES = 2_000
-"""Steps of the integral over the share of discordant photos: p to three decimals."""
+"""Steps of the integral over the share of discordant photos, which are smaller near the ends, where
+all of a small p comes from: p to three decimals, a small one to about a tenth of itself."""
 
 Correct = npt.NDArray[np.bool_]
 """For each photo: did the model classify it correctly? Of several seeds, a row a seed."""
@@ -134,18 +135,25 @@ class Paired:
         shares = _quantiles(*(low if bound > 0 else high))
         with np.errstate(divide="ignore"):
             needed = np.clip(0.5 + bound / (2 * shares), 0, 1)
-        return float(betainc(wins, losses + 1, needed).mean())
+        return float(np.average(betainc(wins, losses + 1, needed), weights=_steps()[1]))
 
 
 @lru_cache(maxsize=8)
 def _quantiles(a: int, b: int) -> npt.NDArray[np.float64]:
-    """Of the Beta distribution at the middles of equal steps; at its edges it is a constant."""
+    """Of the Beta distribution at the middles of the steps; at its edges it is a constant."""
     from scipy.special import betaincinv
 
     if a == 0 or b == 0:
-        return np.array([0.0 if a == 0 else 1.0])
-    found: npt.NDArray[np.float64] = betaincinv(a, b, (np.arange(NODES) + 0.5) / NODES)
+        return np.full(NODES, 0.0 if a == 0 else 1.0)
+    found: npt.NDArray[np.float64] = betaincinv(a, b, _steps()[0])
     return found
+
+
+@lru_cache
+def _steps() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The middles of steps from 0 to 1, and their widths but for a constant: t^2 (3 - 2 t)."""
+    t = (np.arange(NODES) + 0.5) / NODES
+    return t**2 * (3 - 2 * t), t * (1 - t)
 
 
 def _lower_limit(p_above: Callable[[float], float]) -> float:
@@ -284,28 +292,30 @@ def mcnemar_power(n: int, difference: float, discordant: float, alpha: float) ->
     return float(binom.pmf(m, n, discordant) @ found)
 
 
-def not_worse_power(n: int, margin: float, discordant: float) -> float:
+def not_worse_power(n: int, margin: float, discordant: float, level: float) -> float:
     """The chance that an equally accurate model is shown not to be worse by the margin or more.
 
-    On n photos by `Paired.p_above` at the level `ALPHA`; discordant: as in `mcnemar_power`.
+    On n photos by `Paired.p_above` at this level; discordant: as in `mcnemar_power`.
     """
     from scipy.stats import binom
 
     m = np.arange(n + 1)
     chances = binom.pmf(m, n, discordant)
     likely = np.flatnonzero(chances > 1e-6).tolist()
-    fewest = [bisect_left(range(each + 1), True, key=_shows(n, each, margin)) for each in likely]
+    fewest = [
+        bisect_left(range(each + 1), True, key=_shows(n, each, margin, level)) for each in likely
+    ]
     return float(chances[likely] @ binom.sf(np.array(fewest) - 1, likely, 0.5))
 
 
-def _shows(n: int, discordant: int, margin: float) -> Callable[[int], bool]:
+def _shows(n: int, discordant: int, margin: float, level: float) -> Callable[[int], bool]:
     """Whether so many wins show that a model is not worse."""
 
     def shown(wins: int) -> bool:
         table = Table(
             both=n - discordant, only_first=wins, only_second=discordant - wins, neither=0
         )
-        return Paired(table).p_above(-margin) <= ALPHA
+        return Paired(table).p_above(-margin) <= level
 
     return shown
 

@@ -1,7 +1,7 @@
 """A decision about the champion as the registry keeps it, and what it names."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,9 +14,10 @@ Outcome = Literal["promoted", "kept", "rolled-back"]
 Reason = Literal[
     "first", "better", "not worse", "real photos", "champion lost", "by hand",
     "same model", "rolled back before", "other classes", "sample", "too few photos",
-    "used up", "not significant", "maybe worse", "worse", "worse on a class",
-    "rollback",
+    "not significant", "maybe worse", "worse", "worse on a class", "rollback",
+    "used up",
 ]  # fmt: skip
+"""The last is of older versions."""
 
 
 class Candidate(Record):
@@ -35,7 +36,7 @@ class Candidate(Record):
     test_set: str
     """Digest of the bytes and classes of its test photos."""
     test_photos: Annotated[int, Field(ge=0)]
-    """How many; a photo that is there twice counts once."""
+    """How many; of a picture that is there several times, one counts."""
     test_accuracy: Share
 
     @property
@@ -58,8 +59,8 @@ class ClassChange(Record):
         return self.champion - self.challenger
 
 
-class Evidence(Record):
-    """Challenger and champion on the test photos that both were tested on."""
+class Evidence(Record, extra="ignore"):
+    """Challenger and champion on the test photos that both were tested on, one of each picture."""
 
     table: Table
     """The challenger is the first of the two."""
@@ -70,8 +71,8 @@ class Evidence(Record):
     """Exact McNemar test, two-sided."""
     classes: tuple[ClassChange, ...]
     same_test_set: bool
-    photos: tuple[str, ...] = ()
-    """The first digits of the photos' SHA-256. Not kept by older versions."""
+    copies: int = 0
+    """Photos that do not count since another one shows the same picture."""
 
     @property
     def n(self) -> int:
@@ -108,14 +109,11 @@ class Decision(Record, extra="ignore"):
     promotion: Promotion | None = None
     """The settings by which it was judged; None when it was not, and in records of older versions,
     as are the others with a default."""
+    level: float | None = None
+    """The largest one-sided p that was accepted; None where nothing was tested."""
+    looks: int = 0
+    """As `looks.count_looks` gives it."""
     class_margin: float | None = None
     """Of older versions."""
-    test_set_uses: int
-    """Decisions that the most used photo of `evidence` has served, this one included. In records of
-    older versions: the challengers that were judged on this test set."""
     sentence: str
     """As `explain` of that version worded it."""
-
-    def told(self) -> dict[str, Any]:
-        """The record as plain JSON values, without its hundreds of digests of photos."""
-        return self.model_dump(mode="json", exclude={"evidence": {"photos"}, "best": {"photos"}})

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from catdog.comparison.metrics import wilson_interval
 from catdog.comparison.over_photos import POWER, Paired, not_worse_power
-from catdog.promotion.decision import Candidate, Decision, Evidence, Outcome
-from catdog.promotion.ledger import USES
-from catdog.promotion.rules import FEWEST_PHOTOS, Ruling, Trial
+from catdog.promotion.decision import Candidate, Decision, Outcome
+from catdog.promotion.rules import BUDGETED_PHOTOS, FEWEST_PHOTOS, Ruling, Trial
 from catdog.settings import Promotion
 from catdog.wording import ci, counted, difference, p_text, percent, plain, points
 
@@ -31,9 +30,6 @@ UNTESTED = {
     "other classes": "it knows {known}, but {new.title} knows {classes}. " + INSTEAD,
     "too few photos": "{changed}{photos} that {both} were tested on are too few to compare "
     "({fewest} are needed). " + INSTEAD,
-    "used up": "the test photos are used up. Of the {n:,} that both were tested on, fewer than "
-    "{fewest} have served fewer than {uses} decisions; one more could promote a lucky model. Add "
-    "new test photos. " + INSTEAD,
 }
 """The rulings for which nothing was tested, by reason. Who is kept is said before."""
 
@@ -50,8 +46,13 @@ def sentence(
         return f"{new.title} is champion already."
     if old is None or promotion is None:
         return _untested(ruling, new, old)
-    said = _tested(ruling, new, old, promotion) if ruling.trials else _untested(ruling, new, old)
-    return f"{old.title} stays champion: {said}" if ruling.outcome == "kept" else said
+    if ruling.trials:
+        return " ".join(_tested(ruling, new, old, promotion))
+    return _kept(ruling, old) + _untested(ruling, new, old)
+
+
+def _kept(ruling: Ruling, old: Candidate) -> str:
+    return f"{old.title} stays champion: " if ruling.outcome == "kept" else ""
 
 
 def _untested(ruling: Ruling, new: Candidate, old: Candidate | None) -> str:
@@ -68,93 +69,94 @@ def _untested(ruling: Ruling, new: Candidate, old: Candidate | None) -> str:
         changed="" if shared and shared.same_test_set else "the test set has changed, and ",
         both=f"{new.name} and {best.title}, the best champion so far," if best else "both",
         fewest=FEWEST_PHOTOS,
-        uses=USES,
     )
 
 
-def _tested(ruling: Ruling, new: Candidate, old: Candidate, promotion: Promotion) -> str:
-    fresh, worst = ruling.new_photos, ruling.worst
-    claim = _fresh(ruling, old, promotion.accuracy_margin) if fresh else _better(ruling)
-    margin = _size(promotion.class_margin)
+def _tested(ruling: Ruling, new: Candidate, old: Candidate, promotion: Promotion) -> Iterator[str]:
+    """The outcome and its reason, the numbers, and how far they carry."""
+    trial, worst = ruling.failed or ruling.trials[0], ruling.worst
+    found, margin = _found(trial, ruling), _size(promotion.class_margin)
     if ruling.reason == "worse on a class" and worst:
-        return (
-            f"{new.title}{claim}, but its recall of {worst.label} is {_size(worst.loss)} "
-            f"percentage points lower, more than the {margin} allowed."
+        found += (
+            f", but its recall of {worst.label} is {_size(worst.loss)} percentage points lower, "
+            f"more than the {margin} allowed"
         )
     if ruling.outcome == "kept":
-        return f"{new.title}{claim}."
-    only = ruling.trials[0].evidence.only_class
-    lost = f"no recall is lower by more than {margin} percentage points"
-    lost = f"{old.title} classifies only {only} correctly" if only else lost
-    return f"{new.title} replaces {old.title} as champion: it{claim}; {lost}."
+        yield f"{_kept(ruling, old)}{new.title} {found}."
+    else:
+        only = ruling.trials[0].evidence.only_class
+        lost = f"no recall is lower by more than {margin} percentage points"
+        lost = f"{old.name} classifies only {only} correctly" if only else lost
+        yield f"{new.title} replaces {old.title} as champion: it {found}, and {lost}."
+    yield _numbers(trial, ruling)
+    yield from _power(trial, ruling) if ruling.outcome == "kept" else _risks(trial, ruling)
 
 
-def _better(ruling: Ruling) -> str:
-    """What the rule "better" found of the challenger."""
-    (trial,) = ruling.trials
+def _found(trial: Trial, ruling: Ruling) -> str:
+    """What was found of the challenger."""
+    best = f"{ruling.best.title}, the best champion so far" if ruling.best else ""
+    than = f" than {best}" if trial is not ruling.trials[0] else ""
     if ruling.reason == "worse":
-        evidence = trial.evidence
-        return f" is significantly worse {_numbers(evidence)}; {p_text(evidence.p_value)}"
-    found = "" if trial.passed else "not "
-    return f" is {found}significantly better {_told(trial)}; {_better_limits(trial)}"
+        return f"is significantly worse{than}"
+    if not trial.bound:
+        return f"is {'' if trial.passed else 'not '}significantly better"
+    by = f"by {_size(trial.bound)} percentage points or more"
+    if not trial.passed:
+        return f"may be worse {by}{than}"
+    trained = f"was trained on {counted(ruling.new_photos, 'new photo')}"
+    return f"{trained} and is not worse {by}{f', nor than {best}' if best else ''}"
 
 
-def _fresh(ruling: Ruling, old: Candidate, margin: float) -> str:
-    """What the rule "fresh" found of it."""
-    first, *others = ruling.trials
-    limits = _fresh_limits(first, margin)
-    best = ruling.best.title if ruling.best else ""
-    seen = f"trained on {counted(ruling.new_photos, 'photo')} that {old.title} has not seen,"
-    by = f"by {_size(margin)} percentage points or more"
-    if failed := ruling.failed:
-        than = "" if failed is first else f" than {best}, the best,"
-        return f", {seen} may be worse{than} {by} {_told(failed)}; {limits}"
-    nor = "".join(
-        f"; nor than the best so far, {best}, {_numbers(trial.evidence)}; {p_text(trial.p)}"
-        for trial in others
-    )
-    return f" is, {seen} not worse {by} {_told(first)}; {limits}{nor}"
+def _numbers(trial: Trial, ruling: Ruling) -> str:
+    evidence = trial.evidence
+    both = "" if evidence.same_test_set else " that both have (the test set has changed)"
+    alike = f", without {counted(evidence.copies, 'near duplicate')}" if evidence.copies else ""
+    told = difference(evidence.difference, evidence.interval.low, evidence.interval.high)
+    p = f"one-sided {p_text(trial.p)} (asked for: at most {trial.level:.2g})"
+    if ruling.reason == "worse":
+        p = p_text(evidence.p_value)
+    return f"On {counted(evidence.n, 'test photo')}{both}{alike}: {told}; {p}."
 
 
-def _told(trial: Trial) -> str:
-    asked = f"one-sided {p_text(trial.p)}, where {trial.level:.2g} is asked for"
-    return f"{_numbers(trial.evidence)}; {asked}"
-
-
-def _numbers(evidence: Evidence) -> str:
-    table = evidence.table
-    which = "the same" if evidence.same_test_set else "the shared"
-    changed = "" if evidence.same_test_set else " (the test set has changed)"
-    return (
-        f"on {which} {counted(evidence.n, 'test photo')}{changed}: "
-        f"{difference(evidence.difference, evidence.interval.low, evidence.interval.high)}; "
-        f"{table.only_first} classified correctly by the challenger only, {table.only_second} by "
-        "the champion only"
-    )
-
-
-def _better_limits(trial: Trial) -> str:
+def _power(trial: Trial, ruling: Ruling) -> Iterator[str]:
     """What the photos could have shown, were as many of them discordant as here."""
-    found, two_sided = Paired(trial.evidence.table), 2 * trial.level
-    attainable, detectable = found.attainable(two_sided), found.detectable(two_sided)
-    if attainable is None or detectable is None:
-        return "so few photos cannot show that any model is better"
-    return (
-        f"so many photos can show a difference from {_size(attainable)} percentage points on, and "
-        f"find a true one of {_size(detectable)} with {100 * POWER:.0f} % power"
-    )
-
-
-def _fresh_limits(trial: Trial, margin: float) -> str:
     table = trial.evidence.table
-    # Two models that agree on every photo do not show that they never differ: one photo more.
-    share = (table.discordant + 1) / (table.n + 1)
-    chance = not_worse_power(table.n, margin, share)
-    return f"a model that is as good is promoted {percent(chance)} of the time"
+    if ruling.reason == "not significant":
+        found = Paired(table).detectable(2 * trial.level)
+        yield (
+            f"To be found with {100 * POWER:.0f} % power, a true difference must be "
+            f"{_size(found)} percentage points."
+            if found
+            else "So few photos cannot show that any model is better."
+        )
+    if ruling.reason == "maybe worse":
+        # Two models that agree on every photo do not show that they never differ: one photo more.
+        share = (table.discordant + 1) / (table.n + 1)
+        chance = not_worse_power(table.n, -trial.bound, share, trial.level)
+        yield f"A model that is as good passes {percent(chance)} of the time."
+    if ruling.new_photos < ruling.needed_photos:
+        yield (
+            f"{ruling.new_photos:,} of its training photos are new; from {ruling.needed_photos:,} "
+            "on, it need only not be worse."
+        )
+
+
+def _risks(trial: Trial, ruling: Ruling) -> Iterator[str]:
+    """What the numbers of a promotion do not cover."""
+    if trial.bound and trial.evidence.n < BUDGETED_PHOTOS:
+        yield (
+            f"With fewer than {BUDGETED_PHOTOS} test photos, one that is "
+            f"{_size(trial.bound)} points worse passes {100 * trial.level:.0f} % of the time."
+        )
+    if ruling.looks:
+        yield (
+            f"Reports of {counted(ruling.looks, 'other way')} of training had shown results on "
+            "these photos: if this one was chosen by them, it may only be lucky."
+        )
 
 
 def _size(share: float) -> str:
-    return points(share).lstrip("+")
+    return points(share).lstrip("+-")
 
 
 def score_text(candidate: Candidate) -> str:
@@ -184,6 +186,7 @@ def explain(decision: Decision) -> str:
 
 
 def _facts(decision: Decision) -> Iterator[str]:
+    yield f"- Decision {decision.number}, {decision.at:%Y-%m-%d %H:%M} UTC"
     yield f"- Champion from now on: {_described(decision.champion)}"
     new = decision.challenger
     if new is None:
@@ -191,10 +194,17 @@ def _facts(decision: Decision) -> Iterator[str]:
     if new.model != decision.champion.model:
         yield f"- Challenger: {_described(new)}"
     yield f"- Test set: `{new.test_set[:12]}`, {counted(new.test_photos, 'photo')}"
-    if decision.evidence:
-        yield f"- Decisions that these photos have served: {decision.test_set_uses} of {USES}"
     if decision.promotion:
         yield f"- Rule: `{decision.promotion.promotion}`"
+    if decision.level:
+        yield f"- Largest one-sided p that was accepted: {decision.level:.2g}"
+        yield f"- Other ways of training with reports on these photos before: {decision.looks}"
+    if decision.evidence:
+        table = decision.evidence.table
+        yield (
+            f"- Photos that only the challenger has right: {table.only_first}; only the champion: "
+            f"{table.only_second}"
+        )
 
 
 def _described(candidate: Candidate) -> str:

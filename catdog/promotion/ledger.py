@@ -1,24 +1,46 @@
-"""How often a test photo may decide.
+"""How small a p a decision asks for: an error budget for a year, paid out evenly.
 
-Who judges challenger after challenger on the same photos will promote a lucky one: of 52 equally
-good ones a year, at the usual 5 %, in every fourth year or so. Therefore every test photo has an
-error budget of ALPHA, and every decision that counts it spends a share of 1 / USES of that. So the
-probability of a useless promotion is at most ALPHA in any USES decisions in a row, and in all
-decisions that a set of photos ever serves, whatever the correlation between the models is: that is
-Bonferroni's inequality, alpha spending in equal parts. Once its budget is spent, a photo counts no
-more; only new test photos help. A promotion gives nothing back: the new champion owes its place to
-the same photos.
+Who judges challenger after challenger will promote a lucky one: of 52 equally good ones a year, at
+the usual 5 %, in every fourth year or so. Therefore all decisions of a year share an error budget
+of ALPHA. It is paid in evenly over the year, at most MOST of it is saved up, and each decision
+spends half of what is there. What any 365 days can spend is what was saved before and what is paid
+in meanwhile, ALPHA together. So the probability of a useless promotion in them is at most ALPHA,
+however often there are decisions, on whichever photos, and whatever the correlation between the
+models is: that is Bonferroni's inequality, alpha spending in time. It holds where neither the
+challengers nor the times of the decisions were chosen by results on the test photos.
 
-Why not less strict: LOND and other rules that spend much at first leave nothing in autumn to a
-weekly schedule, and for one set of photos an exact test at the level ALPHA / USES is never weaker
-than an e-value that must reach USES / ALPHA. Photos are counted, not sets, so that a set that has
-grown by one photo is not a new one. `benchmarks/promotions.py` simulates years of it.
+A weekly decision may spend 0.05 / 65, a daily one 0.05 / 456, an hourly one 0.05 / 10,950: of the
+discordant photos the challenger must win 11 of 11, 14 of 14 or 18 of 18. The first one, and one
+after a quiet quarter, may spend 0.05 / 10, and of several in one afternoon each asks for one won
+photo more than the one before.
+
+Why half: less would take budget from those who decide seldom, and more leaves less for the second
+try of an afternoon. Why not by the number of decisions (LOND): that spends much at first and leaves
+nothing in autumn to a weekly schedule. Why not by photo, so that each new one brings a budget of
+its own: with daily decisions and a few new photos a day that promotes a useless model in more years
+than it says. `benchmarks/promotions.py` simulates years of all this.
 """
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from catdog.comparison.over_photos import ALPHA
 
-USES = 52
-"""Decisions that a photo may serve: a year of weekly ones. Half as many would ask for one photo
-less that only the challenger classifies correctly, twice as many for one more."""
-LEVEL = ALPHA / USES
-"""Of each one-sided test for a better model."""
+YEAR = timedelta(days=365)
+MOST = ALPHA / 5
+"""That is saved up. With more, the first decisions would be easier, and the weekly ones ask for 12
+won photos instead of 11 from 0.05 / 102 on."""
+PAID = ALPHA - MOST
+"""In a year."""
+
+
+def levels(times: Iterable[datetime]) -> Iterator[float]:
+    """The largest one-sided p that each of these decisions accepts, in their order.
+
+    The clock may have been set back between two of them: nothing is paid in for that.
+    """
+    saved, last = 2 * MOST, None
+    for at in times:
+        paid = PAID * max((at - last) / YEAR, 0) if last else 0
+        saved, last = min(MOST, saved / 2 + paid), at
+        yield saved / 2

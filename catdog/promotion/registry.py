@@ -9,8 +9,7 @@ says, so that a reader sees either the old champion or the new one.
 import logging
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,9 @@ from typing import Any
 from catdog.errors import StoreError
 from catdog.promotion.decision import Candidate, Decision
 from catdog.promotion.explain import sentence
-from catdog.promotion.rules import (
-    DIGITS,
-    Entrant,
-    Hurdles,
-    Ruling,
-    incomparable,
-    rule,
-    tested_photos,
-)
+from catdog.promotion.ledger import levels
+from catdog.promotion.looks import count_looks
+from catdog.promotion.rules import Entrant, Hurdles, Ruling, incomparable, rule
 from catdog.settings import Promotion
 from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
 from catdog.store.files import read_entry, read_json, write_text, writing
@@ -64,7 +57,11 @@ class Registry:
         return model
 
     def challenge(self, challenger: Entrant, promotion: Promotion) -> Decision:
-        """Judge a challenger by the rules, and record the decision."""
+        """Judge a challenger by the rules, and record the decision.
+
+        What was tested before and kept the champion stands when it comes again: nothing is
+        recorded then, and nothing spent.
+        """
         return self._decide(challenger, promotion)
 
     def promote(self, challenger: Entrant) -> Decision:
@@ -93,6 +90,11 @@ class Registry:
             past = self.decisions()
             before = past[-1].champion if past else None
             ruling = self._ruling(challenger, past, promotion)
+            if ruling.trials:
+                if stands := _judged_before(ruling, challenger.candidate, past, promotion):
+                    log.info("Decision %d stands: %s", stands.number, stands.sentence)
+                    return stands
+                ruling = ruling._replace(looks=count_looks(challenger, self.origin))
             if ruling.outcome == "promoted":
                 self._keep_all(challenger)
             return self._append(past, ruling, challenger.candidate, before, promotion)
@@ -114,25 +116,7 @@ class Registry:
                 return found
             return Ruling("promoted", "champion lost")
         best = self._best(past) or champion
-        return rule(challenger, Hurdles(champion, best, rolled_back, self.uses(past)), promotion)
-
-    def uses(self, past: Iterable[Decision]) -> Counter[str]:
-        """Decisions that each photo has served, by the first digits of its SHA-256.
-
-        Of a record of an older version, which does not name its photos: all test photos of the
-        champion that was challenged.
-        """
-        served = Counter[str]()
-        for decision in past:
-            if decision.evidence and decision.previous:
-                served.update(decision.evidence.photos or self._test_photos(decision.previous))
-        return served
-
-    def _test_photos(self, candidate: Candidate) -> list[str]:
-        entrant = self._entrant(candidate)
-        if entrant is None:
-            return []
-        return [sha[:DIGITS] for sha in tested_photos(entrant.predictions, entrant.manifest).index]
+        return rule(challenger, Hurdles(champion, best, rolled_back, level_now(past)), promotion)
 
     def _best(self, past: list[Decision]) -> Entrant | None:
         """The last champion in force that has not only been found not to be worse."""
@@ -151,9 +135,7 @@ class Registry:
         promotion: Promotion | None = None,
     ) -> Decision:
         """Write a decision: new asked to be champion, or is champion again."""
-        evidence, best, *_ = [*(trial.evidence for trial in ruling.trials), None, None]
-        photos = evidence.photos if evidence else ()
-        served = self.uses(past) if photos else Counter[str]()
+        evidence, best = ruling.evidence
         decision = Decision(
             number=past[-1].number + 1 if past else 1,
             at=datetime.now(UTC).replace(microsecond=0),
@@ -165,7 +147,8 @@ class Registry:
             evidence=evidence,
             best=best,
             promotion=promotion,
-            test_set_uses=max((served[photo] + 1 for photo in photos), default=0),
+            level=ruling.trials[0].level if ruling.trials else None,
+            looks=ruling.looks,
             sentence=sentence(ruling, new, previous, promotion),
         )
         with writing(self.store.home):
@@ -218,6 +201,27 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 def _read(path: Path) -> Decision:
     return read_json(path, Decision, "Restore it from a backup, or move it away.")
+
+
+def level_now(past: list[Decision]) -> float:
+    """The largest one-sided p that a decision accepts now; all that tested something have spent."""
+    *_, found = levels([*(d.at for d in past if d.evidence), datetime.now(UTC)])
+    return found
+
+
+def _judged_before(
+    ruling: Ruling, new: Candidate, past: list[Decision], promotion: Promotion | None
+) -> Decision | None:
+    """The decision that kept the champion when the same was asked of the same two models."""
+    asked = (past[-1].champion.model, new.model, promotion, *ruling.evidence)
+    kept = (d for d in past if d.outcome == "kept" and d.challenger)
+    return next((d for d in kept if _asked(d) == asked), None)
+
+
+def _asked(decision: Decision) -> tuple[object, ...]:
+    assert decision.challenger, "nobody asked"  # noqa: S101
+    models = (decision.champion.model, decision.challenger.model)
+    return (*models, decision.promotion, decision.evidence, decision.best)
 
 
 def _reign(past: list[Decision]) -> list[Candidate]:

@@ -8,8 +8,7 @@ from cyclopts import App
 from catdog.promotion.candidates import choose_entrant
 from catdog.promotion.decision import Decision
 from catdog.promotion.explain import score_text
-from catdog.promotion.ledger import USES
-from catdog.promotion.registry import Registry
+from catdog.promotion.registry import Registry, level_now
 from catdog.store.store import Store
 from flows.cli.terminal import Home, Switch, say, use
 
@@ -31,13 +30,12 @@ def show(*, json: Switch = False, home: Home = None) -> None:
         return
     newest = decisions[-1]
     if json:
-        print(json_text.dumps(newest.told(), indent=2), flush=True)  # noqa: T201
+        print(json_text.dumps(newest.model_dump(mode="json"), indent=2), flush=True)  # noqa: T201
         return
     say(f"Champion: {newest.champion.title}, {score_text(newest.champion)}.")
     say(f"Model: {newest.champion.model}, trained on {newest.champion.origin}.")
     say(f"Last decision ({newest.at:%Y-%m-%d %H:%M} UTC): {newest.sentence}")
-    if newest.evidence:
-        say(f"Decisions that its test photos have served: {newest.test_set_uses} of {USES}.")
+    say(f"The next decision accepts a one-sided p of at most {level_now(decisions):.2g}.")
 
 
 @champion_app.command

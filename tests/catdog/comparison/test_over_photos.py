@@ -153,3 +153,16 @@ def test_holm_only_raises_keeps_the_order_and_stays_a_probability(p: list[float]
     order = np.argsort(p, kind="stable")
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()
     assert min(adjusted) == pytest.approx(min(1, min(p) * len(p)))
+
+
+@pytest.mark.parametrize(("n", "lost"), [(500, 6), (500, 9), (300, 9), (192, 0)])
+def test_a_small_p_of_not_being_worse_is_as_exact_as_the_levels_that_ask_for_it(
+    n: int, lost: int
+) -> None:
+    """Without a won photo it is the exact p of so few discordant photos (Clopper and Pearson)."""
+    from scipy.stats import binom
+
+    exact = binom.cdf(lost, n, 0.05)
+    assert Paired(table(n - lost, 0, lost, 0)).p_above(-0.05) == pytest.approx(
+        exact, rel=0.12, abs=2e-6
+    )

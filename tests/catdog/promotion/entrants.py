@@ -9,7 +9,14 @@ import pandas as pd
 from catdog.promotion.registry import Registry
 from catdog.promotion.rules import Entrant, entrant
 from catdog.settings import Promotion
-from catdog.store.artifacts import Cost, Manifest, Predictions, TrainedModel
+from catdog.store.artifacts import (
+    Cost,
+    DuplicatePair,
+    Manifest,
+    Predictions,
+    TrainedModel,
+    write_csv,
+)
 from catdog.store.store import Recipe, Store
 
 PROMOTION = Promotion(class_margin=0.05)
@@ -28,18 +35,20 @@ def make(
     classes: tuple[str, str] = CLASSES,
     origin: str = "official",
     trained_on: int = 0,
+    burst: int = 1,
 ) -> Entrant:
     """A model that classifies the first so many test photos of each class correctly.
 
-    trained_on: so many photos, of which those of a smaller number are a part.
+    trained_on: so many photos, of which those of a smaller number are a part. burst: so many test
+    photos in a row show one picture.
     """
     rows = [(label, i) for label in classes for i in photos]
     names = [f"test/{label}/{i}.jpg" for label, i in rows]
     manifest = store.obtain(
         Recipe(
             Manifest,
-            f"manifest-{photos.start}-{photos.stop}-{classes[0]}-{trained_on}",
-            lambda f: _write_manifest(f, rows, names, classes, trained_on),
+            f"manifest-{photos.start}-{photos.stop}-{classes[0]}-{trained_on}-{burst}",
+            lambda f: _write_manifest(f, rows, names, classes, trained_on, burst),
         )
     )
     model = store.obtain(
@@ -61,6 +70,7 @@ def _write_manifest(
     names: list[str],
     classes: tuple[str, str],
     trained_on: int,
+    burst: int,
 ) -> dict[str, Any]:
     test = pd.DataFrame(
         {
@@ -74,6 +84,12 @@ def _write_manifest(
     train = pd.DataFrame({"path": seen, "label": classes[0], "split": "train", "sha256": seen})
     table = pd.concat([train, test])
     table.to_csv(folder / "manifest.csv", index=False)
+    pairs = [
+        (path, "test", f"test/{label}/{i - i % burst}.jpg", "test", "near", 1, "kept")
+        for path, (label, i) in zip(names, rows, strict=True)
+        if i % burst
+    ]
+    write_csv(folder / "duplicates.csv", DuplicatePair.model_fields, pairs)
     return {"classes": classes, "counts": {}, "rejected": 0, "duplicates": 0}
 
 

@@ -22,9 +22,6 @@ def test_a_decision_is_plain_json(store: Store, registry: Registry) -> None:
     text = second.model_dump_json()
     assert Decision.model_validate_json(text) == second
     assert json.loads(text)["evidence"]["table"]["only_first"] == 10
-    assert second.evidence
-    assert len(second.evidence.photos) == 100
-    assert "photos" not in second.told()["evidence"]
 
 
 @pytest.mark.parametrize("record", OLD, ids=lambda path: path.stem)
@@ -37,8 +34,8 @@ def test_a_record_of_an_older_version_is_read_and_says_what_it_said(
     (decision,) = registry.decisions()
     assert registry.champion() == decision.champion
     assert decision.champion.model == written["champion"]["model"]
-    told = decision.told()
-    for key in ("outcome", "reason", "class_margin", "test_set_uses", "sentence"):
+    told = decision.model_dump(mode="json")
+    for key in ("outcome", "reason", "class_margin", "sentence"):
         assert told[key] == written[key]
     if written["evidence"]:
         assert told["evidence"]["table"] == written["evidence"]["table"]

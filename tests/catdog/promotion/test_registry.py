@@ -16,7 +16,8 @@ from entrants import CLASSES, PROMOTION, make, reign, write_model
 from limits import files_up_to
 
 from catdog.errors import StoreError
-from catdog.promotion.registry import Registry
+from catdog.promotion.ledger import MOST
+from catdog.promotion.registry import Registry, level_now
 from catdog.promotion.rules import Entrant, entrant
 from catdog.store.artifacts import TrainedModel
 from catdog.store.housekeeping import prune
@@ -30,40 +31,63 @@ def damage_champion(registry: Registry) -> None:
     model.file("model.keras").unlink()
 
 
-def test_a_decision_is_counted_with_the_photos_that_it_uses(
+def test_each_decision_asks_for_more_than_the_one_before_until_time_has_passed(
     store: Store, registry: Registry
 ) -> None:
-    uses = [
-        registry.challenge(make(store, name, **options), PROMOTION).test_set_uses
-        for name, options in [
-            ("a", {}),
-            ("b", {}),
-            ("a", {}),
-            ("c", {"photos": range(49)}),
-            ("d", {"photos": range(25, 75)}),
-            ("e", {"photos": range(1, 51)}),
-        ]
-    ]
-    assert uses == [0, 1, 0, 2, 3, 4]
+    asked = [registry.challenge(make(store, name), PROMOTION).level for name in "abac"]
+    assert asked == [None, MOST / 2, None, pytest.approx(MOST / 4, rel=0.01)]
+    for path in registry.folder.iterdir():
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"at": "2020-01-01T00:00:00Z"}))
+    assert registry.challenge(make(store, "d"), PROMOTION).level == MOST / 2
+
+
+def test_the_same_two_models_on_the_same_photos_are_one_decision(
+    store: Store, registry: Registry
+) -> None:
+    registry.challenge(make(store, "old", right=(40, 40)), PROMOTION)
+    new = make(store, "new", right=(42, 42))
+    first = registry.challenge(new, PROMOTION)
+    before = level_now(registry.decisions())
+    assert registry.challenge(new, PROMOTION) == first
+    assert registry.decisions()[1:] == [first]
+    assert level_now(registry.decisions()) >= before
+    other_rule = PROMOTION.model_copy(update={"class_margin": 0.5})
+    assert registry.challenge(new, other_rule).number == 3, "another question"
+    registry.promote(make(store, "third", right=(41, 41)))
+    assert registry.challenge(new, PROMOTION).number == 5, "another champion"
+
+
+def test_a_challenger_that_won_before_is_judged_again(store: Store, registry: Registry) -> None:
+    old, new = make(store, "old", right=(30, 30)), make(store, "new", right=(50, 50))
+    registry.challenge(old, PROMOTION)
+    registry.challenge(new, PROMOTION)
+    registry.rollback()
+    registry.promote(new)
+    registry.promote(old)
+    assert registry.challenge(new, PROMOTION).number == 6
+    assert reign(registry) == "new"
 
 
 def age(registry: Registry) -> None:
-    """Write all records as the version did that knew no error budget."""
+    """Write all records as the version did that knew no budget of the year."""
     for path in sorted(registry.folder.glob("*.json")):
-        record = json.loads(path.read_text()) | {"class_margin": 0.05}
-        del record["promotion"], record["best"]
+        record = json.loads(path.read_text()) | {"class_margin": 0.05, "test_set_uses": 1}
+        del record["promotion"], record["best"], record["level"], record["looks"]
         if record["evidence"]:
-            del record["evidence"]["photos"]
+            del record["evidence"]["copies"]
+            record["evidence"]["photos"] = ["cats0"]
         path.write_text(json.dumps(record))
 
 
-def test_records_of_older_versions_count_all_test_photos_of_the_champion(
+def test_decisions_of_older_versions_have_spent_their_part(
     store: Store, registry: Registry
 ) -> None:
     for name in "abc":
         registry.challenge(make(store, name), PROMOTION)
     age(registry)
-    assert registry.challenge(make(store, "d"), PROMOTION).test_set_uses == 3
+    level = registry.challenge(make(store, "d"), PROMOTION).level
+    assert level == pytest.approx(MOST / 8, rel=0.01)
 
 
 def test_a_champion_of_an_older_version_is_gone_back_to(store: Store, registry: Registry) -> None:

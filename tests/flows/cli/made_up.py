@@ -7,7 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from catdog.history.runs import Run, Score, runs_folder, save_run
-from catdog.store.artifacts import Manifest, Predictions, TrainedModel
+from catdog.store.artifacts import (
+    DuplicatePair,
+    Manifest,
+    Predictions,
+    TrainedModel,
+    write_csv,
+)
 from catdog.store.store import Recipe, Store
 
 PHOTOS = [(label, i) for label in ("cats", "dogs") for i in range(50)]
@@ -54,6 +60,7 @@ def _manifest(folder: Path) -> dict[str, object]:
     rows = [(path, label, f"{label}{i}") for path, (label, i) in zip(NAMES, PHOTOS, strict=True)]
     table = pd.DataFrame(rows, columns=["path", "label", "sha256"])
     table.to_csv(folder / "manifest.csv", index=False)
+    write_csv(folder / "duplicates.csv", DuplicatePair.model_fields, ())
     return {"classes": ("cats", "dogs"), "counts": {}, "rejected": 0, "duplicates": 0}
 
 

@@ -62,6 +62,7 @@ def test_promote_takes_the_best_on_validation_or_the_named_one(
     code, text = catdog("champion", "show")
     assert code == 0
     assert "Champion: baseline of run monday, accuracy 60.0 % on 100 test photos" in text
+    assert "The next decision accepts a one-sided p of at most 0.005." in text
 
 
 def test_promote_takes_the_model_that_challenged_after_the_run(

@@ -1,0 +1,48 @@
+"""How many settings have shown their results on the photos that judge a challenger.
+
+The tests of `rules` need challengers that were not chosen by the test photos. Nobody can tell what
+the reader of a report has changed because of it. So what could have been used so is counted, and
+told: reports of other settings. Who trains again by the same settings has chosen nothing.
+"""
+
+from collections import defaultdict
+
+from catdog.history.runs import Run, load_runs
+from catdog.promotion.rules import Entrant, tested_photos
+from catdog.store.artifacts import Manifest
+from catdog.store.digest import value_digest
+from catdog.store.store import Store
+
+CHANGES_NO_MODEL = {"source", "equivalence_margin"}
+
+
+def count_looks(challenger: Entrant, store: Store) -> int:
+    """Other settings than the challenger's whose reports showed results on its test photos.
+
+    One photo in common is enough, and the same source where it cannot be known any more.
+    """
+    judging = set(tested_photos(challenger.predictions, challenger.manifest).index)
+    runs: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in load_runs(store):
+        runs[_settings(run)].append(run)
+    others = (
+        same for same in runs.values() if challenger.candidate.run not in {r.id for r in same}
+    )
+    source = challenger.candidate.origin
+    return sum(any(_showed(run, judging, source, store) for run in same) for same in others)
+
+
+def _settings(run: Run) -> str:
+    return value_digest({k: v for k, v in run.settings.items() if k not in CHANGES_NO_MODEL})
+
+
+def _showed(run: Run, judging: set[str], source: str, store: Store) -> bool:
+    if not run.finished():
+        return False
+    manifest = run.find(Manifest, store)
+    if manifest is None:
+        return run.source == source
+    everything = not run.design.usable  # a cross-validation tests each photo once
+    return any(
+        row["sha256"] in judging for row in manifest.rows() if everything or row["split"] == "test"
+    )
