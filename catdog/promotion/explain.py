@@ -7,7 +7,17 @@ from catdog.comparison.over_photos import POWER, Paired, not_worse_power
 from catdog.promotion.decision import Candidate, Decision, Outcome
 from catdog.promotion.rules import BUDGETED_PHOTOS, FEWEST_PHOTOS, Ruling, Trial
 from catdog.settings import Promotion
-from catdog.wording import ci, counted, difference, p_text, percent, plain, points
+from catdog.wording import (
+    FEW,
+    ci,
+    classes_text,
+    counted,
+    difference,
+    p_text,
+    percent,
+    plain,
+    points,
+)
 
 HEADINGS: dict[Outcome, str] = {
     "promoted": "A new champion",
@@ -62,8 +72,8 @@ def _untested(ruling: Ruling, new: Candidate, old: Candidate | None) -> str:
         new=new,
         old=old,
         score=score_text(new),
-        classes=", ".join(sorted(new.classes)),
-        known=", ".join(sorted(old.classes)) if old else "",
+        classes=classes_text(sorted(new.classes)),
+        known=classes_text(sorted(old.classes)) if old else "",
         n=n,
         photos=counted(n, "photo"),
         changed="" if shared and shared.same_test_set else "the test set has changed, and ",
@@ -173,13 +183,17 @@ def explain(decision: Decision) -> str:
     """A decision in Markdown: its sentence, then the numbers behind it."""
     lines = [f"# {HEADINGS[decision.outcome]}", "", plain(decision.sentence), ""]
     if evidence := decision.evidence:
+        shown = evidence.classes
+        if len(shown) > FEW:
+            shown = tuple(sorted(shown, key=lambda c: -c.loss)[:FEW])
+            lines += [f"The {FEW} classes that lose most, of {len(evidence.classes):,}:", ""]
         lines += [
             "| Class | Test photos | Recall of the champion | of the challenger |",
             "|---|--:|--:|--:|",
         ]
         lines += [
             f"| {plain(c.label)} | {c.n:,} | {percent(c.champion)} | {percent(c.challenger)} |"
-            for c in evidence.classes
+            for c in shown
         ]
         lines.append("")
     return "\n".join([*lines, *_facts(decision)]) + "\n"

@@ -65,8 +65,8 @@ INSTEAD = "To use new all the same: 'catdog champion promote 1-my_<new>'."
         (
             "other classes",
             (
-                "old of run 1-my_<old> stays champion: it knows cats, dogs, but new of run "
-                f"1-my_<new> knows hens, owls. {INSTEAD}"
+                "old of run 1-my_<old> stays champion: it knows cats and dogs, but new of run "
+                f"1-my_<new> knows hens and owls. {INSTEAD}"
             ),
         ),
         (
