@@ -26,10 +26,17 @@ from catdog.promotion.candidates import Chosen, choose_model
 from catdog.settings import ExportFormat
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import file_digest
-from catdog.store.files import beside, clear_dead, require_storable, write_json, write_text
+from catdog.store.files import (
+    beside,
+    clear_dead,
+    require_storable,
+    tells_of_a_full_disk,
+    write_json,
+    write_text,
+)
 from catdog.store.store import Record, Store
 from catdog.training.evaluate import load_model
-from catdog.wording import p_text, percent
+from catdog.wording import p_text, percent, quoted
 
 Predict = Callable[[Floats], Floats]
 """One photo (1, size, size, 3) to its probabilities (1, classes)."""
@@ -191,9 +198,12 @@ def _appearing(folder: Path) -> Iterator[Path]:
         making.mkdir(parents=True)
         yield making
         making.replace(folder)
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and not tells_of_a_full_disk(error):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else None
         raise StoreError(
-            f"{folder} cannot be written ({error.strerror or error}).",
+            f"{folder} cannot be written ({reason or quoted(error)}).",
             "Choose another folder for --to.",
         ) from error
     finally:

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -348,9 +348,11 @@ def save_run(run: Run, report: Report | None, store: Store) -> Run:
     It appears whole or not at all. A new one gets the next number.
     """
     with store.lock("runs"), writing(store.home):
+        past = load_runs(store)
+        run = _apart(run, past)
         store.hold(f"runs-{run.id}")
         if not run.folder.exists():
-            last = max((past.number for past in load_runs(store)), default=0)
+            last = max((each.number for each in past), default=0)
             run = run.model_copy(update={"number": last + 1})
         making = run.folder.with_name(f"{MAKING}{run.id}")
         with appearing(run.folder, making):
@@ -359,6 +361,14 @@ def save_run(run: Run, report: Report | None, store: Store) -> Run:
                 shutil.copytree(report.path, making, dirs_exist_ok=True, ignore=ignored)
             write_text(making / RECORD, run.model_dump_json(indent=2) + "\n")
     return run
+
+
+def _apart(run: Run, past: Sequence[Run]) -> Run:
+    """The run by a name of its own: clocks that are set back, and process numbers, come again."""
+    ended = {each.id: each.ended for each in past}
+    names = (run.id, *(f"{run.id}-{number}" for number in range(2, len(past) + 3)))
+    name = next(name for name in names if ended.get(name, run.ended) == run.ended)
+    return run.model_copy(update={"id": name, "folder": run.folder.with_name(name)})
 
 
 def runs_folder(store: Store) -> Path:

@@ -268,7 +268,7 @@ def writing(home: Path, what: str = "") -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if _tells_of_a_full_disk(error):
+        if tells_of_a_full_disk(error):
             raise no_space(home, what) from error
         if not isinstance(error, OSError):
             raise
@@ -280,10 +280,10 @@ def writing(home: Path, what: str = "") -> Iterator[None]:
         raise
 
 
-def _tells_of_a_full_disk(error: Exception) -> bool:
-    """Whether an error says so: HDF5 and NumPy do it in words alone."""
+def tells_of_a_full_disk(error: Exception) -> bool:
+    """Whether an error says so: HDF5, NumPy and TensorFlow do it in words."""
     number = error.errno if isinstance(error, OSError) else None
-    words = (os.strerror(errno.ENOSPC), " requested and ")
+    words = (*map(os.strerror, FULL), " requested and ")
     return number in FULL or (number is None and any(word in str(error) for word in words))
 
 

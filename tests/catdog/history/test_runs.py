@@ -106,6 +106,19 @@ def test_the_last_run_is_the_latest_whatever_the_clock_says(store: Store) -> Non
     assert load_run(saved[1].id, store) == saved[1]
 
 
+def test_a_run_takes_no_other_ones_place_when_the_clock_comes_to_the_same_second_again(
+    store: Store, report: Report
+) -> None:
+    first = save_run(made(store), None, store)
+    later = made(store).model_copy(update={"ended": BEGAN + timedelta(hours=2)})
+    second = save_run(later, report, store)
+    third = save_run(later.model_copy(update={"ended": BEGAN + timedelta(hours=3)}), None, store)
+    assert load_runs(store) == [first, second, third]
+    assert len({run.folder for run in load_runs(store)}) == 3
+    assert save_run(second, None, store) == second, "written again"
+    assert load_runs(store) == [first, second, third]
+
+
 def test_runs_of_an_earlier_version_are_ordered_by_their_clock_before_all_others(
     store: Store,
 ) -> None:
