@@ -118,6 +118,16 @@ def test_a_table_that_is_no_data_set(
     assert not list((tmp_path / "home/store").glob("photos/[!.]*"))
 
 
+def test_one_photo_a_thousand_times_is_refused(
+    tmp_path: Path, get: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in {"MIN_MEMBERS": 10, "MEMBER_BYTES": 10**6}.items():
+        monkeypatch.setattr(f"catdog.sources.archives.{name}", number)
+    table = write(tmp_path / "train.parquet", [0, 1] * 2_000)
+    with pytest.raises(SourceError, match=r"has more than [\d,]+ members"):
+        get(str(table))
+
+
 @pytest.mark.parametrize("cut", [4, 100, -1])
 def test_a_damaged_table(tmp_path: Path, get: Fetcher, cut: int) -> None:
     source = write(tmp_path / "a.parquet", range(6))
