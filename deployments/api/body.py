@@ -55,18 +55,26 @@ async def _read(request: Request, limits: Limits) -> list[UploadFile]:
     )
     try:
         form = await parser.parse()
-        found = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        "".join(upload.filename or "" for upload in found).encode()  # else no answer could name it
     except MultiPartException as error:
         many = error.message.startswith("Too many")
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if many else HTTPStatus.BAD_REQUEST
         raise ProblemError(status, error.message) from error
     except (LookupError, ValueError) as error:  # of the character set that the request names
-        raise ProblemError(
-            HTTPStatus.BAD_REQUEST,
-            f"The form's names cannot be read ({quoted(error)}). Send it as UTF-8.",
-        ) from error
+        raise _unreadable(error) from error
+    found = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    try:
+        "".join(upload.filename or "" for upload in found).encode()  # else no answer could name it
+    except UnicodeEncodeError as error:
+        await form.close()
+        raise _unreadable(error) from error
     return found
+
+
+def _unreadable(error: Exception) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST,
+        f"The form's names cannot be read ({quoted(error)}). Send it as UTF-8.",
+    )
 
 
 async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
