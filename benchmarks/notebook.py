@@ -13,8 +13,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from catdog.backbones import new_base
 from catdog.models import build_model, model_spec
-from catdog.training.weights import fill_base, find_weights, new_base
+from catdog.training.weights import fill_base, find_weights
 
 SIZE = 160
 BATCH = 32
@@ -35,7 +36,7 @@ def train(name: str, folder: Path, epochs: int) -> dict[str, float | str]:
     batches, validation = datasets(folder)
     base = None
     if model_spec(name).pretrained:
-        base = fill_base(new_base(SIZE), find_weights("embedded", home=folder))
+        base = fill_base(new_base("mobilenetv2", SIZE), find_weights("embedded", home=folder))
     classes = len(list((folder / "train").iterdir()))
     model = build_model(name, classes=classes, image_size=SIZE, base=base)
     began = time.perf_counter()

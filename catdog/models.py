@@ -1,19 +1,56 @@
 """The models that catdog trains. A new one is one builder and one line in `MODELS`.
 
-Layers, sizes and order are those of the notebook that catdog replaces; all are compiled alike.
+Layers, sizes and order of the first four are those of the notebook that catdog replaces.
 Nothing here imports TensorFlow until a model is built.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate, count
+from typing import Any, Literal, NamedTuple
 
+from catdog.backbones import Base
 from catdog.errors import TrainingError
 
-Base = Any
-"""A Keras model that turns photos scaled to -1..1 into feature maps."""
-Builder = Callable[[int, Base | None], list[Any]]
-"""Gives the layers for so many classes."""
+Builder = Callable[[int, int, Base | None], Any]
+"""Gives a Keras model for so many classes and pixels a side: (n, size, size, 3) float32 in 0..255
+to (n, classes). The base is the feature extractor of a pretrained model."""
+Layers = Callable[[int, Base | None], list[Any]]
+"""Gives the layers of a Sequential model for so many classes."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training with an optimizer of its own: Adam, as Keras has it but for this."""
+
+    epochs: int = 20
+    """Of those that are asked for, in proportion to the other phases'."""
+    learning_rate: float = 0.001
+    """Of the first epoch."""
+    decay: Literal["none", "cosine"] = "none"
+    """"cosine": epoch by epoch, half a cosine down to zero behind the last (Loshchilov and Hutter
+    2017, arXiv:1608.03983)."""
+    upper: bool = False
+    """Whether the upper layers of a pretrained base train too, from `Backbone.upper` on."""
+
+
+class Stretch(NamedTuple):
+    """The epochs of a phase in a training."""
+
+    number: int
+    """Of the phase, from 1."""
+    phase: Phase
+    epochs: range
+    """From 0."""
+
+    def learning_rate(self, epoch: int) -> float:
+        """That of an epoch (from 0)."""
+        rate = self.phase.learning_rate
+        if self.phase.decay == "none":
+            return rate
+        done = (epoch - self.epochs.start) / len(self.epochs)
+        return rate * (1 + math.cos(math.pi * done)) / 2
 
 
 @dataclass(frozen=True)
@@ -22,13 +59,26 @@ class ModelSpec:
 
     name: str
     title: str
-    layers: Builder
+    build: Builder
     parameters: int
     """For two classes at 160 x 160, as `trainable_parameters`; a test builds and counts."""
     trainable_parameters: int
     cost: float
     """CPU seconds an epoch relative to `baseline`, on one core: the longest starts first."""
     pretrained: bool = False
+    """Whether it needs a base."""
+    phases: tuple[Phase, ...] = (Phase(),)
+
+    def stretches(self, epochs: int) -> list[Stretch]:
+        """How so many epochs are divided among the phases; those without any are left out.
+
+        A phase ends no earlier than its share, so that the first one always has an epoch.
+        """
+        whole = sum(phase.epochs for phase in self.phases)
+        ends = accumulate(phase.epochs for phase in self.phases)
+        stops = [-(-epochs * end // whole) for end in ends]
+        parts = zip(count(1), self.phases, map(range, [0, *stops], stops), strict=False)
+        return [Stretch(*part) for part in parts if part[2]]
 
 
 def model_spec(name: str) -> ModelSpec:
@@ -39,22 +89,38 @@ def model_spec(name: str) -> ModelSpec:
 
 
 def build_model(name: str, *, classes: int, image_size: int, base: Base | None = None) -> Any:
-    """Build and compile a Keras model: (n, size, size, 3) float32 in 0..255 to (n, classes).
+    """Build a Keras model, ready for its first phase: (n, size, size, 3) in 0..255 to (n, classes).
 
-    base: the feature extractor of a pretrained model. Its weights stay as they are.
+    base: the feature extractor of a pretrained model.
     """
+    spec = model_spec(name)
+    model = spec.build(classes, image_size, base)
+    begin_phase(model, spec.phases[0], base)
+    return model
+
+
+def begin_phase(model: Any, phase: Phase, base: Base | None) -> None:
+    """Ready a model for a phase: a new optimizer, and what of its base trains."""
     import keras
 
-    spec = model_spec(name)
-    layers = [keras.Input((image_size, image_size, 3)), *spec.layers(classes, base)]
-    model = keras.Sequential(layers, name=name)
+    if base:
+        base.train(upper=phase.upper)
     model.compile(
-        optimizer=keras.optimizers.Adam(),
+        optimizer=keras.optimizers.Adam(phase.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=["accuracy"],
         jit_compile=False,
     )
-    return model
+
+
+def _stack(name: str, layers: Layers) -> Builder:
+    def build(classes: int, image_size: int, base: Base | None) -> Any:
+        import keras
+
+        photos = keras.Input((image_size, image_size, 3))
+        return keras.Sequential([photos, *layers(classes, base)], name=name)
+
+    return build
 
 
 def _augmentation(*, scaled: bool = True) -> list[Any]:
@@ -99,19 +165,21 @@ def _transfer(classes: int, base: Base | None) -> list[Any]:
     from keras import layers
 
     if base is None:
-        raise TrainingError(
-            "'transfer' needs a base model.", "See catdog.training.weights.fill_base."
-        )
-    base.trainable = False
-    return [*_augmentation(), base, layers.GlobalMaxPooling2D(), *_head(classes)]
+        raise TrainingError("'transfer' needs a base model.", "See catdog.backbones.new_base.")
+    augmentation = _augmentation(scaled=base.backbone.scaled)
+    return [*augmentation, base.network, layers.GlobalMaxPooling2D(), *_head(classes)]
+
+
+def _spec(name: str, title: str, layers: Layers, *counts: int, **more: Any) -> ModelSpec:
+    return ModelSpec(name, title, _stack(name, layers), *counts, **more)
 
 
 MODELS = {
     spec.name: spec
     for spec in (
-        ModelSpec("baseline", "small CNN", _baseline, 742_194, 742_194, cost=1.0),
-        ModelSpec("augmented", "CNN + augmentation", _augmented, 2_967_650, 2_967_650, cost=2.9),
-        ModelSpec(
+        _spec("baseline", "small CNN", _baseline, 742_194, 742_194, cost=1.0),
+        _spec("augmented", "CNN + augmentation", _augmented, 2_967_650, 2_967_650, cost=2.9),
+        _spec(
             "preprocessed",
             "CNN + augmentation + scaling",
             _preprocessed,
@@ -119,7 +187,7 @@ MODELS = {
             102_562,
             cost=2.8,
         ),
-        ModelSpec(
+        _spec(
             "transfer", "frozen MobileNetV2", _transfer, 2_260_546, 2_562, cost=1.8, pretrained=True
         ),
     )

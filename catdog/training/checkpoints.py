@@ -16,7 +16,7 @@ BEST = "best.weights.h5"
 HISTORY = "history.json"
 
 Row = dict[str, float]
-"""epoch (from 1), loss, accuracy, val_loss, val_accuracy, seconds (wall, of this epoch)."""
+"""epoch and phase (from 1), loss, accuracy, val_loss, val_accuracy, seconds (wall)."""
 
 
 @dataclass
@@ -58,9 +58,10 @@ class Checkpoints:
             discard(previous)
 
     def load_best(self, model: Any) -> None:
-        """Give a compiled model the weights of its best epoch."""
+        """Give a model, compiled as in the phase of its best epoch, the weights of that epoch."""
         newest = self._newest()
         assert newest is not None, "there is no finished epoch"  # noqa: S101
+        model.optimizer.build(model.trainable_variables)
         model.load_weights(newest / BEST)
 
     def _newest(self) -> Path | None:

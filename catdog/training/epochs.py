@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catdog.errors import TrainingError
+from catdog.models import Stretch
 from catdog.settings import Training
 from catdog.store.artifacts import Trial
 from catdog.training.checkpoints import Checkpoints
@@ -26,6 +27,7 @@ class EpochKeeper:
 
     trial: Trial
     training: Training
+    stretch: Stretch
     steps: int
     """A step is a batch; so many make an epoch."""
     model: Any
@@ -50,7 +52,9 @@ class EpochKeeper:
         self.steps_done = 0
 
     def begin_epoch(self, epoch: int, logs: Logs | None = None) -> None:
-        """Fix the random numbers of an epoch (from 0)."""
+        """Fix the random numbers and the learning rate of an epoch (from 0)."""
+        if self.stretch.phase.decay != "none":
+            self.model.optimizer.learning_rate = self.stretch.learning_rate(epoch)
         seed_epoch(self.model, seed=self.training.seed, epoch=epoch)
         self.epoch_began = time.perf_counter()
 
@@ -63,7 +67,7 @@ class EpochKeeper:
 
     def end_epoch(self, epoch: int, logs: Logs) -> None:
         """Keep the state after an epoch, and report."""
-        row = {"epoch": epoch + 1} | {
+        row = {"epoch": epoch + 1, "phase": self.stretch.number} | {
             name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")
         }
         self._check(row["val_loss"], "on the validation photos")

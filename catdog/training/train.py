@@ -4,15 +4,16 @@ import logging
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from catdog.backbones import Base, new_base
 from catdog.fast.twin import accelerate, through, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
-from catdog.models import build_model, model_spec
+from catdog.models import Stretch, begin_phase, build_model, model_spec
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import make_key
@@ -22,7 +23,7 @@ from catdog.training.checkpoints import Checkpoints, Row, best_row
 from catdog.training.epochs import EpochKeeper, OnProgress
 from catdog.training.pipeline import ordered_batches, steps_per_epoch, training_batches
 from catdog.training.seeding import seed_epoch, seed_weights
-from catdog.training.weights import Weights, fill_base, new_base
+from catdog.training.weights import Weights, fill_base
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,14 @@ def recipe(
     store: where an interrupted training leaves its state.
     Raises TrainingError for an unknown model; to make it, when the loss is no longer a number.
     """
-    weights = weights if model_spec(name).pretrained else None
+    spec = model_spec(name)
+    weights = weights if spec.pretrained else None
     key = make_key(
         code=(__name__,),
         libraries=("tensorflow", "keras", "numpy"),
         name=name,
         arrays=arrays.digest,
+        phases=[asdict(phase) for phase in spec.phases],
         weights=weights.sha256 if weights else None,
         **training.model_dump(),
     )
@@ -74,36 +77,54 @@ class _Job:
     on_progress: OnProgress
 
     def run(self, checkpoints: Checkpoints, folder: Path) -> Mapping[str, Any]:
-        model = self._build()
-        twin = accelerate(model, threads=threads())
-        checkpoints.restore(model)
+        model, base = self._build()
+        stretches = model_spec(self.name).stretches(self.training.epochs)
         first = len(checkpoints.history)
         if first:
             log.info("%s goes on after epoch %d of %d", self.name, first, self.training.epochs)
-        if first < self.training.epochs:
-            self._fit(model, twin, checkpoints, first)
+        for stretch in stretches:
+            if first <= stretch.epochs.stop:
+                if stretch.number > 1:
+                    begin_phase(model, stretch.phase, base)
+                self._train(model, checkpoints, stretch)
+        trainable = _count(model.trainable_weights)
+        if len(stretches) > 1:  # the weights of a phase fit an optimizer of that phase alone
+            epoch = best_row(checkpoints.history)["epoch"] - 1
+            best = next(stretch for stretch in stretches if epoch in stretch.epochs)
+            begin_phase(model, best.phase, base)
         checkpoints.load_best(model)
-        return self._write(model, checkpoints.history, folder)
+        return self._write(model, checkpoints.history, folder) | {"trainable_parameters": trainable}
 
-    def _build(self) -> Any:
+    def _build(self) -> tuple[Any, Base | None]:
         image_size = self.arrays.image_size
-        base = new_base(image_size) if self.weights else None
+        base = new_base("mobilenetv2", image_size) if self.weights else None
         model = build_model(
             self.name, classes=len(self.arrays.classes), image_size=image_size, base=base
         )
         seed_weights(model, self.training.seed)
-        if self.weights:
+        if base and self.weights:
             fill_base(base, self.weights)
-        return model
+        return model, base
 
-    def _fit(self, model: Any, twin: Any, checkpoints: Checkpoints, first: int) -> None:
+    def _train(self, model: Any, checkpoints: Checkpoints, stretch: Stretch) -> None:
+        """Train the epochs of a stretch that are still to come."""
+        twin = accelerate(model, threads=threads())
+        first = max(len(checkpoints.history), stretch.epochs.start)
+        if first > stretch.epochs.start:
+            checkpoints.restore(model)
+        if first < stretch.epochs.stop:
+            self._fit(model, twin, checkpoints, stretch, first)
+
+    def _fit(
+        self, model: Any, twin: Any, checkpoints: Checkpoints, stretch: Stretch, first: int
+    ) -> None:
         arrays, training = self.arrays, self.training
         batches = training_batches(
             arrays.images("train"),
             arrays.labels("train"),
             batch_size=training.batch_size,
             seed=training.seed,
-            epochs=range(first, training.epochs),
+            epochs=range(first, stretch.epochs.stop),
         )
         validation = ordered_batches(
             arrays.images("validation"), arrays.labels("validation"), batch_size=training.batch_size
@@ -112,6 +133,7 @@ class _Job:
         keeper = EpochKeeper(
             arrays.trial(self.name, training.seed),
             training,
+            stretch,
             steps,
             model,
             checkpoints,
@@ -119,7 +141,7 @@ class _Job:
         )
         twin.fit(
             batches,
-            epochs=training.epochs,
+            epochs=stretch.epochs.stop,
             initial_epoch=first,
             steps_per_epoch=steps,
             shuffle=False,
@@ -128,12 +150,14 @@ class _Job:
             verbose=0,
         )
 
-    def _write(self, model: Any, history: list[Row], folder: Path) -> Mapping[str, Any]:
+    def _write(self, model: Any, history: list[Row], folder: Path) -> dict[str, Any]:
         import pandas as pd
 
         path = folder / "model.keras"
         model.save(path)
-        pd.DataFrame(history).astype({"epoch": int}).to_csv(folder / "history.csv", index=False)
+        pd.DataFrame(history).astype({"epoch": int, "phase": int}).to_csv(
+            folder / "history.csv", index=False
+        )
         lines: list[str] = []
         model.summary(print_fn=lambda line, line_break=True: lines.append(line), line_length=88)
         (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -162,10 +186,13 @@ class _Job:
         write_json(folder / "model.json", common | self.training.model_dump() | facts)
         return common | {
             "parameters": model.count_params(),
-            "trainable_parameters": sum(math.prod(w.shape) for w in model.trainable_weights),
             "file_bytes": path.stat().st_size,
             "peak_memory_bytes": peak_memory_bytes(),
         }
+
+
+def _count(weights: list[Any]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
 
 
 def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:

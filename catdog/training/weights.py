@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import httpx
 
+from catdog.backbones import Base
 from catdog.errors import SourceError, TrainingError
 from catdog.sources.fetch import Download
 from catdog.sources.web import WebFile
@@ -97,21 +98,7 @@ def recipe(url: str = OFFICIAL_URL) -> Recipe[OfficialWeights]:
     return Recipe(OfficialWeights, make_key(code=(), url=url, bytes=OFFICIAL_BYTES), make)
 
 
-def new_base(image_size: int) -> Any:
-    """MobileNetV2 (1.0, no top) as a frozen Keras model: n x size x size x 3, scaled to -1..1.
-
-    Its output is n x size/32 x size/32 x 1280. Its weights are random.
-    """
-    import keras
-
-    base = keras.applications.MobileNetV2(
-        input_shape=(image_size, image_size, 3), include_top=False, weights=None
-    )
-    base.trainable = False
-    return base
-
-
-def fill_base(base: Any, weights: Weights) -> Any:
+def fill_base(base: Base, weights: Weights) -> Base:
     """Load the weights of a file into a base, which is returned; random ones stay as they are.
 
     Raises TrainingError when the file does not fit.
@@ -123,7 +110,7 @@ def fill_base(base: Any, weights: Weights) -> Any:
         with warnings.catch_warnings():
             # Keras only warns when a layer is missing in the file and keeps its random weights.
             warnings.simplefilter("error", UserWarning)
-            base.load_weights(path)
+            base.network.load_weights(path)
         return base
     except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
         reason = str(error).strip().split("\n")[0][:200]

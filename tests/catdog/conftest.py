@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from catdog.backbones import Backbone, Base
 from catdog.comparison.compare import Study
 from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
@@ -329,27 +330,28 @@ def _predictions(
 
 
 @pytest.fixture(scope="session")
-def base() -> Any:
+def base() -> Base:
     """A frozen base of what MobileNetV2 is made of, 32 x 32, with statistics as after training."""
     import keras
     from keras import layers
 
     keras.utils.set_random_seed(3)
-    base = keras.Sequential(
+    network = keras.Sequential(
         [
             keras.Input((32, 32, 3)),
             layers.ZeroPadding2D(((0, 1), (0, 1))),
             layers.Conv2D(8, 3, strides=2, use_bias=False),
             layers.BatchNormalization(),
             layers.ReLU(6),
-            layers.DepthwiseConv2D(3, padding="same", use_bias=False),
+            layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depthwise"),
             layers.BatchNormalization(),
             layers.ReLU(6),
         ]
     )
     rng = np.random.default_rng(2)
-    for layer in base.layers:
+    for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, 8) for _ in range(4)])
-    base.trainable = False
-    return base
+    network.trainable = False
+    upper = "depthwise"
+    return Base(Backbone("tiny", "Tiny", upper, scaled=True), network)

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from catdog.backbones import new_base
 from catdog.errors import TrainingError
 from catdog.models import MODELS, build_model, model_spec
-from catdog.training.weights import Weights, fill_base, new_base
 
 DESIGNED = {
     "baseline": (742_194, 742_194),
@@ -15,11 +15,10 @@ DESIGNED = {
     "preprocessed": (102_562, 102_562),
     "transfer": (2_260_546, 2_562),
 }
-RANDOM = Weights("random", None, "", "")
 
 
 def built(name: str, *, classes: int = 2, image_size: int = 160) -> Any:
-    base = fill_base(new_base(image_size), RANDOM) if model_spec(name).pretrained else None
+    base = new_base("mobilenetv2", image_size) if model_spec(name).pretrained else None
     return build_model(name, classes=classes, image_size=image_size, base=base)
 
 

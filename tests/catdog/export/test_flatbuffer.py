@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from catdog.backbones import Base
 from catdog.errors import TrainingError
 from catdog.export import flatbuffer as making
 from catdog.export.flatbuffer import flatbuffer_of, recipe
@@ -19,7 +20,7 @@ SIZE = 32
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_each_model_gives_what_keras_gives(name: str, base: Any) -> None:
+def test_each_model_gives_what_keras_gives(name: str, base: Base) -> None:
     needed = base if MODELS[name].pretrained else None
     model = build_model(name, classes=3, image_size=SIZE, base=needed)
     network = Network(convert(model, (1, SIZE, SIZE, 3)))

@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
+from catdog.backbones import Base
 from catdog.fast.frozen_base import FrozenBase
 
 SIZE = 32
@@ -18,27 +19,27 @@ IMAGES = np.random.default_rng(1).uniform(-1, 1, (11, SIZE, SIZE, 3)).astype(np.
 
 
 @pytest.fixture(scope="module")
-def fast_base(base: Any) -> FrozenBase:
-    return FrozenBase(base, threads=1)
+def fast_base(base: Base) -> FrozenBase:
+    return FrozenBase(base.network, threads=1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 11])
 def test_any_number_of_images_gives_what_keras_gives(
-    base: Any, fast_base: FrozenBase, count: int
+    base: Base, fast_base: FrozenBase, count: int
 ) -> None:
     features = fast_base.run(IMAGES[:count])
     assert features.dtype == np.float32
-    assert features.shape == (count, *base.output_shape[1:])
+    assert features.shape == (count, *base.network.output_shape[1:])
     if count:
-        np.testing.assert_allclose(features, base(IMAGES[:count]), atol=1e-5)
+        np.testing.assert_allclose(features, base.network(IMAGES[:count]), atol=1e-5)
 
 
 def test_features_depend_on_neither_neighbours_nor_threads(
-    base: Any, fast_base: FrozenBase
+    base: Base, fast_base: FrozenBase
 ) -> None:
     alone = np.concatenate([fast_base.run(IMAGES[i : i + 1]) for i in range(len(IMAGES))])
     np.testing.assert_array_equal(alone, fast_base.run(IMAGES))
-    np.testing.assert_array_equal(alone, FrozenBase(base, threads=2).run(IMAGES))
+    np.testing.assert_array_equal(alone, FrozenBase(base.network, threads=2).run(IMAGES))
 
 
 def test_it_runs_within_a_graph_and_keeps_its_shape(fast_base: FrozenBase) -> None:
@@ -51,14 +52,16 @@ def test_it_runs_within_a_graph_and_keeps_its_shape(fast_base: FrozenBase) -> No
     np.testing.assert_array_equal(through(IMAGES), fast_base.run(IMAGES))
 
 
-def test_conversion_leaves_the_terminal_alone(base: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    FrozenBase(base, threads=1)
+def test_conversion_leaves_the_terminal_alone(
+    base: Base, capfd: pytest.CaptureFixture[str]
+) -> None:
+    FrozenBase(base.network, threads=1)
     assert "XNNPACK" not in capfd.readouterr().err
 
 
 def test_a_conversion_that_computes_something_else_is_refused(
-    base: Any, monkeypatch: pytest.MonkeyPatch
+    base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FrozenBase, "run", lambda self, _: np.array(np.nan))
     with pytest.raises(ValueError, match="differs from Keras"):
-        FrozenBase(base, threads=1)
+        FrozenBase(base.network, threads=1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from catdog.backbones import Base
 from catdog.fast import mixed_precision
 from catdog.fast.mixed_precision import HalfPrecision
 from catdog.fast.twin import accelerate
@@ -41,7 +42,7 @@ def use_gpus(monkeypatch: pytest.MonkeyPatch) -> UseGpus:
     return use
 
 
-def built(name: str, base: Any) -> Any:
+def built(name: str, base: Base | None) -> Any:
     keras.utils.set_random_seed(4)
     return build_model(name, classes=3, image_size=SIZE, base=base)
 
@@ -57,7 +58,7 @@ def hidden(stages: list[Any], model: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_training_is_a_little_coarser_and_prediction_the_same(
-    name: str, base: Any, use_gpus: UseGpus
+    name: str, base: Base, use_gpus: UseGpus
 ) -> None:
     use_gpus(AMPERE)
     model = built(name, base)
@@ -70,7 +71,7 @@ def test_training_is_a_little_coarser_and_prediction_the_same(
 
 @pytest.mark.parametrize("name", MODELS)
 def test_weights_stay_float32_and_the_saved_model_knows_nothing_of_it(
-    name: str, base: Any, use_gpus: UseGpus
+    name: str, base: Base, use_gpus: UseGpus
 ) -> None:
     use_gpus(AMPERE)
     model = built(name, base)
@@ -91,8 +92,8 @@ def test_a_gpu_without_bfloat16_trains_in_float32(
     assert accelerate(model, threads=1) is model
 
 
-def test_pixels_random_numbers_and_probabilities_keep_their_digits(base: Any) -> None:
+def test_pixels_random_numbers_and_probabilities_keep_their_digits(base: Base) -> None:
     stages = mixed_precision.mixed_precision(built("transfer", base).layers)
     halves = [stage.layer for stage in stages if isinstance(stage, HalfPrecision)]
     assert [type(layer).__name__ for layer in halves[1:]] == ["GlobalMaxPooling2D"]
-    assert halves[0] is base
+    assert halves[0] is base.network

@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
+from catdog.backbones import Base, new_base
 from catdog.fast import frozen_base
 from catdog.fast.augmentation import Augmentation
 from catdog.fast.convolution import PooledConvolution
@@ -24,7 +25,7 @@ from catdog.fast.frozen_base import FrozenBase
 from catdog.fast.twin import accelerate, without_base
 from catdog.models import MODELS, build_model
 from catdog.training.seeding import seed_epoch
-from catdog.training.weights import fill_base, find_weights, new_base
+from catdog.training.weights import fill_base, find_weights
 
 SIZE = 32
 IMAGES = np.random.default_rng(1).integers(0, 256, (11, SIZE, SIZE, 3), dtype=np.uint8)
@@ -32,7 +33,7 @@ FLOATS = IMAGES.astype(np.float32)
 LABELS = np.arange(11, dtype=np.int32) % 3
 
 
-def built(name: str, base: Any) -> Any:
+def built(name: str, base: Base | None) -> Any:
     keras.utils.set_random_seed(4)
     return build_model(name, classes=3, image_size=SIZE, base=base)
 
@@ -48,7 +49,7 @@ def drawn(model: Any, seeded: Any, images: np.ndarray) -> Any:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_twin_predicts_and_augments_as_its_model_does(name: str, base: Any) -> None:
+def test_a_twin_predicts_and_augments_as_its_model_does(name: str, base: Base) -> None:
     model = built(name, base)
     twin = accelerate(model, threads=1)
     assert twin is not model
@@ -59,9 +60,9 @@ def test_a_twin_predicts_and_augments_as_its_model_does(name: str, base: Any) ->
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_training_the_twin_trains_the_model(name: str, base: Any) -> None:
+def test_training_the_twin_trains_the_model(name: str, base: Base) -> None:
     slow, model = built(name, base), built(name, base)
-    before = base.get_weights()
+    before = base.network.get_weights()
     twin = accelerate(model, threads=1)
     for trained, seeded in ((slow, slow), (twin, model)):
         for epoch in range(2):
@@ -75,7 +76,7 @@ def test_training_the_twin_trains_the_model(name: str, base: Any) -> None:
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
     assert max(moved) > 1e-3
     assert int(model.optimizer.iterations) == int(slow.optimizer.iterations) == 6
-    for now, then in zip(base.get_weights(), before, strict=True):
+    for now, then in zip(base.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
 
@@ -152,7 +153,7 @@ def test_other_convolutions_are_left_to_keras(convolution: Any) -> None:
     assert PooledConvolution.of([convolution, layers.MaxPooling2D(2)]) is None
 
 
-def test_held_out_photos_need_the_base_once(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_held_out_photos_need_the_base_once(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     model = built("transfer", base)
     twin = accelerate(model, threads=1)
     features = without_base(twin, batches())
@@ -168,7 +169,7 @@ def test_without_a_frozen_base_held_out_photos_stay_photos() -> None:
     assert without_base(accelerate(built("preprocessed", None), threads=1), data) is data
 
 
-def test_the_optimizers_state_is_saved_with_the_model(base: Any, tmp_path: Any) -> None:
+def test_the_optimizers_state_is_saved_with_the_model(base: Base, tmp_path: Any) -> None:
     model = built("transfer", base)
     accelerate(model, threads=1).fit(batches(), shuffle=False, verbose=0)
     model.save_weights(tmp_path / "state.weights.h5")
@@ -190,7 +191,7 @@ def test_a_model_with_nothing_to_gain_stays_as_it_is() -> None:
 
 
 def test_a_failed_conversion_is_said_and_keras_runs_the_base(
-    base: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    base: Base, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: Any) -> bytes:
         raise RuntimeError("refused")
@@ -210,7 +211,7 @@ def test_a_failed_conversion_is_said_and_keras_runs_the_base(
 @pytest.mark.skipif("REAL_PHOTOS" not in os.environ, reason="REAL_PHOTOS names no archive")
 def test_real_photos_are_predicted_alike(tmp_path: Any) -> None:
     keras.utils.set_random_seed(1)
-    base = fill_base(new_base(160), find_weights("embedded", home=tmp_path))
+    base = fill_base(new_base("mobilenetv2", 160), find_weights("embedded", home=tmp_path))
     model = build_model("transfer", classes=2, image_size=160, base=base)
     twin = accelerate(model, threads=2)
     assert twin is not model

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from catdog.backbones import new_base
 from catdog.models import MODELS, build_model, model_spec
 from catdog.training.seeding import seed_epoch, seed_weights
-from catdog.training.weights import new_base
 
 SIZE = 32
 PHOTOS = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
 
 
 def unseeded(name: str) -> Any:
-    base = new_base(SIZE) if model_spec(name).pretrained else None
+    base = new_base("mobilenetv2", SIZE) if model_spec(name).pretrained else None
     return build_model(name, classes=2, image_size=SIZE, base=base)
 
 

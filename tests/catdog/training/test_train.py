@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from catdog.backbones import new_base
 from catdog.errors import TrainingError
 from catdog.models import build_model
 from catdog.settings import Training
@@ -20,7 +21,7 @@ from catdog.training.epochs import OnProgress
 from catdog.training.evaluate import load_model
 from catdog.training.progress import Progress
 from catdog.training.train import recipe
-from catdog.training.weights import Weights, fill_base, find_weights, new_base
+from catdog.training.weights import Weights, fill_base, find_weights
 
 
 @pytest.fixture
@@ -201,7 +202,8 @@ def test_the_history_has_a_row_an_epoch(trained: TrainedModel) -> None:
     with trained.file("history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    assert {row["phase"] for row in rows} == {"1"}
+    columns = ["epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
     assert list(rows[0]) == columns
     assert trained.seconds == pytest.approx(sum(float(row["seconds"]) for row in rows))
 
@@ -256,7 +258,7 @@ def test_pretrained_weights_are_named_and_stay_as_they_are(
         if layer.count_params() > 10**6
     ]
     for original, after in zip(
-        fill_base(new_base(arrays.image_size), weights).get_weights(),
+        fill_base(new_base("mobilenetv2", arrays.image_size), weights).network.get_weights(),
         kept.get_weights(),
         strict=True,
     ):

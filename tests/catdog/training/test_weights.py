@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from website import Site, running
 
+from catdog.backbones import new_base
 from catdog.errors import TrainingError
 from catdog.store.digest import file_digest
 from catdog.store.files import HOME
@@ -23,7 +24,6 @@ from catdog.training.weights import (
     OFFICIAL_BYTES,
     fill_base,
     find_weights,
-    new_base,
 )
 
 OFFICIAL = HDF5_MARK.ljust(OFFICIAL_BYTES, b"w")
@@ -155,18 +155,14 @@ def test_a_damaged_embedded_copy_is_refused(home: Path, monkeypatch: pytest.Monk
         find_weights("embedded", home=home)
 
 
-def test_the_base_is_frozen_and_damaged_weights_are_named(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import keras
-
-    base = fill_base(new_base(160), find_weights("embedded", home=home))
-    assert (base.count_params(), base.trainable_weights) == (2_257_984, [])
-    assert base.output_shape == (None, 5, 5, 1280)
-    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: base)
+def test_the_base_is_frozen_and_damaged_weights_are_named(home: Path, tmp_path: Path) -> None:
+    base = fill_base(new_base("mobilenetv2", 160), find_weights("embedded", home=home))
+    network = base.network
+    assert (network.count_params(), network.trainable_weights) == (2_257_984, [])
+    assert network.output_shape == (None, 5, 5, 1280)
     wrong = put(tmp_path / "wrong.weights.h5", HDF5_MARK + b"damaged" * 100)
     with pytest.raises(TrainingError, match=r"wrong\.weights\.h5"):
-        fill_base(new_base(160), find_weights(str(wrong), home=home))
+        fill_base(base, find_weights(str(wrong), home=home))
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "pipe.h5"])
