@@ -123,11 +123,11 @@ def _stack(name: str, layers: Layers) -> Builder:
     return build
 
 
-def _augmentation(*, scaled: bool = True) -> list[Any]:
+def _augmentation(*, scaled: bool = True, turn: float = 0.2) -> list[Any]:
     from keras import layers
 
     scaling = [layers.Rescaling(1 / 127.5, offset=-1)] if scaled else []
-    return [*scaling, layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)]
+    return [*scaling, layers.RandomFlip("horizontal"), layers.RandomRotation(turn)]
 
 
 def _convolutions(filters: int) -> list[Any]:
@@ -170,6 +170,15 @@ def _transfer(classes: int, base: Base | None) -> list[Any]:
     return [*augmentation, base.network, layers.GlobalMaxPooling2D(), *_head(classes)]
 
 
+def _finetuned(classes: int, base: Base | None) -> list[Any]:
+    from keras import layers
+
+    if base is None:
+        raise TrainingError("'finetuned' needs a base model.", "See catdog.backbones.new_base.")
+    augmentation = _augmentation(scaled=base.backbone.scaled, turn=0.1)
+    return [*augmentation, base.network, layers.GlobalAveragePooling2D(), *_head(classes)]
+
+
 def _spec(name: str, title: str, layers: Layers, *counts: int, **more: Any) -> ModelSpec:
     return ModelSpec(name, title, _stack(name, layers), *counts, **more)
 
@@ -190,5 +199,17 @@ MODELS = {
         _spec(
             "transfer", "frozen MobileNetV2", _transfer, 2_260_546, 2_562, cost=1.8, pretrained=True
         ),
+        _spec(
+            "finetuned",
+            "MobileNetV2, upper layers trained",
+            _finetuned,
+            2_260_546,
+            1_897_474,
+            cost=5.0,
+            pretrained=True,
+            phases=(Phase(10), Phase(10, 1e-4, "cosine", upper=True)),
+        ),
     )
 }
+DEFAULT = ("baseline", "augmented", "preprocessed", "transfer")
+"""Those of the notebook, whose published accuracies stand next to them in the report."""

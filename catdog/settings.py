@@ -20,8 +20,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from catdog.addresses import obstacle, without_secrets
 from catdog.errors import SettingsError
-from catdog.models import MODELS
 from catdog.wording import quoted
+from catdog.models import DEFAULT, MODELS
 
 PREFIX = "CATDOG_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -32,6 +32,8 @@ it."""
 FILE = "catdog.toml"
 FOLDER = "folder"
 """The value of `group_by` for the photos of one folder."""
+ALL = "all"
+"""In place of the names of all models."""
 
 
 def _known(name: str) -> str:
@@ -41,7 +43,8 @@ def _known(name: str) -> str:
 
 
 def _as_list(value: Any) -> Any:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    return list(MODELS) if names == [ALL] else names
 
 
 def _not_empty(path: Any) -> Any:
@@ -114,7 +117,9 @@ class Subject(Group):
         tuple[ModelName, ...],
         BeforeValidator(_as_list),
         AfterValidator(lambda names: tuple(dict.fromkeys(names))),
-    ] = Field(tuple(MODELS), min_length=1, description="The models to train and compare.")
+    ] = Field(
+        DEFAULT, min_length=1, description="The models to train and compare, or 'all' of them."
+    )
     repeats: int = Field(
         1, ge=1, le=100, description="Train each model with this many seeds, from `seed` on."
     )

@@ -6,7 +6,8 @@ saves. Three things make the difference on processors, each in a module of its o
 
 - `catdog.fast.augmentation`: flip, rotation and scaling in one pass over the bytes of the photos.
 - `catdog.fast.convolution`: bias and rectifier after the pooling, on a quarter of the values.
-- `catdog.fast.frozen_base`: a base whose weights never change needs no training framework.
+- `catdog.fast.frozen_base`: a base whose weights never change needs no training framework, nor does
+  the lower part of one whose upper layers train (`catdog.fast.division`).
 
 On GPUs it is one, which costs digits: `catdog.fast.mixed_precision`.
 """
@@ -14,10 +15,14 @@ On GPUs it is one, which costs digits: `catdog.fast.mixed_precision`.
 import logging
 from functools import cache
 from itertools import takewhile
+from math import prod
 from typing import Any
+
+import numpy as np
 
 from catdog.fast.augmentation import Augmentation
 from catdog.fast.convolution import PooledConvolution
+from catdog.fast.division import divided
 from catdog.fast.frozen_base import FrozenBase
 from catdog.fast.mixed_precision import fast_in_bfloat16, mixed_precision
 
@@ -25,6 +30,12 @@ log = logging.getLogger(__name__)
 
 Stage = Any
 """A layer, or what stands for several: called with (batch, training)."""
+FEATURES = "features"
+"""A batch of features is a dictionary with this key, so that it is never taken for images."""
+FEATURES_BYTES = 2**29
+"""Of a model's held-out photos: 20,000 of 160 x 160 where MobileNetV2 trains from block 11 on."""
+EXAMPLES = 2
+"""Images of noise on which a base is tried: a lost weight would show on the first."""
 
 
 def accelerate(model: Any, *, threads: int) -> Any:
@@ -55,16 +66,25 @@ def accelerate(model: Any, *, threads: int) -> Any:
 def without_base(model: Any, batches: Any) -> Any:
     """The (images, labels) batches of a tf.data.Dataset as (features, labels), computed now.
 
-    For images that are the same in every epoch. Unchanged for a model that is not a twin, and for
-    one without a frozen base.
+    For images that are the same in every epoch. Unchanged for a model that is not a twin, for one
+    without a frozen base, and where the features would take more than `FEATURES_BYTES`.
     """
     import tensorflow as tf
 
     if not isinstance(model, _twin_class()) or not model.with_base:
         return batches
+    if (needed := model.feature_bytes(batches)) > FEATURES_BYTES:
+        log.info(
+            "'%s' runs its base on the held-out photos in each epoch: what it makes of them "
+            "would take %d MiB",
+            model.name,
+            needed >> 20,
+        )
+        return batches
     pairs = [(model.features(images), labels) for images, labels in batches]
     features, labels = (tf.concat(parts, axis=0) for parts in zip(*pairs, strict=True))
-    return tf.data.Dataset.from_tensor_slices((features, labels)).batch(len(pairs[0][1]))
+    whole = tf.data.Dataset.from_tensor_slices(({FEATURES: features}, labels))
+    return whole.batch(len(pairs[0][1]))
 
 
 def through(stages: list[Stage], values: Any, training: bool) -> Any:
@@ -79,26 +99,35 @@ def _for_gpus(model: Any, gpus: list[Any]) -> list[Stage]:
 
 
 def _stages(model: Any, threads: int) -> list[Stage]:
-    stages, done = [], 0
+    shape = (EXAMPLES, *model.input_shape[1:])
+    examples = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+    stages: list[Stage] = []
+    done = 0
     while rest := model.layers[done:]:
-        stage, layers = _next_stage(rest, threads, model.name)
-        stages.append(stage)
+        try:
+            found, layers = _next_stages(rest, through(stages, examples, False), threads)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Keras can do the same, slower
+            log.warning(
+                "'%s' trains the slow way: its base cannot be converted (%s)", model.name, error
+            )
+            found, layers = rest[:1], 1
+        stages += found
         done += layers
     return stages
 
 
-def _next_stage(layers: list[Any], threads: int, name: str) -> tuple[Stage, int]:
+def _next_stages(layers: list[Any], examples: Any, threads: int) -> tuple[list[Stage], int]:
     """The fastest way through the first of these layers; it stands for so many of them."""
     if augmentation := Augmentation.of(layers):
-        return augmentation, augmentation.layers
+        return [augmentation], augmentation.layers
     if convolution := PooledConvolution.of(layers):
-        return convolution, 2
-    if frozen := _frozen(layers):
-        try:
-            return FrozenBase(frozen, threads=threads), len(frozen.layers)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Keras can do the same, slower
-            log.warning("'%s' trains the slow way: its base cannot be converted (%s)", name, error)
-    return layers[0], 1
+        return [convolution], 2
+    if whole := _frozen(layers):
+        return [FrozenBase(whole, examples=examples, threads=threads)], len(whole.layers)
+    if parts := divided(layers[0]):
+        lower, upper = parts
+        return [FrozenBase(lower, examples=examples, threads=threads), upper], 1
+    return layers[:1], 1
 
 
 def _frozen(layers: list[Any]) -> Any:
@@ -106,7 +135,7 @@ def _frozen(layers: list[Any]) -> Any:
     import keras
 
     base = layers[0]
-    if not isinstance(base, keras.Model) or base.trainable:
+    if not isinstance(base, keras.Model) or base.trainable_weights:
         return None
     pooling = takewhile(lambda after: not after.variables, layers[1:])
     return keras.Sequential([keras.Input(base.input_shape[1:]), base, *pooling])
@@ -127,13 +156,19 @@ def _twin_class() -> Any:
             """So many stages turn images into features; 0 without a frozen base."""
 
         def call(self, inputs: Any, training: bool = False) -> Any:
-            if len(inputs.shape) == 2:
-                return through(self.stages[self.with_base :], inputs, training)
+            if isinstance(inputs, dict):
+                return through(self.stages[self.with_base :], inputs[FEATURES], training)
             if not isinstance(self.stages[0], Augmentation):
                 inputs = tf.cast(inputs, tf.float32)
             return through(self.stages, inputs, training)
 
         def features(self, images: Any) -> Any:
             return through(self.stages[: self.with_base], images, training=False)
+
+        def feature_bytes(self, batches: Any) -> int:
+            """What the features of all images in these batches take, at most."""
+            first, _ = next(iter(batches))
+            images = len(batches) * len(first)
+            return 4 * images * prod(self.stages[self.with_base - 1].output_shape)
 
     return Twin

@@ -56,7 +56,7 @@ class Gallery(NamedTuple):
 
 
 def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
-    """The charts of a comparison. history: columns model, seed, epoch and the four curves."""
+    """The charts of a comparison. history: columns model, seed, epoch, phase and four curves."""
     ms = c.models
     found = [
         Chart(

@@ -196,7 +196,7 @@ def learning_curves(
 ) -> "Figure":
     """Accuracy or, on a logarithmic scale, cross-entropy by epoch, on one scale for all models.
 
-    history: columns model, seed, epoch, and the measure on training and validation photos.
+    history: columns model, seed, epoch, phase, and the measure on training and validation photos.
     """
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
@@ -212,6 +212,8 @@ def learning_curves(
             axes.plot(epochs, scale * rows[column].to_numpy(), color=colour, marker=marker)
         selected = scale * getattr(model.selected, f"val_{measure}")
         axes.plot(model.selected.epoch, selected, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
+        for begin in sorted(rows.groupby("phase")["epoch"].min())[1:]:
+            axes.axvline(begin - 0.5, color=MUTED, lw=1, ls="--")
         axes.set_title(model.name)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     if history["epoch"].max() == 1:
@@ -229,6 +231,8 @@ def learning_curves(
     grid[0].plot([], [], color=VERMILLION, label="training")
     grid[0].plot([], [], color=BLUE, label="validation")
     grid[0].plot([], [], "o", color=BLUE, label="selected epoch")
+    if history["phase"].max() > 1:
+        grid[0].plot([], [], color=MUTED, lw=1, ls="--", label="next phase begins")
     figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=1.4)
     return figure
 

@@ -312,7 +312,7 @@ class TrainedModel(Artifact, Cost):
     """A trained model with the weights of its best epoch.
 
     Files: `model.keras`; `model.json` (settings, seed, data digest, versions, weights, time, best
-    and last epoch); `history.csv` (epoch, loss, accuracy, val_loss, val_accuracy, seconds);
+    and last epoch); `history.csv` (epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds);
     `summary.txt`; and, for a model that augments, `augmented.npy`.
     """
 

@@ -61,6 +61,7 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
     import pandas as pd
 
     network = load_model(model.file("model.keras"))
+    network.trainable = False  # what has been fine-tuned is a frozen base from now on
     twin = accelerate(network, threads=threads())
     probabilities = {split: _predict(twin, arrays, split) for split in HELD_OUT}
     # Only now: the very first batch takes seconds, and no later one does.

@@ -233,6 +233,7 @@ def _model(
     history = pd.DataFrame(
         {
             "epoch": range(1, epochs + 1),
+            "phase": 1,
             "loss": 1.2 - rise * accuracy,
             "accuracy": 0.5 + rise * (accuracy - 0.45),
             "val_loss": 1.3 - rise * accuracy,
@@ -329,8 +330,7 @@ def _predictions(
     }
 
 
-@pytest.fixture(scope="session")
-def base() -> Base:
+def tiny_base() -> Base:
     """A frozen base of what MobileNetV2 is made of, 32 x 32, with statistics as after training."""
     import keras
     from keras import layers
@@ -355,3 +355,15 @@ def base() -> Base:
     network.trainable = False
     upper = "depthwise"
     return Base(Backbone("tiny", "Tiny", upper, scaled=True), network)
+
+
+@pytest.fixture(scope="session")
+def base() -> Base:
+    """One that is built once; each model that is built on it freezes it again."""
+    return tiny_base()
+
+
+@pytest.fixture
+def make_base() -> Callable[..., Base]:
+    """A maker of such bases, all alike."""
+    return lambda *_: tiny_base()

@@ -1,13 +1,16 @@
 """The models are those of the notebook, layer by layer, and fit other data than its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from catdog.backbones import new_base
+from catdog.backbones import Base, new_base
 from catdog.errors import TrainingError
-from catdog.models import MODELS, build_model, model_spec
+from catdog.models import MODELS, Phase, begin_phase, build_model, model_spec
 
 DESIGNED = {
     "baseline": (742_194, 742_194),
@@ -32,7 +35,10 @@ def test_the_notebooks_models_come_first_and_in_its_order() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_parameters_are_as_designed_and_as_listed(name: str) -> None:
-    model, spec = built(name), model_spec(name)
+    spec = model_spec(name)
+    base = new_base("mobilenetv2", 160) if spec.pretrained else None
+    model = build_model(name, classes=2, image_size=160, base=base)
+    begin_phase(model, spec.phases[-1], base)
     counted = (model.count_params(), count(model.trainable_weights))
     assert counted == (spec.parameters, spec.trainable_parameters)
     assert counted == DESIGNED.get(name, counted)
@@ -48,12 +54,47 @@ def test_three_classes_at_another_size_give_three_probabilities(name: str) -> No
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_all_are_compiled_alike(name: str) -> None:
+def test_all_begin_alike(name: str) -> None:
     config = built(name, image_size=32).get_compile_config()
     assert config["optimizer"]["class_name"] == "Adam"
     assert config["optimizer"]["config"]["learning_rate"] == pytest.approx(0.001)
     assert config["loss"]["class_name"] == "SparseCategoricalCrossentropy"
     assert config["metrics"] == ["accuracy"]
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=4).map(
+        lambda shares: tuple(Phase(epochs) for epochs in shares)
+    ),
+    st.integers(1, 200),
+)
+def test_phases_take_all_epochs_one_after_the_other(phases: tuple[Phase, ...], epochs: int) -> None:
+    found = replace(MODELS["finetuned"], phases=phases).stretches(epochs)
+    assert [epoch for stretch in found for epoch in stretch.epochs] == list(range(epochs))
+    assert [stretch.phase for stretch in found] == [phases[s.number - 1] for s in found]
+    assert found[0].number == 1
+
+
+def test_fine_tuning_is_the_second_half_with_a_rate_that_falls() -> None:
+    head, upper = MODELS["finetuned"].stretches(20)
+    assert (head.epochs, upper.epochs) == (range(10), range(10, 20))
+    assert {head.learning_rate(epoch) for epoch in head.epochs} == {0.001}
+    rates = [upper.learning_rate(epoch) for epoch in upper.epochs]
+    assert rates == sorted(rates, reverse=True)
+    assert (rates[0], rates[5]) == (1e-4, pytest.approx(5e-5))
+    assert 0 < rates[-1] < 5e-6
+
+
+def test_fine_tuning_trains_the_upper_convolutions_and_no_batch_normalisation(base: Base) -> None:
+    """`fit` runs every layer in training mode: keras #20285."""
+    model = build_model("finetuned", classes=2, image_size=32, base=base)
+    before = {weight.path: weight.numpy() for weight in model.weights}
+    begin_phase(model, Phase(upper=True), base)
+    photos = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32)
+    model.fit(photos, np.arange(8) % 2, verbose=0)
+    moved = {w.path for w in model.weights if (w.numpy() != before[w.path]).any()}
+    upper = {w.path for w in base.network.get_layer("depthwise").weights}
+    assert moved == upper | {w.path for w in model.layers[-1].weights}
 
 
 def test_a_rotation_is_a_fifth_of_a_full_turn_either_way() -> None:

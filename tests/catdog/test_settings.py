@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from catdog.errors import SettingsError
-from catdog.models import MODELS
+from catdog.models import DEFAULT, MODELS
 from catdog.settings import PREFIX, Settings, given_values, schema
 from flows.cli.app import app
 
@@ -48,9 +48,14 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 def test_the_defaults_are_the_notebooks() -> None:
     settings = Settings.load()
     assert settings.source == "official"
-    assert settings.models == tuple(MODELS)
+    assert settings.models == DEFAULT
     assert (settings.epochs, settings.batch_size, settings.image_size) == (20, 32, 160)
     assert settings.home.is_absolute()
+
+
+@pytest.mark.parametrize("given", ["all", ["all"]])
+def test_all_models_are_asked_for_by_one_word(given: Any) -> None:
+    assert Settings.load(models=given).models == tuple(MODELS)
 
 
 def test_a_keyword_wins_over_the_environment_and_that_over_the_default(

@@ -20,7 +20,7 @@ IMAGES = np.random.default_rng(1).uniform(-1, 1, (11, SIZE, SIZE, 3)).astype(np.
 
 @pytest.fixture(scope="module")
 def fast_base(base: Base) -> FrozenBase:
-    return FrozenBase(base.network, threads=1)
+    return FrozenBase(base.network, examples=IMAGES, threads=1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 11])
@@ -39,7 +39,9 @@ def test_features_depend_on_neither_neighbours_nor_threads(
 ) -> None:
     alone = np.concatenate([fast_base.run(IMAGES[i : i + 1]) for i in range(len(IMAGES))])
     np.testing.assert_array_equal(alone, fast_base.run(IMAGES))
-    np.testing.assert_array_equal(alone, FrozenBase(base.network, threads=2).run(IMAGES))
+    np.testing.assert_array_equal(
+        alone, FrozenBase(base.network, examples=IMAGES, threads=2).run(IMAGES)
+    )
 
 
 def test_it_runs_within_a_graph_and_keeps_its_shape(fast_base: FrozenBase) -> None:
@@ -55,7 +57,7 @@ def test_it_runs_within_a_graph_and_keeps_its_shape(fast_base: FrozenBase) -> No
 def test_conversion_leaves_the_terminal_alone(
     base: Base, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    FrozenBase(base.network, threads=1)
+    FrozenBase(base.network, examples=IMAGES, threads=1)
     assert "XNNPACK" not in capfd.readouterr().err
 
 
@@ -64,4 +66,4 @@ def test_a_conversion_that_computes_something_else_is_refused(
 ) -> None:
     monkeypatch.setattr(FrozenBase, "run", lambda self, _: np.array(np.nan))
     with pytest.raises(ValueError, match="differs from Keras"):
-        FrozenBase(base.network, threads=1)
+        FrozenBase(base.network, examples=IMAGES, threads=1)

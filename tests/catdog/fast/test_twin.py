@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
-from catdog.backbones import Base, new_base
+from catdog.backbones import Backbone, Base, new_base
 from catdog.fast import frozen_base
+from catdog.fast import twin as twin_module
 from catdog.fast.augmentation import Augmentation
 from catdog.fast.convolution import PooledConvolution
 from catdog.fast.frozen_base import FrozenBase
 from catdog.fast.twin import accelerate, without_base
-from catdog.models import MODELS, build_model
+from catdog.models import MODELS, Phase, begin_phase, build_model
 from catdog.training.seeding import seed_epoch
 from catdog.training.weights import fill_base, find_weights
 
@@ -33,9 +35,15 @@ FLOATS = IMAGES.astype(np.float32)
 LABELS = np.arange(11, dtype=np.int32) % 3
 
 
-def built(name: str, base: Base | None) -> Any:
+UPPER = Phase(upper=True)
+
+
+def built(name: str, base: Base | None, phase: Phase | None = None) -> Any:
     keras.utils.set_random_seed(4)
-    return build_model(name, classes=3, image_size=SIZE, base=base)
+    model = build_model(name, classes=3, image_size=SIZE, base=base)
+    if phase:
+        begin_phase(model, phase, base)
+    return model
 
 
 def batches() -> Any:
@@ -161,6 +169,63 @@ def test_held_out_photos_need_the_base_once(base: Base, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in features]), LABELS)
     np.testing.assert_allclose(
         twin.evaluate(features, verbose=0), model.evaluate(batches(), verbose=0), atol=1e-5
+    )
+
+
+def test_a_base_is_split_where_training_begins(base: Base, make_base: Callable[..., Base]) -> None:
+    """The lower part is inference, the upper part trains as Keras would train it."""
+    other = make_base()
+    slow, model = built("finetuned", other, UPPER), built("finetuned", base, UPPER)
+    twin = accelerate(model, threads=1)
+    (lower,) = (stage for stage in twin.stages if isinstance(stage, FrozenBase))
+    assert lower.output_shape == base.network.get_layer("depthwise").input.shape[1:]
+    np.testing.assert_allclose(
+        twin.predict(IMAGES, verbose=0), slow.predict(FLOATS, verbose=0), atol=1e-5
+    )
+    for trained, seeded in ((slow, slow), (twin, model)):
+        seed_epoch(seeded, seed=1, epoch=0)
+        trained.fit(batches(), shuffle=False, verbose=0)
+    same = [id(weight) for weight in model.trainable_weights]
+    assert [id(weight) for weight in twin.trainable_weights] == same
+    for ours, theirs in zip(model.get_weights(), slow.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_held_out_photos_need_the_lower_part_once(
+    base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = built("finetuned", base, UPPER)
+    twin = accelerate(model, threads=1)
+    features = without_base(twin, batches())
+    monkeypatch.setattr(FrozenBase, "run", lambda *_: pytest.fail("the lower part ran again"))
+    np.testing.assert_allclose(
+        twin.evaluate(features, verbose=0), model.evaluate(batches(), verbose=0), atol=1e-5
+    )
+
+
+def test_features_that_would_fill_the_memory_are_not_kept(
+    base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin, data = accelerate(built("finetuned", base, UPPER), threads=1), batches()
+    needed = 12 * 16 * 16 * 8 * 4  # three batches of four, 16 x 16 x 8 floats an image
+    monkeypatch.setattr(twin_module, "FEATURES_BYTES", needed)
+    assert without_base(twin, data) is not data
+    monkeypatch.setattr(twin_module, "FEATURES_BYTES", needed - 1)
+    assert without_base(twin, data) is data
+
+
+def test_a_base_without_one_seam_trains_as_keras_has_it(caplog: pytest.LogCaptureFixture) -> None:
+    photos = keras.Input((SIZE, SIZE, 3))
+    trained = layers.Conv2D(4, 3, name="upper")(layers.Conv2D(4, 3)(photos))
+    network = keras.Model(photos, layers.Add()([trained, layers.Conv2D(4, 5)(photos)]))
+    for layer in network.layers:
+        layer.trainable = layer.name == "upper"
+    base = Base(Backbone("odd", "Odd", "upper", scaled=True), network)
+    model = MODELS["finetuned"].build(3, SIZE, base)
+    twin = accelerate(model, threads=1)
+    assert "ends in 2 places" in caplog.text
+    np.testing.assert_allclose(
+        twin.predict(IMAGES, verbose=0), model.predict(FLOATS, verbose=0), atol=1e-5
     )
 
 

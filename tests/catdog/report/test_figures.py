@@ -84,6 +84,17 @@ def test_a_single_epoch_is_named_1(drawn: Drawn) -> None:
     assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["1"]
 
 
+def test_a_line_shows_where_a_phase_begins(drawn: Drawn) -> None:
+    history = training_history(drawn.run.results)
+    history.loc[(history["model"] != "baseline") & (history["epoch"] > 4), "phase"] = 2
+    made = learning_curves(history, drawn.comparison.models, "loss")
+    for model, axes in zip(drawn.comparison.models, made.axes, strict=True):
+        lines = {tuple(line.get_xdata()) for line in axes.lines}
+        assert ((4.5, 4.5) in lines) == (model.name != "baseline")
+    assert "next phase begins" in texts(made)
+    assert "next phase begins" not in texts(drawn.charts["loss-curves"].draw())
+
+
 @pytest.mark.parametrize("worst", [0.9, 90, 1e5])
 def test_losses_of_any_size_have_a_few_numbers_beside_them(drawn: Drawn, worst: float) -> None:
     history = training_history(drawn.run.results)

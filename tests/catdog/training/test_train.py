@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from catdog.backbones import new_base
+from catdog.backbones import Base, new_base
 from catdog.errors import TrainingError
 from catdog.models import build_model
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.store import Store
+from catdog.training import checkpoints
 from catdog.training import train as module
 from catdog.training.checkpoints import best_row
 from catdog.training.epochs import OnProgress
@@ -94,6 +95,56 @@ def test_an_interrupted_training_ends_as_if_it_never_was(
     assert {progress.finished_epochs for progress in seen} == {1, 2}
     assert_same(last, whole)
     assert last.epochs == last.facts()["last_epoch"] == 2
+
+
+RANDOM = Weights("random", None, "", "")
+
+
+def test_a_training_in_phases_goes_on_in_any_of_them(
+    arrays: Arrays,
+    training: Training,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_base: Callable[..., Base],
+) -> None:
+    monkeypatch.setattr(module, "new_base", make_base)
+    training = training.model_copy(update={"epochs": 4})
+    whole = train("finetuned", arrays, training, Store(tmp_path / "whole"), weights=RANDOM)
+    assert whole.history()["phase"].tolist() == [1, 1, 2, 2]
+    assert whole.trainable_parameters == 8 * 9 + 8 * 2 + 2
+    for after in (1, 2, 3):
+        resumed, stop = Store(tmp_path / f"after {after}"), interrupt_after(after)
+        with pytest.raises(InterruptionError):
+            train("finetuned", arrays, training, resumed, weights=RANDOM, on_progress=stop)
+        last = train("finetuned", arrays, training, resumed, weights=RANDOM)
+        assert_same(last, whole)
+        assert last.trainable_parameters == whole.trainable_parameters
+
+
+@pytest.mark.parametrize(("best", "iterations"), [(1, 3), (4, 6)])
+def test_the_best_epoch_may_be_in_any_phase(
+    best: int,
+    iterations: int,
+    arrays: Arrays,
+    training: Training,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    make_base: Callable[..., Base],
+) -> None:
+    """The model is that of the best epoch, with the state of its own optimizer."""
+    import keras
+
+    monkeypatch.setattr(module, "new_base", make_base)
+    for place in (module, checkpoints):
+        monkeypatch.setattr(place, "best_row", lambda history: history[min(best, len(history)) - 1])
+    training = training.model_copy(update={"epochs": 4})
+    model = train("finetuned", arrays, training, store, weights=RANDOM)
+    network = keras.models.load_model(model.file("model.keras"))
+    assert model.best_epoch == best
+    assert int(network.optimizer.iterations) == iterations
+    images = np.load(arrays.file("validation_images.npy")).astype(np.float32)
+    loss, _ = network.evaluate(images, np.load(arrays.file("validation_labels.npy")), verbose=0)
+    assert loss == pytest.approx(model.history()["val_loss"][best - 1], rel=1e-3)
 
 
 def test_nothing_of_an_interrupted_training_is_taken_for_a_model(
