@@ -19,9 +19,10 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from catdog.addresses import obstacle, without_secrets
+from catdog.backbones import BACKBONES, DEFAULT_BACKBONE
 from catdog.errors import SettingsError
-from catdog.wording import quoted
 from catdog.models import DEFAULT, MODELS
+from catdog.wording import quoted
 
 PREFIX = "CATDOG_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -39,6 +40,12 @@ ALL = "all"
 def _known(name: str) -> str:
     if name not in MODELS:
         raise ValueError(f"unknown model '{name}'; choose from {', '.join(MODELS)}")
+    return name
+
+
+def _backbone(name: str) -> str:
+    if name not in BACKBONES:
+        raise ValueError(f"unknown backbone '{name}'; choose from {', '.join(BACKBONES)}")
     return name
 
 
@@ -123,10 +130,17 @@ class Subject(Group):
     repeats: int = Field(
         1, ge=1, le=100, description="Train each model with this many seeds, from `seed` on."
     )
+    backbone: Annotated[
+        str, AfterValidator(_backbone), Field(json_schema_extra={"enum": list(BACKBONES)})
+    ] = Field(
+        DEFAULT_BACKBONE,
+        description="The pretrained network that 'transfer' and 'finetuned' stand on.",
+    )
     weights: str = Field(
         "auto",
         min_length=1,
-        description="ImageNet weights: 'auto', 'official', 'embedded', 'random' or a file.",
+        description="Its ImageNet weights: 'auto', 'official', 'embedded' (mobilenetv2 alone), "
+        "'random' or a file.",
     )
 
 

@@ -103,7 +103,7 @@ def catdog(settings: Settings) -> Run:
 
 def _jobs(settings: Settings, arrays: Arrays) -> list[Job]:
     pretrained = any(model_spec(name).pretrained for name in settings.models)
-    weights = find_weights(settings.weights) if pretrained else None
+    weights = find_weights(settings.weights, settings.backbone) if pretrained else None
     if weights:
         log.info("%s", weights.note)
     training = settings.group(Training)

@@ -69,17 +69,20 @@ def train(
 ) -> TrainedModel:
     """Train one model in this process, or read it when it was trained before.
 
-    given: the settings of `catdog.settings.Training`, such as epochs and seed, and weights.
+    given: the settings of `catdog.settings.Training`, such as epochs and seed; backbone, weights.
     on_progress: called about twice a second; by default an epoch prints one line.
     """
     settings = Settings.load(models=(name,), **given)
     prepare_tensorflow()
     store = Store(settings.home)
+    weights = None
+    if model_spec(name).pretrained:
+        weights = find_weights(settings.weights, backbone=settings.backbone, home=store.home)
     recipe = _train.recipe(
         name,
         arrays,
         settings.group(Training),
-        find_weights(settings.weights, home=store.home) if model_spec(name).pretrained else None,
+        weights,
         store=store,
         on_progress=on_progress or _print_epoch,
     )

@@ -288,10 +288,10 @@ class Arrays(Artifact):
 
 
 class OfficialWeights(Artifact):
-    """Keras's ImageNet weights of MobileNetV2. File: `NAME`, its bytes as they were served."""
+    """Keras's ImageNet weights of a backbone. File: `NAME`, its bytes as they were served."""
 
     kind: ClassVar[str] = "weights"
-    NAME: ClassVar[str] = "mobilenet_v2.h5"
+    NAME: ClassVar[str] = "weights.h5"
 
     url: str
     sha256: str

@@ -55,7 +55,7 @@ def recipe(
         name=name,
         arrays=arrays.digest,
         phases=[asdict(phase) for phase in spec.phases],
-        weights=weights.sha256 if weights else None,
+        weights=[weights.backbone, weights.sha256] if weights else None,
         **training.model_dump(),
     )
 
@@ -97,7 +97,7 @@ class _Job:
 
     def _build(self) -> tuple[Any, Base | None]:
         image_size = self.arrays.image_size
-        base = new_base("mobilenetv2", image_size) if self.weights else None
+        base = new_base(self.weights.backbone, image_size) if self.weights else None
         model = build_model(
             self.name, classes=len(self.arrays.classes), image_size=image_size, base=base
         )
@@ -176,6 +176,7 @@ class _Job:
         facts = {
             "data_digest": self.arrays.digest,
             "fold": self.arrays.held_out,
+            "backbone": w.backbone if w else None,
             "weights": {"source": w.source, "sha256": w.sha256, "note": w.note} if w else None,
             "versions": versions(),
             "machine": machine(),

@@ -353,8 +353,7 @@ def tiny_base() -> Base:
         if isinstance(layer, layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, 8) for _ in range(4)])
     network.trainable = False
-    upper = "depthwise"
-    return Base(Backbone("tiny", "Tiny", upper, scaled=True), network)
+    return Base(Backbone("tiny", "Tiny", "depthwise", "", "", scaled=True), network)
 
 
 @pytest.fixture(scope="session")

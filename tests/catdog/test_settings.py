@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from catdog.backbones import BACKBONES
 from catdog.errors import SettingsError
 from catdog.models import DEFAULT, MODELS
 from catdog.settings import PREFIX, Settings, given_values, schema
@@ -28,6 +29,7 @@ PLAUSIBLE = st.fixed_dictionaries(
         "validation_share": st.floats(0, 1, exclude_min=True, exclude_max=True),
         "test_share": st.floats(0, 1, exclude_min=True, exclude_max=True),
         "duplicates": st.sampled_from(["drop", "keep"]),
+        "backbone": st.sampled_from(list(BACKBONES)),
         "weights": WORDS,
         "folds": st.integers(3, 20),
     },
@@ -165,6 +167,7 @@ def test_an_unknown_variable_is_an_error_that_helps(
     ("given", "parts"),
     [
         ({"models": "resnet"}, ["models", "resnet", ", ".join(MODELS)]),
+        ({"backbone": "vgg"}, ["backbone", "vgg", ", ".join(BACKBONES)]),
         ({"models": "baseline,"}, ["models", "unknown model ''", "transfer"]),
         ({"models": []}, ["models"]),
         ({"epochs": 0}, ["epochs", "greater than or equal to 1", "got 0"]),

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,9 +189,11 @@ def test_the_key_is_that_of_what_matters(
         key(batch_size=8),
         key("transfer", weights=embedded),
         key("transfer", weights=Weights("random", None, "", "")),
+        key("transfer", weights=Weights("random", None, "", "", "resnet50v2")),
     ]
     assert len(set(keys)) == len(keys)
     assert key(weights=embedded) == key()
+    assert key(weights=replace(embedded, backbone="resnet50v2")) == key()
     moved = Weights("path", Path("b"), "1" * 64, "elsewhere")
     assert key("transfer", weights=moved) == key("transfer", weights=embedded)
 

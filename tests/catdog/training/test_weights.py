@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from website import Site, running
 
-from catdog.backbones import new_base
+from catdog.backbones import BACKBONES, new_base
 from catdog.errors import TrainingError
 from catdog.store.digest import file_digest
 from catdog.store.files import HOME
@@ -111,6 +112,44 @@ def test_official_without_network_is_an_error_with_its_remedy(home: Path) -> Non
     with pytest.raises(TrainingError, match="could not be downloaded") as caught:
         find_weights("official", home=home, url=CLOSED)
     assert "embedded" in caught.value.remedy
+
+
+@pytest.mark.parametrize("choice", ["auto", "official"])
+def test_weights_of_another_backbone_need_network_or_a_file(choice: str, home: Path) -> None:
+    with pytest.raises(TrainingError, match="no ImageNet weights of convnext_tiny") as caught:
+        find_weights(choice, home=home, backbone="convnext_tiny", url=CLOSED)
+    for remedy in ("convnext_tiny_notop.h5", "--weights", "--backbone mobilenetv2"):
+        assert remedy in caught.value.remedy
+    assert left_over(home) == []
+
+
+def test_the_embedded_copy_is_of_mobilenetv2_alone(home: Path) -> None:
+    with pytest.raises(TrainingError, match="no embedded copy"):
+        find_weights("embedded", home=home, backbone="resnet50v2")
+
+
+def test_weights_of_another_backbone_are_checked_as_keras_checks_them(
+    site: Site, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.body = HDF5_MARK + b"of another network"
+    with pytest.raises(TrainingError, match="Keras names 893217f2"):
+        find_weights("auto", home=home, backbone="efficientnetv2b0", url=site.url)
+    assert left_over(home) == []
+    for algorithm in (hashlib.md5, hashlib.sha256):
+        checksum = algorithm(site.body).hexdigest()
+        known = replace(BACKBONES["efficientnetv2b0"], checksum=checksum)
+        monkeypatch.setitem(BACKBONES, "efficientnetv2b0", known)
+        found = find_weights("auto", home=home, backbone="efficientnetv2b0", url=site.url)
+        assert (found.source, found.backbone) == ("official", "efficientnetv2b0")
+        assert found.sha256 == hashlib.sha256(site.body).hexdigest()
+
+
+def test_a_file_of_another_network_is_named(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mobile.weights.h5"
+    path.write_bytes(find_weights("embedded", home=home).file.read_bytes())
+    base = new_base("mobilenetv3_large", 32)
+    with pytest.raises(TrainingError, match="does not fit MobileNetV3Large"):
+        fill_base(base, find_weights(str(path), home=home, backbone="mobilenetv3_large"))
 
 
 def test_a_download_that_changed_since_is_downloaded_again(site: Site, home: Path) -> None:
