@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.measure import Cost, run
 from catdog.entry.functions import download
 from catdog.machine import divert_native_stderr, machine, versions
-from catdog.models import MODELS
+from catdog.models import DEFAULT
 from catdog.settings import Settings
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -143,7 +143,7 @@ def unpacked(data: str, folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="sample", help="a folder, an archive, or 'sample'")
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models", default=",".join(DEFAULT))
     parser.add_argument("--epochs", type=int, default=2, help="of each training alone")
     parser.add_argument("--pairs", type=int, default=3, help="of trainings alone; 0 for none")
     parser.add_argument("--job-epochs", type=int, default=20, help="of the whole job; 0 for none")

@@ -162,25 +162,26 @@ def _preprocessed(classes: int, base: Base | None) -> list[Any]:
 
 
 def _transfer(classes: int, base: Base | None) -> list[Any]:
-    from keras import layers
-
-    if base is None:
-        raise TrainingError("'transfer' needs a base model.", "See catdog.backbones.new_base.")
-    augmentation = _augmentation(scaled=base.backbone.scaled)
-    return [*augmentation, base.network, layers.GlobalMaxPooling2D(), *_head(classes)]
+    return _upon(base, classes, "GlobalMaxPooling2D", turn=0.2)
 
 
 def _finetuned(classes: int, base: Base | None) -> list[Any]:
+    return _upon(base, classes, "GlobalAveragePooling2D", turn=0.1)
+
+
+def _upon(base: Base | None, classes: int, pooling: str, turn: float) -> list[Any]:
     from keras import layers
 
     if base is None:
-        raise TrainingError("'finetuned' needs a base model.", "See catdog.backbones.new_base.")
-    augmentation = _augmentation(scaled=base.backbone.scaled, turn=0.1)
-    return [*augmentation, base.network, layers.GlobalAveragePooling2D(), *_head(classes)]
+        raise TrainingError("A pretrained model needs a base.", "See catdog.backbones.new_base.")
+    augmentation = _augmentation(scaled=base.backbone.scaled, turn=turn)
+    return [*augmentation, base.network, getattr(layers, pooling)(), *_head(classes)]
 
 
-def _spec(name: str, title: str, layers: Layers, *counts: int, **more: Any) -> ModelSpec:
-    return ModelSpec(name, title, _stack(name, layers), *counts, **more)
+def _spec(
+    name: str, title: str, layers: Layers, parameters: int, trainable: int, **more: Any
+) -> ModelSpec:
+    return ModelSpec(name, title, _stack(name, layers), parameters, trainable, **more)
 
 
 MODELS = {

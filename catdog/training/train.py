@@ -176,8 +176,7 @@ class _Job:
         facts = {
             "data_digest": self.arrays.digest,
             "fold": self.arrays.held_out,
-            "backbone": w.backbone if w else None,
-            "weights": {"source": w.source, "sha256": w.sha256, "note": w.note} if w else None,
+            "weights": w.described() if w else None,
             "versions": versions(),
             "machine": machine(),
             "last_epoch": len(history),

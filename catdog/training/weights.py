@@ -48,6 +48,10 @@ class Weights:
     backbone: str = DEFAULT_BACKBONE
     """The network that they are for."""
 
+    def described(self) -> dict[str, str]:
+        """What a model's facts say of them."""
+        return {name: getattr(self, name) for name in ("backbone", "source", "sha256", "note")}
+
 
 def find_weights(
     choice: str, *, home: Path, backbone: str = DEFAULT_BACKBONE, url: str | None = None

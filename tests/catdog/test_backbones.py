@@ -96,7 +96,7 @@ def test_each_goes_all_the_way(
     """Trained in both phases, scored, explained, and converted as for an export."""
     store, weights = Store(tmp_path), Weights("random", None, "", "", name)
     model = store.obtain(recipe("finetuned", arrays, training, weights, store=store))
-    assert model.facts()["backbone"] == name
+    assert model.facts()["weights"]["backbone"] == name
     assert "slow way" not in caplog.text
     predictions = store.obtain(evaluate_recipe(model, arrays))
     assert len(predictions.table()) == arrays.counts["validation"] + arrays.counts["test"]

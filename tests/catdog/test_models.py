@@ -112,5 +112,5 @@ def test_an_unknown_model_is_an_error_that_names_the_choices() -> None:
 
 
 def test_a_pretrained_model_does_not_start_without_its_base() -> None:
-    with pytest.raises(TrainingError, match="'transfer' needs a base model"):
+    with pytest.raises(TrainingError, match="needs a base"):
         build_model("transfer", classes=2, image_size=32)

@@ -303,7 +303,8 @@ def test_pretrained_weights_are_named_and_stay_as_they_are(
     model = train(
         "transfer", arrays, training.model_copy(update={"epochs": 1}), store, weights=weights
     )
-    said = {"source": "embedded", "sha256": weights.sha256, "note": weights.note}
+    said = {"backbone": "mobilenetv2", "source": "embedded", "note": weights.note}
+    said["sha256"] = weights.sha256
     assert model.facts()["weights"] == said
     assert model.trainable_parameters == 2_562
     (kept,) = [
