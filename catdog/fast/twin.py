@@ -39,15 +39,18 @@ EXAMPLES = 2
 
 
 def accelerate(model: Any, *, threads: int) -> Any:
-    """A twin of a Sequential model, compiled like it, or the model where nothing can be gained.
+    """A twin of a Sequential model, compiled like it; any other model, or one without gain, itself.
 
     The twin takes the same images, also as uint8, and draws the same random numbers. It also
     takes what `without_base` makes of images that are not augmented. Only layers that are trained
     count as its weights, and those are the model's own. With a GPU, Keras itself is fast, and the
     twin only trains in mixed precision, where the GPU is made for it.
     """
+    import keras
     import tensorflow as tf
 
+    if not isinstance(model, keras.Sequential):
+        return model
     gpus = tf.config.list_physical_devices("GPU")
     stages = _for_gpus(model, gpus) if gpus else _stages(model, threads)
     if all(stage in model.layers for stage in stages):
@@ -100,17 +103,18 @@ def _for_gpus(model: Any, gpus: list[Any]) -> list[Stage]:
 
 def _stages(model: Any, threads: int) -> list[Stage]:
     shape = (EXAMPLES, *model.input_shape[1:])
-    examples = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+    values = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
     stages: list[Stage] = []
     done = 0
     while rest := model.layers[done:]:
         try:
-            found, layers = _next_stages(rest, through(stages, examples, False), threads)
+            found, layers = _next_stages(rest, values, threads)
         except Exception as error:  # noqa: BLE001 - whatever it is, Keras can do the same, slower
             log.warning(
                 "'%s' trains the slow way: its base cannot be converted (%s)", model.name, error
             )
             found, layers = rest[:1], 1
+        values = through(found, values, training=False)
         stages += found
         done += layers
     return stages
@@ -169,6 +173,7 @@ def _twin_class() -> Any:
             """What the features of all images in these batches take, at most."""
             first, _ = next(iter(batches))
             images = len(batches) * len(first)
-            return 4 * images * prod(self.stages[self.with_base - 1].output_shape)
+            shape: tuple[int, ...] = self.stages[self.with_base - 1].output_shape
+            return images * prod(shape) * np.dtype(np.float32).itemsize
 
     return Twin

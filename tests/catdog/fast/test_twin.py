@@ -248,6 +248,13 @@ def test_the_optimizers_state_is_saved_with_the_model(base: Base, tmp_path: Any)
     assert int(other.optimizer.iterations) == 3
 
 
+def test_a_model_that_is_no_stack_of_layers_stays_as_it_is() -> None:
+    photos = keras.Input((SIZE, SIZE, 3))
+    pairs = [layers.MaxPooling2D(2)(layers.Conv2D(4, 3, activation="relu")(photos)) for _ in "ab"]
+    model = keras.Model(photos, layers.Add()(pairs))
+    assert accelerate(model, threads=1) is model
+
+
 def test_a_model_with_nothing_to_gain_stays_as_it_is() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
     assert accelerate(model, threads=1) is model
