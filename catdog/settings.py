@@ -84,6 +84,8 @@ ExportFormat = Literal["litert", "saved-model", "onnx", "keras"]
 Share = Annotated[float, Field(ge=0, le=1)]
 ProperShare = Annotated[float, Field(gt=0, lt=1)]
 """Neither nothing nor all."""
+SECTIONS = ("Photos", "Models", "Training", "Comparison", "Promotion", "Running")
+"""What settings decide, in the order in which a run does: so help and run form show them."""
 
 
 class Group(BaseModel):
@@ -93,6 +95,8 @@ class Group(BaseModel):
 
     HELP: ClassVar[str] = "catdog run --help"
     """What tells a user of these settings."""
+    SECTION: ClassVar[str] = SECTIONS[-1]
+    """Below which help and run form show them."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any], origins: Mapping[str, str] = {}) -> Self:
@@ -107,12 +111,20 @@ class Group(BaseModel):
             problems = (_problem(dict(item), origins) for item in error.errors())
             raise SettingsError(f"{'; '.join(problems)}.", f"See '{cls.HELP}'.") from error
 
+    @classmethod
+    def section_of(cls, name: str) -> str:
+        """The section of the group that has this setting."""
+        kinds = (kind for kind in cls.__mro__ if issubclass(kind, Group))
+        return next(kind.SECTION for kind in kinds if name in kind.__annotations__)
+
 
 G = TypeVar("G", bound=Group)
 
 
-class Subject(Group):
-    """What is compared."""
+class Origin(Group):
+    """Where the photos come from."""
+
+    SECTION = "Photos"
 
     source: str = Field(
         "official",
@@ -120,6 +132,13 @@ class Subject(Group):
         description="Photos: 'official', 'sample', a folder, an archive, or the URL of one "
         "(http, https, s3, gs, az, hf).",
     )
+
+
+class Subject(Group):
+    """What is compared."""
+
+    SECTION = "Models"
+
     models: Annotated[
         tuple[ModelName, ...],
         BeforeValidator(_as_list),
@@ -147,6 +166,8 @@ class Subject(Group):
 class Seeded(Group):
     """What draws random numbers."""
 
+    SECTION = "Training"
+
     seed: int = Field(
         42,
         ge=0,
@@ -160,6 +181,8 @@ class Seeded(Group):
 class Training(Seeded):
     """How a model is trained."""
 
+    SECTION = "Training"
+
     epochs: int = Field(20, ge=1, le=10_000, description="Passes over the training photos.")
     """As the notebook: the published accuracies are those after 20."""
     batch_size: int = Field(32, ge=1, le=4096, description="Photos a training step.")
@@ -169,6 +192,8 @@ class Training(Seeded):
 class Decoding(Group):
     """How photos become arrays."""
 
+    SECTION = "Photos"
+
     image_size: int = Field(
         160, ge=32, le=1024, description="Photos are resized to a square of so many pixels."
     )
@@ -177,6 +202,8 @@ class Decoding(Group):
 
 class Cut(Seeded):
     """How photos are divided into training, validation and test."""
+
+    SECTION = "Photos"
 
     validation_share: ProperShare = Field(
         1 / 3, description="About so many are held out where the source has no validation folder."
@@ -209,6 +236,8 @@ class Cut(Seeded):
 class Folding(Seeded):
     """Whether, and how, photos are divided into folds for cross-validation."""
 
+    SECTION = "Photos"
+
     folds: int | None = Field(
         None,
         ge=3,
@@ -221,6 +250,8 @@ class Folding(Seeded):
 
 class Comparing(Group):
     """How the models are compared."""
+
+    SECTION = "Comparison"
 
     equivalence_margin: ProperShare = Field(
         0.02,
@@ -252,6 +283,8 @@ class Running(Group):
 
 class Promotion(Group):
     """What becomes of a run's winner."""
+
+    SECTION = "Promotion"
 
     promote: bool = Field(
         True, description="Let the best model challenge the champion that 'predict' uses."
@@ -291,7 +324,8 @@ class Limits(Group):
     Flags of that command alone: they belong to the place where it listens.
     """
 
-    HELP: ClassVar[str] = "catdog api --help"
+    HELP = "catdog api --help"
+    SECTION = "Limits"
 
     max_mebibytes: int = Field(32, ge=1, le=1024, description="Of a request's body.")
     """Two or three large photos of a phone, or a hundred small ones."""
@@ -321,13 +355,17 @@ class Limits(Group):
 
 NOT_OF_A_RUN = {"home", *Answering.model_fields}
 """What a flow run is not told: a worker has its own home."""
-ASKED = (Subject, Training, Decoding, Cut, Folding, Comparing)
+ASKED = (Origin, Subject, Training, Decoding, Cut, Folding, Comparing)
 """The groups that decide the results."""
 
 
 # pydantic gives the fields of the last base first.
-class Settings(Answering, Promotion, Running, Comparing, Folding, Cut, Decoding, Training, Subject):
+class Settings(
+    Answering, Promotion, Running, Comparing, Folding, Cut, Decoding, Training, Subject, Origin
+):
     """What one run does, and where."""
+
+    SECTION = SECTIONS[-1]
 
     home: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_absolute)] = Field(
         default_factory=lambda: user_data_path("catdog", appauthor=False),

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import cyclopts
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from catdog.settings import NOT_OF_A_RUN, Answering, Limits, Settings
+from catdog.settings import NOT_OF_A_RUN, SECTIONS, Answering, Limits, Settings
 
 R = TypeVar("R")
 
@@ -18,12 +18,15 @@ R = TypeVar("R")
 def run_form(function: Callable[[Settings], R]) -> Callable[..., R]:
     """The function with a parameter for each setting, for a flow; but those that it is not told.
 
-    They are flat because that makes the best run form in the UI. Their descriptions go into the
-    docstring too, the only place where Prefect looks for them.
+    They are flat because that makes the best run form in the UI, and are given one by one by
+    `prefect deployment run -p`; their titles and their order show the sections. Their descriptions
+    go into the docstring too, the only place where Prefect looks for them.
     """
-    fields = {n: field for n, field in Settings.model_fields.items() if n not in NOT_OF_A_RUN}
+    told = (name for name in Settings.model_fields if name not in NOT_OF_A_RUN)
+    in_order = sorted(told, key=lambda name: SECTIONS.index(Settings.section_of(name)))
+    fields = {name: Settings.model_fields[name] for name in in_order}
     texts = [f"    {name}: {field.description}" for name, field in fields.items()]
-    kinds = {n: (field.default, Annotated[field.annotation, field]) for n, field in fields.items()}
+    kinds = {n: (field.default, _in_form(n, field)) for n, field in fields.items()}
     spread = _spread(function, kinds)
     spread.__doc__ = "\n".join([cleandoc(function.__doc__ or ""), "", "Args:", *texts])
     return spread
@@ -35,14 +38,12 @@ def flags(function: Callable[..., R]) -> Callable[..., R]:
     For the command line. A flag that is not given is None.
     """
     _, group = _group_of(function)
-    return _spread(
-        function,
-        {
-            name: (None, Annotated[_typed(field) | None, flag(name, group)])
-            for name, field in group.model_fields.items()
-            if name not in Answering.model_fields
-        },
-    )
+    shown = {n: field for n, field in group.model_fields.items() if n not in Answering.model_fields}
+    kinds = {
+        name: Annotated[_typed(field) | None, flag(name, group), _panel(group.section_of(name))]
+        for name, field in shown.items()
+    }
+    return _spread(function, {name: (None, kind) for name, kind in kinds.items()})
 
 
 def flag(name: str, group: type[BaseModel] = Settings) -> cyclopts.Parameter:
@@ -54,6 +55,18 @@ def flag(name: str, group: type[BaseModel] = Settings) -> cyclopts.Parameter:
     }
     shown = "".join(f" [{what}: {text}]" for what, text in notes.items() if text)
     return cyclopts.Parameter(help=f"{field.description}{shown}", show_default=False)
+
+
+def _panel(section: str) -> cyclopts.Parameter:
+    """Where `--help` shows a flag."""
+    place = SECTIONS.index(section) if section in SECTIONS else len(SECTIONS)
+    return cyclopts.Parameter(group=cyclopts.Group(section, sort_key=place))
+
+
+def _in_form(name: str, field: FieldInfo) -> Any:
+    """A setting's type for the run form; Prefect gives each the bare name as its title."""
+    title = Field(json_schema_extra={"title": f"{Settings.section_of(name)}: {name}"})
+    return Annotated[field.annotation, field, title]
 
 
 def _spread(function: Callable[..., R], fields: Mapping[str, tuple[Any, Any]]) -> Callable[..., R]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,7 @@ from sites import ENVIRONMENT, alive, family, wait_for
 
 from catdog.errors import SettingsError
 from catdog.models import MODELS
-from catdog.settings import Settings
+from catdog.settings import SECTIONS, Settings
 from catdog.store.store import Store
 from deployments.automations import automations
 from deployments.definitions import definitions, next_run, served_deployments
@@ -69,6 +70,13 @@ def test_a_parameter_that_the_flow_has_not_is_refused_by_the_server() -> None:
             with pytest.raises(jsonschema.ValidationError, match="Additional properties"):
                 jsonschema.validate(foreign, schema)
         jsonschema.validate({"epochs": 3}, schema)
+
+
+def test_the_run_form_keeps_together_what_belongs_together() -> None:
+    form = sorted(catdog.parameters.properties.items(), key=lambda item: item[1]["position"])
+    titles = [parameter["title"].split(": ") for _, parameter in form]
+    assert [name for _, name in titles] == [name for name, _ in form]
+    assert tuple(section for section, _ in groupby(section for section, _ in titles)) == SECTIONS
 
 
 def test_full_is_the_notebooks_training_of_all_models() -> None:

@@ -15,7 +15,7 @@ from limits import files_up_to
 from rich.console import Console
 
 from catdog.errors import SettingsError
-from catdog.settings import Settings
+from catdog.settings import SECTIONS, Settings
 from flows.cli import run as launch
 from flows.cli.app import main
 from flows.server.choose import prefect_server
@@ -23,6 +23,21 @@ from flows.server.client import ServerError
 from flows.server.private import free_port, require_free
 
 ROOT = Path(__file__).parents[3]
+
+
+def test_help_shows_each_setting_of_a_run_below_what_it_decides(command: Command) -> None:
+    shown: dict[str, list[str]] = {}
+    for line in command("run", "--help").out.splitlines():
+        if heading := re.match(r"╭─ (\w+)", line):
+            shown[heading[1]] = names = []
+        elif flag := re.match(r"│ --([\w-]+)", line):
+            names.append(flag[1].replace("-", "_"))
+    assert tuple(shown) == SECTIONS
+    assert {"source", "image_size", "test_share"} <= set(shown["Photos"])
+    assert {"promotion", "class_margin"} <= set(shown["Promotion"])
+    assert {"runner", "home"} <= set(shown["Running"])
+    flags = {name for names in shown.values() for name in names}
+    assert flags == set(Settings.model_fields) - {"threshold"}
 
 
 def test_what_the_deployments_ask_for_in_the_environment_stops_no_command(
