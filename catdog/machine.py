@@ -3,11 +3,12 @@
 import gc
 import os
 import platform
+import re
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,13 +24,31 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **libraries, "catdog": version(DISTRIBUTION)}
 
 
+def packages() -> dict[str, str]:
+    """The versions of Python, of catdog and of each package that it needs."""
+    needed = [
+        re.match(r"[\w.-]+", line) for line in requires(DISTRIBUTION) or () if ";" not in line
+    ]
+    names = sorted({found[0] for found in needed if found} | {DISTRIBUTION})
+    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def computer() -> dict[str, Any]:
+    """What of this machine can change the last bits of a sum; asks no framework."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _told_by_linux("model name") or platform.processor(),
+        "vector_units": " ".join(_vector_units()),
+        "onednn": tensorflow_environment(1)["TF_ENABLE_ONEDNN_OPTS"],
+        "gpus": len(visible_gpus()),
+    }
+
+
 def machine() -> dict[str, Any]:
     """The machine as far as it decides a training's numbers and time."""
     import tensorflow as tf
 
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+    return computer() | {
         "cores": os.cpu_count(),
         "threads": threads(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
@@ -132,10 +151,23 @@ def divert_native_stderr(path: Path) -> None:
     sys.stderr = os.fdopen(terminal, "w", buffering=1)
 
 
-def _processor() -> str:
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _vector_units() -> list[str]:
+    """The sets of instructions by which a library chooses its kernels; sums differ with them."""
+    flags = (_told_by_linux("flags") or _told_by_linux("Features")).split()
+    return sorted(flag for flag in flags if re.match(r"avx|amx|fma|sve|asimd|bf16", flag))
+
+
+def _told_by_linux(what: str) -> str:
+    """What Linux says of the first core; empty elsewhere."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-            names = (line.split(":")[1].strip() for line in file if line.startswith("model name"))
-            return next(names, platform.processor())
+            return next((line.split(":")[1].strip() for line in file if line.startswith(what)), "")
     except OSError:
-        return platform.processor()
+        return ""

@@ -15,6 +15,7 @@ from catdog.addresses import short_name, without_secrets
 from catdog.comparison.compare import Study
 from catdog.comparison.design import Design, designed
 from catdog.errors import SettingsError, StoreError, TrainingError
+from catdog.machine import packages
 from catdog.photos.changes import Changes, compare_manifests
 from catdog.settings import Comparing, Settings, Share
 from catdog.store.artifacts import (
@@ -28,6 +29,7 @@ from catdog.store.artifacts import (
     Trial,
     read_table,
 )
+from catdog.store.digest import KEY_LENGTH, code_digest
 from catdog.store.files import MAKING, appearing, read_json, write_text, writing
 from catdog.store.store import Artifact, Record, Store
 from catdog.wording import classes_text, counted
@@ -47,6 +49,13 @@ ASKED: Mapping[str, type | tuple[type, ...]] = {
 """What is read of a run's settings, of whatever version; the others may be those of another one."""
 LONGEST_SECONDS = 1e9
 """Of a training: more than 30 years are none."""
+DECISIVE = (
+    "catdog.photos.split",
+    "catdog.photos.prefetch",
+    "catdog.training.train",
+    "catdog.training.evaluate",
+)
+"""The modules that make, with all that they import, predictions from photos."""
 
 
 A = TypeVar("A", bound=Artifact)
@@ -91,6 +100,10 @@ class Run(Record):
     """What became of the photos since the last run on this source; empty when it was the first."""
     unchanged_since: str | None = None
     """An earlier run with the same photos, settings and code, which made the same artifacts."""
+    code: str = ""
+    """Digest of the code that made predictions from photos. Empty before it was recorded."""
+    packages: dict[str, str] = Field(default_factory=dict)
+    """The versions of Python, catdog and what it needs. Empty before they were recorded."""
     folder: Path
     """Holds this record, and the report's files unless every model failed."""
 
@@ -229,8 +242,15 @@ def make_record(
         data=describe_photos(study.photos, study.manifest, study.design),
         unchanged_since=same_run(keys, store),
         reused=tuple(what for what, artifact in made.items() if artifact.number <= found),
+        code=code(),
+        packages=packages(),
         folder=runs_folder(store) / name,
     )
+
+
+def code() -> str:
+    """Digest of the code of catdog that makes predictions from photos."""
+    return code_digest(*DECISIVE)[:KEY_LENGTH]
 
 
 def describe_photos(photos: Photos, manifest: Manifest, design: Design) -> str:

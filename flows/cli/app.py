@@ -48,6 +48,8 @@ ELSEWHERE = {
     "training.",
     "flows.cli.reports:compare": "Compare two past runs on the same test photos, or say why they "
     "cannot be paired.",
+    "flows.cli.reproduce:reproduce": "Train a past run again, here or elsewhere, and compare the "
+    "predictions.",
     "flows.cli.cache:cache_app": "List, measure, verify and prune the stored artifacts.",
     "flows.cli.doctor:doctor": "Examine what a run needs of this machine, with a remedy where "
     "something is amiss.",

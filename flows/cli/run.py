@@ -31,11 +31,16 @@ USE = (
 
 
 def run_flow(settings: Settings, console: Console) -> None:
-    """Run the flow `catdog`, show its progress, and print the comparison.
+    """Run the flow `catdog`, show its progress, and print the comparison and what may come next.
 
     Raises the flow's own error when it fails; a run in which only some models failed is printed
     first.
     """
+    _print_next(run_and_print(settings, console), console)
+
+
+def run_and_print(settings: Settings, console: Console) -> Run:
+    """As `run_flow`, without what may come next."""
     require_source(settings.source)
     set_prefect_up()
     folder = progress_folder(settings.home)
@@ -51,7 +56,7 @@ def run_flow(settings: Settings, console: Console) -> None:
         raise
     print_run(run, console)
     print_decision(run, settings.home)
-    _print_next(run, console)
+    return run
 
 
 def _call(settings: Settings) -> Run:

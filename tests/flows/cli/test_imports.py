@@ -19,7 +19,7 @@ print("loaded:", *loaded, file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "--help"], ["predict", "--help"], ["models"]]
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["reproduce", "--help"], ["models"]]
 )
 def test_help_waits_for_no_heavy_library(arguments: list[str]) -> None:
     done = subprocess.run(  # noqa: S603  our own script
