@@ -16,7 +16,7 @@ EPOCHS ?= 2
 SOURCE ?= official
 DATA ?= sample
 
-.PHONY: help run full serve test test-slow test-newest lint types lock bench clean
+.PHONY: help run full serve test test-slow test-newest test-mlflow lint types lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ test-newest: $(READY) ## Run the fast tests on the newest versions that pyprojec
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/newest
 	$(BIN)/uv pip install --quiet --python build/newest --upgrade --editable '.[dask,parquet]' --group dev
 	build/newest/bin/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-mlflow: $(READY) ## Run the tests of trackers against a real MLflow server
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/mlflow
+	$(BIN)/uv pip install --quiet --python build/mlflow --editable '.[dask,mlflow]' --group dev mlflow
+	build/mlflow/bin/pytest tests/flows/test_trackers.py -rs
 
 lint: $(READY) ## Check style, formatting and the import rules of the layers
 	$(BIN)/ruff check

@@ -279,6 +279,17 @@ class Running(Group):
     force: bool = Field(
         False, description="Train the models again although nothing they depend on has changed."
     )
+    tensorboard: bool = Field(
+        False,
+        description="Write learning curves and results as event files: "
+        "tensorboard --logdir HOME/tensorboard.",
+    )
+    mlflow: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s]+",
+        description="Log parameters, learning curves, results, report and models to this MLflow "
+        "server, http(s)://[USER:PASSWORD@]HOST:PORT. Default: to none.",
+    )
 
 
 class Promotion(Group):
@@ -355,6 +366,8 @@ class Limits(Group):
 
 NOT_OF_A_RUN = {"home", *Answering.model_fields}
 """What a flow run is not told: a worker has its own home."""
+ADDRESSES = {"source", "mlflow"}
+"""Settings that may let their owner in: shown and kept by `without_secrets` alone."""
 ASKED = (Origin, Subject, Training, Decoding, Cut, Folding, Comparing)
 """The groups that decide the results."""
 
@@ -376,14 +389,16 @@ class Settings(
     def load(cls, **given: Any) -> Self:
         """Settings from keywords, environment, file and defaults; None means not given.
 
-        A source that is given as it is shown, without what lets its owner in, is completed from
-        `CATDOG_SOURCE`: so that a schedule can use an address that Prefect never sees whole.
+        An address that is given as it is shown, without what lets its owner in, is completed from
+        its variable, such as `CATDOG_SOURCE`: so that a schedule can use one that Prefect never
+        sees whole.
 
         Raises SettingsError for an unknown or wrong name or value, in one line with the choices.
         """
-        found, standing = given_values(given), given_values({}).get("source")
-        if standing and without_secrets(str(standing.value)) == found["source"].value:
-            found["source"] = standing
+        found, standing = given_values(given), given_values({})
+        for name in ADDRESSES & found.keys() & standing.keys():
+            if without_secrets(str(standing[name].value)) == found[name].value:
+                found[name] = standing[name]
         origins = {name: each.origin for name, each in found.items()}
         settings = cls.of({name: each.value for name, each in found.items()}, origins)
         if settings.folds and settings.repeats > 1:
@@ -407,6 +422,10 @@ class Settings(
     def group(self, kind: type[G]) -> G:
         """The settings of one group."""
         return kind.model_validate(self.model_dump(include=set(kind.model_fields)))
+
+    def addresses(self) -> dict[str, str]:
+        """The addresses that are set, by name, whole."""
+        return {name: each for name in ADDRESSES if (each := getattr(self, name))}
 
     def asked(self) -> dict[str, Any]:
         """What decides the results, as JSON values.
@@ -544,4 +563,5 @@ def _problem(item: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     origin = f", from {origins[name]}" if origins.get(name) else ""
     text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     plain = text[:1].lower() + text[1:]
-    return f"{name or 'settings'}: {plain} (got {quoted(repr(item['input']))}{origin})"
+    given = without_secrets(item["input"]) if name in ADDRESSES else item["input"]
+    return f"{name or 'settings'}: {plain} (got {quoted(repr(given))}{origin})"

@@ -16,12 +16,14 @@ from catdog.history.runs import (
     artifacts_of,
     describe_photos,
     make_record,
+    run_id,
     save_run,
 )
 from catdog.models import model_spec
 from catdog.settings import Comparing, Cut, Decoding, Folding, Promotion, Settings, Training
 from catdog.store.artifacts import Arrays
 from catdog.store.store import Store
+from catdog.tracking.choose import choose_tracking, require_trackers
 from catdog.training.progress import claim_progress, progress_folder, write_stage
 from flows.parameters import run_form
 from flows.processes import end_with_runner
@@ -34,6 +36,7 @@ from tasks.prefetch import prefetch
 from tasks.report import report
 from tasks.shown import publish_lineage, publish_report
 from tasks.split import split
+from tasks.track import track
 from tasks.weights import find_weights
 
 log = logging.getLogger("catdog.run")
@@ -64,6 +67,7 @@ def catdog(settings: Settings) -> Run:
     stage = partial(write_stage, progress)
 
     stage("Looking at the source")
+    require_trackers(settings)
     workers = choose_workers(settings, store, progress)
     photos = download(settings.source)
     stage(f"Checking and splitting {photos.count:,} photos")
@@ -76,8 +80,10 @@ def catdog(settings: Settings) -> Run:
     jobs = _jobs(settings, arrays)
     if settings.force:
         forget_models(jobs, store)
+    followed = [job.followed(store) for job in jobs]
+    tracking = choose_tracking(settings, run_id(settings.source, began), followed, store)
     stage("Training")
-    with live_table(progress):
+    with tracking.following(), live_table(progress):
         results = train_and_evaluate(jobs, workers, store=store, progress_folder=progress)
     stage("Writing the report")
     news = changes if changes and changes.any else None
@@ -86,8 +92,10 @@ def catdog(settings: Settings) -> Run:
     written = report(study) if study.compared else None
     if written:
         publish_report(written)
+    if tracking.trackers:
+        track(tracking, study, written)
     record = make_record(study, settings, store, began=began, found=found, changes=changes)
-    run = save_run(record, written, store)
+    run = save_run(record.model_copy(update={"tracked": tracking.notes}), written, store)
     publish_lineage(run, artifacts_of(study))
     log.info("The report is in %s", run.folder)
     if run.unchanged_since:

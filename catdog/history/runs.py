@@ -100,6 +100,8 @@ class Run(Record):
     """What became of the photos since the last run on this source; empty when it was the first."""
     unchanged_since: str | None = None
     """An earlier run with the same photos, settings and code, which made the same artifacts."""
+    tracked: tuple[str, ...] = ()
+    """For each tracker, where it has the run, or what it lacks and why."""
     code: str = ""
     """Digest of the code that made predictions from photos. Empty before it was recorded."""
     packages: dict[str, str] = Field(default_factory=dict)

@@ -99,4 +99,5 @@ def remarks(run: Run) -> Iterator[str]:
         yield f"Nothing changed since run {run.unchanged_since}."
     if run.reused:
         yield f"Reused: {', '.join(run.reused)}."
+    yield from run.tracked
     yield f"Took {clock((run.ended - run.began).total_seconds())}."

@@ -12,7 +12,7 @@ from catdog.errors import CatdogError
 from catdog.history.runs import ModelsFailedError, Run
 from catdog.promotion.registry import Registry
 from catdog.report.write import load_comparison
-from catdog.settings import NOT_OF_A_RUN, Settings
+from catdog.settings import NOT_OF_A_RUN, PREFIX, Settings
 from catdog.sources.download import require_source
 from catdog.store.files import no_space, writing
 from catdog.training.progress import claim_progress, progress_folder, write_stage
@@ -62,11 +62,13 @@ def run_and_print(settings: Settings, console: Console) -> Run:
 def _call(settings: Settings) -> Run:
     from flows.catdog import catdog
 
-    shown = without_secrets(settings.source)
-    if shown != settings.source:  # Prefect keeps the parameters; this process completes them
-        os.environ["CATDOG_SOURCE"] = settings.source
+    told = settings.model_dump(exclude=NOT_OF_A_RUN)
+    for name, address in settings.addresses().items():
+        told[name] = without_secrets(address)
+        if told[name] != address:  # Prefect keeps the parameters; this process completes them
+            os.environ[f"{PREFIX}{name.upper()}"] = address
     try:
-        run: Run = catdog(**settings.model_dump(exclude=NOT_OF_A_RUN | {"source"}), source=shown)
+        run: Run = catdog(**told)
     except Exception as error:
         raise _behind(error, settings.home) from error
     return run

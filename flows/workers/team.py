@@ -30,6 +30,7 @@ from catdog.models import model_spec
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, ModelResult, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
+from catdog.tracking.follow import Followed
 from catdog.training.evaluate import recipe as evaluate_recipe
 from catdog.training.train import recipe
 from catdog.training.weights import Weights
@@ -91,6 +92,15 @@ class Job:
     def recipe(self, store: Store) -> Recipe[TrainedModel]:
         """How its model is trained."""
         return recipe(self.name, self.arrays, self.training, self.weights, store=store)
+
+    def followed(self, store: Store) -> Followed:
+        """What a tracker must know of it."""
+        trial = self.arrays.trial(self.name, self.training.seed)
+        weights = {"weights": self.weights.source} if self.weights else {}
+        parameters = (
+            {"model": trial.name, "fold": trial.fold} | self.training.model_dump() | weights
+        )
+        return Followed(trial, self.recipe(store).key, parameters)
 
 
 class Workers(Protocol):

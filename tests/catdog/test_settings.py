@@ -284,3 +284,21 @@ def test_a_source_without_its_secrets_is_completed_from_the_environment(
     assert Settings.load(source="https://host/a.zip?token=HIDDEN").source == whole
     assert Settings.load(source="https://other/a.zip?token=HIDDEN").source != whole
     assert Settings.load().source == whole
+
+
+def test_the_login_of_an_mlflow_server_goes_to_that_server_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = "http://me:secret@host:5000"
+    monkeypatch.setenv("CATDOG_MLFLOW", whole)
+    assert Settings.load(mlflow="http://host:5000").mlflow == whole
+    assert Settings.load(mlflow="http://other:5000").mlflow == "http://other:5000"
+    assert Settings.load().addresses()["mlflow"] == whole
+    assert "mlflow" not in Settings.load().asked()
+
+
+def test_a_wrong_address_is_named_without_its_login() -> None:
+    with pytest.raises(SettingsError, match="mlflow") as caught:
+        Settings.load(mlflow="ftp://me:secret@host")
+    assert "ftp://host" in caught.value.problem
+    assert "secret" not in caught.value.problem
