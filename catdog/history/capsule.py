@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from catdog.errors import SettingsError, StoreError
-from catdog.history.runs import Run, reported
+from catdog.history.runs import Run, predictions_of
 from catdog.machine import DISTRIBUTION, computer
 from catdog.settings import Settings
 from catdog.store.artifacts import Trial, read_table
@@ -27,9 +27,6 @@ from catdog.store.store import Record
 
 MOST_BYTES = 64 * 2**20
 """Of a file: 250,000 held-out photos of two classes, predicted by 30 models."""
-PREDICTIONS = "predictions.csv"
-FACTS_OF_A_PHOTO = 6
-"""Columns of it before the probabilities."""
 
 Word = Annotated[str, Field(max_length=1_000)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -112,11 +109,11 @@ class Capsule(Record):
 
 def capsule_of(run: Run) -> Capsule:
     """The capsule of a run of this home. Raises StoreError when no model gave predictions."""
-    file = run.folder / PREDICTIONS
-    if not file.is_file():
+    report = run.reported()
+    if report is None:
         raise StoreError(f"Run {run.id} has no predictions to compare.", "Choose another run.")
-    digests = reported(run.folder, "digests")
-    facts = [model["facts"] for model in reported(run.folder, "models")]
+    file, digests = predictions_of(run), report.digests
+    facts = [model.facts for model in report.models]
     weights: Mapping[str, str] = next((of["weights"] for of in facts if of["weights"]), {})
     return Capsule(
         run=run.id,
@@ -136,7 +133,7 @@ def _predicted(run: Run, file: Path) -> Iterator[Predicted]:
     table = read_table(file)
     for score in (score for score in run.scores if not score.error):
         rows = table[(table["model"] == score.name) & (table["seed"] == score.seed)]
-        found = rows.iloc[:, FACTS_OF_A_PHOTO:].to_numpy("float32")
+        found = rows.filter(regex="^p_").to_numpy("float32")
         yield Predicted(
             **score.identity(),
             photos=found.shape[0],

@@ -179,11 +179,20 @@ class Verdict(BaseModel):
     winner: str | None
 
 
+class Compared(BaseModel):
+    """What is read again of a model in a run's comparison."""
+
+    facts: dict[str, Any]
+    """Of its `model.json`."""
+
+
 class Comparison(BaseModel):
     """What is read again of a run's comparison; a report has all of it."""
 
     verdict: Verdict
     changes: Changes | None = None
+    models: tuple[Compared, ...] = ()
+    digests: dict[str, str] = {}
 
 
 class ModelsFailedError(TrainingError):
