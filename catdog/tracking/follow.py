@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5
 """TensorBoard reads its files again as often; an epoch on 2,000 photos takes about as long."""
+NO_MEASURES = ("epoch", "phase", "seconds")
+"""Of a row of a training's history."""
 
 
 @dataclass(frozen=True)
@@ -158,4 +160,4 @@ def ends(rows: Sequence[Row], now: float) -> Iterator[float]:
 
 def measures(row: Row) -> dict[str, float]:
     """What was measured in an epoch, by its name in Keras."""
-    return {name: value for name, value in row.items() if name not in ("epoch", "seconds")}
+    return {name: value for name, value in row.items() if name not in NO_MEASURES}
