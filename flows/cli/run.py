@@ -52,10 +52,10 @@ def run_and_print(settings: Settings, console: Console) -> Run:
             run = _call(settings)
     except ModelsFailedError as error:
         print_run(error.run, console)
-        print_decision(error.run, settings.home)
+        print_decision(error.run, settings)
         raise
     print_run(run, console)
-    print_decision(run, settings.home)
+    print_decision(run, settings)
     return run
 
 
@@ -84,11 +84,20 @@ def _behind(error: BaseException, home: Path) -> BaseException:
     return no_space(home) if shutil.disk_usage(home).free < LEAST_FREE else error
 
 
-def print_decision(run: Run, home: Path) -> None:
-    """Print what became of a run's challenger, if it had one."""
-    for decision in reversed(Registry(home).decisions()):
-        if decision.challenger and decision.challenger.run == run.id:
+def print_decision(run: Run, settings: Settings) -> None:
+    """Print what became of a run's challenger, if it had one.
+
+    An earlier decision stands where the same model was judged before the same champion.
+    """
+    decisions = Registry(settings.home).decisions() if settings.promote else []
+    for decision in reversed(decisions):
+        new = decision.challenger
+        if new and new.run == run.id:
             say(f"Champion: {decision.sentence}")
+            return
+        same_champion = decision.champion.model == decisions[-1].champion.model
+        if new and same_champion and new.predictions in run.artifacts.values():
+            say(f"Champion: decision {decision.number} stands. {decision.sentence}")
             return
 
 

@@ -139,8 +139,8 @@ def test_other_classes_cannot_be_compared(store: Store, registry: Registry) -> N
     registry.challenge(make(store, "old"), PROMOTION)
     decision = registry.challenge(make(store, "new", classes=("hens", "owls")), PROMOTION)
     assert (decision.outcome, decision.reason) == ("kept", "other classes")
-    assert "knows cats, dogs" in decision.sentence
-    assert "knows hens, owls" in decision.sentence
+    assert "knows cats and dogs" in decision.sentence
+    assert "knows hens and owls" in decision.sentence
 
 
 def test_the_drawn_sample_gives_way_to_real_photos_and_never_the_other_way(

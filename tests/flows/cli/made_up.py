@@ -58,7 +58,7 @@ def add_run(
 
 def _manifest(folder: Path) -> dict[str, object]:
     rows = [(path, label, f"{label}{i}") for path, (label, i) in zip(NAMES, PHOTOS, strict=True)]
-    table = pd.DataFrame(rows, columns=["path", "label", "sha256"])
+    table = pd.DataFrame(rows, columns=["path", "label", "sha256"]).assign(split="test")
     table.to_csv(folder / "manifest.csv", index=False)
     write_csv(folder / "duplicates.csv", DuplicatePair.model_fields, ())
     return {"classes": ("cats", "dogs"), "counts": {}, "rejected": 0, "duplicates": 0}

@@ -12,11 +12,14 @@ from made_up import add_run
 
 from catdog.errors import StoreError
 from catdog.export.flatbuffer import FILE, flatbuffer_of
-from catdog.history.runs import runs_folder
-from catdog.promotion.candidates import choose_model
+from catdog.history.runs import load_run, runs_folder
+from catdog.promotion.candidates import choose_entrant, choose_model
+from catdog.promotion.registry import Registry
+from catdog.settings import Promotion, Settings
 from catdog.store.artifacts import Flatbuffer
 from catdog.store.store import Recipe, Store
 from flows.cli.app import main
+from flows.cli.run import print_decision
 
 RECORDS = sorted((Path(__file__).parents[2] / "catdog/promotion/records").iterdir())
 
@@ -91,6 +94,21 @@ def test_history_and_json_tell_every_decision(
         assert outcome in text
     newest = json.loads(catdog("champion", "show", "--json")[1])
     assert (newest["outcome"], newest["champion"]["name"]) == ("rolled-back", "transfer")
+
+
+def test_a_run_in_which_nothing_changed_says_which_decision_stands(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, registry = Store(home), Registry(home)
+    for name, right in (("a", 30), ("b", 31)):
+        add_run(home, name, {"baseline": right})
+        registry.challenge(choose_entrant(store, name, None), Promotion())
+    again = load_run("b", store).model_copy(update={"id": "c"})
+    print_decision(again, Settings.load(home=home))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Champion: decision 2 stands. baseline of run a stays champion" in text
+    print_decision(again, Settings.load(home=home, promote=False))
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
