@@ -563,5 +563,7 @@ def _problem(item: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     origin = f", from {origins[name]}" if origins.get(name) else ""
     text = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     plain = text[:1].lower() + text[1:]
-    given = without_secrets(item["input"]) if name in ADDRESSES else item["input"]
+    given = item["input"]
+    if name in ADDRESSES and isinstance(given, str):
+        given = without_secrets(given)
     return f"{name or 'settings'}: {plain} (got {quoted(repr(given))}{origin})"

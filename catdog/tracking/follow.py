@@ -18,7 +18,7 @@ from catdog.store.artifacts import Report, TrainedModel, Trial
 from catdog.store.store import Store, lock_name
 from catdog.training.checkpoints import HISTORY, Row
 from catdog.training.progress import in_turns
-from catdog.wording import escaped
+from catdog.wording import quoted
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Tracking:
                 self.problems.pop(tracker.name, None)
             except Exception as error:  # noqa: BLE001  whatever a client or its server does
                 first = f"{type(error).__name__}: {error}".splitlines()[0]
-                reason = f"{escaped(first).rstrip('.')}."
+                reason = f"{quoted(first).rstrip('.')}."
                 if tracker.name not in self.problems:
                     log.warning("%s: %s The run goes on.", tracker.name, reason)
                 self.problems[tracker.name] = reason

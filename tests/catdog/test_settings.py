@@ -297,6 +297,13 @@ def test_the_login_of_an_mlflow_server_goes_to_that_server_alone(
     assert "mlflow" not in Settings.load().asked()
 
 
+@pytest.mark.parametrize("name", ["source", "mlflow"])
+def test_an_address_that_is_no_text_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "catdog.toml").write_text(f"{name} = 5\n")
+    with pytest.raises(SettingsError, match=rf"{name}: .*got 5, from .*catdog\.toml"):
+        Settings.load()
+
+
 def test_a_wrong_address_is_named_without_its_login() -> None:
     with pytest.raises(SettingsError, match="mlflow") as caught:
         Settings.load(mlflow="ftp://me:secret@host")
