@@ -1,5 +1,7 @@
 """The models that catdog trains. A new one is one builder and one line in `MODELS`.
 
+What is in no line there is a model of the user's own, or of an installed package's.
+
 Layers, sizes and order of the first four are those of the notebook that catdog replaces.
 Nothing here imports TensorFlow until a model is built.
 """
@@ -11,7 +13,9 @@ from itertools import accumulate, count
 from typing import Any, Literal, NamedTuple
 
 from catdog.backbones import Base
-from catdog.errors import TrainingError
+from catdog.errors import SettingsError, TrainingError
+from catdog.references import FORMS, Code, find_code, plugins
+from catdog.user_code import build_own
 
 Builder = Callable[[int, int, Base | None], Any]
 """Gives a Keras model for so many classes and pixels a side: (n, size, size, 3) float32 in 0..255
@@ -60,14 +64,17 @@ class ModelSpec:
     name: str
     title: str
     build: Builder
-    parameters: int
-    """For two classes at 160 x 160, as `trainable_parameters`; a test builds and counts."""
-    trainable_parameters: int
+    parameters: int | None
+    """For two classes at 160 x 160, as `trainable_parameters`; a test builds and counts.
+    None for a model that is not ours, until it is built."""
+    trainable_parameters: int | None
     cost: float
     """CPU seconds an epoch relative to `baseline`, on one core: the longest starts first."""
     pretrained: bool = False
     """Whether it needs a base."""
     phases: tuple[Phase, ...] = (Phase(),)
+    code: Code | None = None
+    """Of a model that is not ours."""
 
     def stretches(self, epochs: int) -> list[Stretch]:
         """How so many epochs are divided among the phases; those without any are left out.
@@ -81,22 +88,53 @@ class ModelSpec:
         return [Stretch(*part) for part in parts if part[2]]
 
 
-def model_spec(name: str) -> ModelSpec:
-    """The model of this name. Raises TrainingError that names the choices."""
-    if name not in MODELS:
-        raise TrainingError(f"There is no model '{name}'.", f"Choose from {', '.join(MODELS)}.")
-    return MODELS[name]
+def model_spec(reference: str) -> ModelSpec:
+    """The model that a reference means, as in the setting `models`; none of its code is run.
+
+    Raises SettingsError when there is none.
+    """
+    if not is_known(reference):
+        raise SettingsError(f"There is no model '{reference}'; {choices()}.")
+    return MODELS.get(reference) or _not_ours(find_code(reference))
 
 
-def build_model(name: str, *, classes: int, image_size: int, base: Base | None = None) -> Any:
+def is_known(reference: str) -> bool:
+    """Whether this is the name of a model of ours or of a package's, or the place of code."""
+    return ":" in reference or reference in MODELS or reference in plugins()
+
+
+def choices() -> str:
+    """What a user may name as a model."""
+    names = dict.fromkeys([*MODELS, *plugins()])
+    return f"choose from {', '.join(names)}, or name your own as {FORMS}"
+
+
+def _not_ours(code: Code) -> ModelSpec:
+    # What it costs is not known: so that it is not left for the end, as much as the slowest.
+    cost = max(spec.cost for spec in MODELS.values())
+
+    def build(classes: int, image_size: int, base: Base | None) -> Any:
+        return build_own(code, classes, image_size)
+
+    return ModelSpec(code.name, code.origin, build, None, None, cost=cost, code=code)
+
+
+def build_model(
+    model: str | ModelSpec, *, classes: int, image_size: int, base: Base | None = None
+) -> Any:
     """Build a Keras model, ready for its first phase: (n, size, size, 3) in 0..255 to (n, classes).
 
-    base: the feature extractor of a pretrained model.
+    model: what is known of it, or a reference.
+    base: the feature extractor of a pretrained model. Raises TrainingError when the code of a model
+    that is not ours fails, or makes none that can be used.
     """
-    spec = model_spec(name)
-    model = spec.build(classes, image_size, base)
-    begin_phase(model, spec.phases[0], base)
-    return model
+    spec = model_spec(model) if isinstance(model, str) else model
+    built = spec.build(classes, image_size, base)
+    if built.compiled:  # by the user, whose optimizer and loss count
+        _compile(built, built.optimizer, built.loss)
+    else:
+        begin_phase(built, spec.phases[0], base)
+    return built
 
 
 def begin_phase(model: Any, phase: Phase, base: Base | None) -> None:
@@ -105,12 +143,12 @@ def begin_phase(model: Any, phase: Phase, base: Base | None) -> None:
 
     if base:
         base.train(upper=phase.upper)
-    model.compile(
-        optimizer=keras.optimizers.Adam(phase.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    _compile(model, keras.optimizers.Adam(phase.learning_rate), loss)
+
+
+def _compile(model: Any, optimizer: Any, loss: Any) -> None:
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
 
 
 def _stack(name: str, layers: Layers) -> Builder:

@@ -21,7 +21,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from catdog.addresses import obstacle, without_secrets
 from catdog.backbones import BACKBONES, DEFAULT_BACKBONE
 from catdog.errors import SettingsError
-from catdog.models import DEFAULT, MODELS
+from catdog.models import DEFAULT, MODELS, choices, is_known
+from catdog.references import FORMS, PATTERN, absolute, name_of, require_allowed
 from catdog.wording import quoted
 
 PREFIX = "CATDOG_"
@@ -37,10 +38,20 @@ ALL = "all"
 """In place of the names of all models."""
 
 
-def _known(name: str) -> str:
-    if name not in MODELS:
-        raise ValueError(f"unknown model '{name}'; choose from {', '.join(MODELS)}")
-    return name
+def _well_formed(reference: str) -> str:
+    if not re.fullmatch(PATTERN, reference):
+        raise ValueError(f"unknown model '{quoted(reference)}'; {choices()}")
+    return reference
+
+
+def _distinct(models: tuple[str, ...]) -> tuple[str, ...]:
+    """The same without repetitions: results are told apart by the models' names alone."""
+    found: dict[str, str] = {name: name for name in (*MODELS, ALL)}
+    for model in dict.fromkeys(models):
+        other = found.setdefault(name_of(model), model)
+        if other != model:
+            raise ValueError(f"'{other}' and '{model}' have the same name: rename your function")
+    return tuple(dict.fromkeys(models))
 
 
 def _backbone(name: str) -> str:
@@ -50,8 +61,14 @@ def _backbone(name: str) -> str:
 
 
 def _as_list(value: Any) -> Any:
-    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-    return list(MODELS) if names == [ALL] else names
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _as_models(value: Any) -> Any:
+    names = _as_list(value)
+    if not isinstance(names, list | tuple):
+        return names
+    return [each for name in names for each in (MODELS if name == ALL else (name,))]
 
 
 def _not_empty(path: Any) -> Any:
@@ -79,7 +96,12 @@ def _grouping(how: str | None) -> str | None:
     return how or None
 
 
-ModelName = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(MODELS)})]
+ModelName = Annotated[
+    str,
+    AfterValidator(_well_formed),
+    Field(json_schema_extra={"anyOf": [{"enum": list(MODELS)}, {"pattern": PATTERN}]}),
+]
+"""What a package names, or a user's file has, only the machine knows on which it is installed."""
 ExportFormat = Literal["litert", "saved-model", "onnx", "keras"]
 Share = Annotated[float, Field(ge=0, le=1)]
 ProperShare = Annotated[float, Field(gt=0, lt=1)]
@@ -141,10 +163,12 @@ class Subject(Group):
 
     models: Annotated[
         tuple[ModelName, ...],
-        BeforeValidator(_as_list),
-        AfterValidator(lambda names: tuple(dict.fromkeys(names))),
+        BeforeValidator(_as_models),
+        AfterValidator(_distinct),
     ] = Field(
-        DEFAULT, min_length=1, description="The models to train and compare, or 'all' of them."
+        DEFAULT,
+        min_length=1,
+        description=f"The models to train and compare, or 'all' of catdog's; your own as {FORMS}.",
     )
     repeats: int = Field(
         1, ge=1, le=100, description="Train each model with this many seeds, from `seed` on."
@@ -329,6 +353,21 @@ class Answering(Group):
     """On the official validation photos 2.5 % of `transfer`'s are, of which a quarter are wrong."""
 
 
+class Allowing(Group):
+    """Whose code may run here; set where the runs start, never by who asks for one."""
+
+    model_paths: Annotated[
+        tuple[Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_absolute)], ...],
+        BeforeValidator(_as_list),
+    ] = Field(
+        (),
+        description="Folders whose code the runs of deployments, and capsules, may use as models, "
+        "besides that of installed packages.",
+    )
+    """None: who may start a run may not thereby run any file of the worker. `catdog run` and the
+    functions for Python are not bound by it: they are called on this machine, as its user."""
+
+
 class Limits(Group):
     """What one request of `catdog api` may ask for; beyond, it is refused with the reason.
 
@@ -364,7 +403,7 @@ class Limits(Group):
         return cls.of({name: value for name, value in given.items() if value is not None})
 
 
-NOT_OF_A_RUN = {"home", *Answering.model_fields}
+NOT_OF_A_RUN = {"home", *Answering.model_fields, *Allowing.model_fields}
 """What a flow run is not told: a worker has its own home."""
 ADDRESSES = {"source", "mlflow"}
 """Settings that may let their owner in: shown and kept by `without_secrets` alone."""
@@ -374,7 +413,17 @@ ASKED = (Origin, Subject, Training, Decoding, Cut, Folding, Comparing)
 
 # pydantic gives the fields of the last base first.
 class Settings(
-    Answering, Promotion, Running, Comparing, Folding, Cut, Decoding, Training, Subject, Origin
+    Allowing,
+    Answering,
+    Promotion,
+    Running,
+    Comparing,
+    Folding,
+    Cut,
+    Decoding,
+    Training,
+    Subject,
+    Origin,
 ):
     """What one run does, and where."""
 
@@ -401,6 +450,7 @@ class Settings(
                 found[name] = standing[name]
         origins = {name: each.origin for name, each in found.items()}
         settings = cls.of({name: each.value for name, each in found.items()}, origins)
+        _require_models(settings.models)
         if settings.folds and settings.repeats > 1:
             raise SettingsError(
                 f"folds: not together with repeats (got {settings.folds} and {settings.repeats}).",
@@ -413,6 +463,16 @@ class Settings(
                 "Add --runner dask, or leave the address away.",
             )
         return settings
+
+    def require_allowed_code(self) -> None:
+        """Refuse models whose code nobody has installed or allowed here. Raises SettingsError.
+
+        For a run that was not asked for by this machine's user, or whose settings were not. What
+        came with a source is never allowed.
+        """
+        for model in self.models:
+            came_with_sources = (self.home / "store", self.home / "work")
+            require_allowed(model, self.model_paths, never=came_with_sources)
 
     @property
     def trainings(self) -> int:
@@ -536,6 +596,10 @@ def _from_file() -> dict[str, Given]:
     _require_known(values, list(Settings.model_fields), f"setting '{{}}' in {path}")
     if isinstance(home := values.get("home"), str) and home:
         values["home"] = home if home.startswith("~") else path.parent / home
+    if isinstance(models := _as_list(values.get("models")), list):
+        values["models"] = [
+            absolute(each, path.parent) if isinstance(each, str) else each for each in models
+        ]
     return {name: Given(value, str(path)) for name, value in values.items()}
 
 
@@ -548,6 +612,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
             f"{path} cannot be read as settings ({quoted(reason)}).",
             "Mend it, or name another file with --config.",
         ) from error
+
+
+def _require_models(models: Iterable[str]) -> None:
+    """Refuse a name that is neither ours nor a package's; where code is is for a run to look at."""
+    for name in models:
+        if not is_known(name):
+            raise SettingsError(
+                f"models: unknown model '{name}'; {choices()}.", f"See '{Settings.HELP}'."
+            )
 
 
 def _require_known(names: Iterable[str], known: list[str], called: str) -> None:

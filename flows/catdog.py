@@ -20,13 +20,14 @@ from catdog.history.runs import (
     save_run,
 )
 from catdog.models import model_spec
+from catdog.references import absolute
 from catdog.settings import Comparing, Cut, Decoding, Folding, Promotion, Settings, Training
 from catdog.store.artifacts import Arrays
 from catdog.store.store import Store
 from catdog.tracking.choose import choose_tracking, require_trackers
 from catdog.training.progress import claim_progress, progress_folder, write_stage
 from flows.parameters import run_form
-from flows.processes import end_with_runner
+from flows.processes import end_with_runner, started_by_runner
 from flows.retraining import challenge, forget_models, note_changes
 from flows.workers.choose import choose_workers
 from flows.workers.team import Job, train_and_evaluate
@@ -68,6 +69,7 @@ def catdog(settings: Settings) -> Run:
 
     stage("Looking at the source")
     require_trackers(settings)
+    _require_models(settings)
     workers = choose_workers(settings, store, progress)
     photos = download(settings.source)
     stage(f"Checking and splitting {photos.count:,} photos")
@@ -109,19 +111,27 @@ def catdog(settings: Settings) -> Run:
     return run
 
 
+def _require_models(settings: Settings) -> None:
+    """Raise SettingsError for a model that is not there, or is not to be run for others."""
+    if started_by_runner():
+        settings.require_allowed_code()
+    for model in settings.models:
+        model_spec(model)
+
+
 def _jobs(settings: Settings, arrays: Arrays) -> list[Job]:
-    pretrained = any(model_spec(name).pretrained for name in settings.models)
+    pretrained = any(model_spec(model).pretrained for model in settings.models)
     weights = find_weights(settings.weights, settings.backbone) if pretrained else None
     if weights:
         log.info("%s", weights.note)
     training = settings.group(Training)
     return [
         Job(
-            name=name,
+            model=absolute(model),
             arrays=arrays.turn(number),
             training=training.model_copy(update={"seed": training.seed + number}),
-            weights=weights if model_spec(name).pretrained else None,
+            weights=weights if model_spec(model).pretrained else None,
         )
         for number in range(settings.trainings)
-        for name in settings.models
+        for model in settings.models
     ]

@@ -10,7 +10,7 @@ import cyclopts
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from catdog.settings import NOT_OF_A_RUN, SECTIONS, Answering, Limits, Settings
+from catdog.settings import NOT_OF_A_RUN, SECTIONS, Limits, Settings
 
 R = TypeVar("R")
 
@@ -38,7 +38,11 @@ def flags(function: Callable[..., R]) -> Callable[..., R]:
     For the command line. A flag that is not given is None.
     """
     _, group = _group_of(function)
-    shown = {n: field for n, field in group.model_fields.items() if n not in Answering.model_fields}
+    shown = {
+        name: field
+        for name, field in group.model_fields.items()
+        if name == "home" or name not in NOT_OF_A_RUN
+    }
     kinds = {
         name: Annotated[_typed(field) | None, flag(name, group), _panel(group.section_of(name))]
         for name, field in shown.items()
@@ -107,7 +111,8 @@ def _typed(field: FieldInfo) -> Any:
 def _choices(field: FieldInfo) -> list[str]:
     kind: Any = field.annotation
     schema = TypeAdapter(kind).json_schema()
-    found: list[str] = schema.get("items", schema).get("enum", [])
+    each = schema.get("items", schema)
+    found: list[str] = next(iter(each.get("anyOf", [each]))).get("enum", [])
     return found
 
 

@@ -96,8 +96,13 @@ def end_with_runner() -> None:
 
     Otherwise nobody could cancel it any more. A run of `catdog run` was started by neither.
     """
-    if STARTED_BY_RUNNER in os.environ:
+    if started_by_runner():
         end_with_parent(os.getppid())
+
+
+def started_by_runner() -> bool:
+    """Whether this flow run was asked for from elsewhere, as those of deployments are."""
+    return STARTED_BY_RUNNER in os.environ
 
 
 def end_process(error: CatdogError | None = None) -> NoReturn:

@@ -4,7 +4,9 @@ import logging
 from pathlib import Path
 
 from prefect import task
+from prefect.runtime import task_run
 
+from catdog.references import name_of
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.store import Store
@@ -16,9 +18,18 @@ from tasks.caching import obtained
 log = logging.getLogger("catdog.train")
 
 
-@task(name="train", task_run_name="train-{name}", persist_result=False)
+def _run_name() -> str:
+    return f"train-{name_of(task_run.parameters['model'])}"
+
+
+@task(name="train", task_run_name=_run_name, persist_result=False)
 def train(
-    name: str, arrays: Arrays, training: Training, weights: Weights | None, *, progress_folder: Path
+    model: str,
+    arrays: Arrays,
+    training: Training,
+    weights: Weights | None,
+    *,
+    progress_folder: Path,
 ) -> TrainedModel:
     """Train one model, or go on where an interrupted try ended; progress goes to a folder."""
 
@@ -26,14 +37,14 @@ def train(
         write_progress(progress_folder, progress)
         if progress.finished_epochs == progress.epoch:
             log.info(
-                f"{name} {progress.which} epoch {progress.epoch}/{progress.epochs}: "
+                f"{progress.name} {progress.which} epoch {progress.epoch}/{progress.epochs}: "
                 f"loss {progress.loss:.4f}, accuracy {progress.accuracy:.4f}, "
                 f"validation {progress.val_accuracy or 0:.4f}, "
                 f"{progress.seconds_left or 0:.0f} s left"
             )
 
     def obtain(store: Store) -> TrainedModel:
-        how = recipe(name, arrays, training, weights, store=store, on_progress=publish)
+        how = recipe(model, arrays, training, weights, store=store, on_progress=publish)
         return store.obtain(how)
 
     return obtained(obtain)

@@ -69,6 +69,8 @@ def train(
 ) -> TrainedModel:
     """Train one model in this process, or read it when it was trained before.
 
+    name: one of the models that `catdog models` lists, or a function of your own, as
+    "FILE.py:FUNCTION" or "MODULE:FUNCTION".
     given: the settings of `catdog.settings.Training`, such as epochs and seed; backbone, weights.
     on_progress: called about twice a second; by default an epoch prints one line.
     """

@@ -225,12 +225,12 @@ def _write_onnx(model: TrainedModel, store: Store, file: Path) -> None:
 
 
 def _inference_only(model: TrainedModel) -> Any:
-    """Without the layers that have random numbers and no weights: they only act in training."""
+    """The model as it predicts, whatever its layers do by default: random ones act in training."""
     network = load_model(model.file("model.keras"))
     import keras
 
-    kept = [layer for layer in network.layers if layer.weights or not layer.variables]
-    bare = keras.Sequential([keras.Input(network.input_shape[1:]), *kept], name=model.name)
+    photos = keras.Input(network.input_shape[1:], name="photos")
+    bare = keras.Model(photos, network(photos, training=False), name=model.name)
     bare(np.zeros((1, *network.input_shape[1:]), np.float32))  # ONNX wants one that was called
     return bare
 

@@ -6,6 +6,7 @@ from catdog.addresses import obstacle
 from catdog.errors import StoreError
 from catdog.export.exported import read_export
 from catdog.export.flatbuffer import FILE, flatbuffer_of
+from catdog.history.runs import load_runs
 from catdog.inference.classifier import Classifier, Facts
 from catdog.models import MODELS
 from catdog.promotion.candidates import Chosen, choose_model
@@ -44,7 +45,7 @@ def load(
 def _find(which: str | Path | TrainedModel | None, store: Store) -> tuple[Facts, Path]:
     if isinstance(which, TrainedModel):
         chosen = Chosen(which, None, "")
-    elif which is not None and str(which) not in MODELS and _is_folder(Path(which)):
+    elif which is not None and not _is_trained(str(which), store) and _is_folder(Path(which)):
         return read_export(Path(which))
     else:
         chosen = choose_model(store, None if which is None else str(which))
@@ -53,6 +54,11 @@ def _find(which: str | Path | TrainedModel | None, store: Store) -> tuple[Facts,
 
 def _is_folder(path: Path) -> bool:
     return obstacle(path) is None and path.is_dir()
+
+
+def _is_trained(name: str, store: Store) -> bool:
+    """Whether this is the name of a model, which a folder may have as well."""
+    return name in MODELS or any(run.finished(name) for run in load_runs(store))
 
 
 def open_classifier(

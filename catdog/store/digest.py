@@ -4,12 +4,13 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple
+
+from catdog.syntax import imports, parse
 
 ROOT = "catdog"
 # What these modules, or all modules of these packages, decide reaches a key by value, or cannot
@@ -17,6 +18,7 @@ ROOT = "catdog"
 PLUMBING = (
     "catdog.errors",
     "catdog.machine",
+    "catdog.references",
     "catdog.training.progress",
     "catdog.settings",
     "catdog.sources.fetch",
@@ -25,11 +27,9 @@ PLUMBING = (
     "catdog.store.files",
     "catdog.store.holds",
     "catdog.store.store",
+    "catdog.syntax",
 )
 KEY_LENGTH = 24
-# CPython counts the depth of all threads' syntax trees in one place, so that two that parse at
-# once fail with SystemError: https://github.com/python/cpython/issues/106905
-_PARSING = Lock()
 
 
 def file_digest(path: Path) -> str:
@@ -116,11 +116,8 @@ def _read(module: str) -> _Module:
     file = _file(module)
     if file is None:
         raise ModuleNotFoundError(f"no source for module {module}", name=module)
-    source = file.read_text(encoding="utf-8")
-    with _PARSING:
-        tree = ast.parse(source)
-    tree = _DropIdle().visit(tree)
-    named = {name for node in ast.walk(tree) for name in _imports(node)}
+    tree = parse(file.read_text(encoding="utf-8"))
+    named = {_holder(name, part) if part else name for name, part in imports(tree)}
     return _Module(ast.dump(tree), frozenset(_with_packages(filter(_is_own, named))))
 
 
@@ -147,36 +144,7 @@ def _with_packages(modules: Iterable[str]) -> set[str]:
     return found
 
 
-def _imports(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Import():
-            for alias in node.names:
-                # Without `as` it is the name of the outermost package that is bound.
-                yield from (alias.name,) if alias.asname else (alias.name, alias.name.split(".")[0])
-        case ast.ImportFrom(module=str(module)):
-            yield from (_holder(module, alias.name) for alias in node.names)
-        case ast.Call(
-            func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
-            args=[ast.Constant(value=str(name)), *_],
-        ):
-            yield name
-
-
 def _holder(module: str, name: str) -> str:
     """The module that `from module import name` gives, or takes the name from."""
     inner = f"{module}.{name}"
     return inner if _is_own(module) and _file(inner) else module
-
-
-class _DropIdle(ast.NodeTransformer):
-    """Takes away strings that stand as statements, and code for type checkers: they do nothing."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if alone else node
-
-    def visit_If(self, node: ast.If) -> ast.AST:
-        match node.test:
-            case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
-                node.body = []
-        return self.generic_visit(node)

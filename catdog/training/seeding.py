@@ -5,43 +5,44 @@ the same whatever else its process does: no global generator has a part in them.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-LARGEST_SEED = 10**9
-"""The largest seed that Keras draws for a layer (keras.random.SeedGenerator, make_default_seed)."""
+STATE = "seed_generator_state"
+"""What Keras calls the variable that a random layer draws from."""
+
+_SEEDED = Lock()
 
 
-def seed_weights(model: Any, seed: int) -> None:
-    """Give a model that was just built the first weights of a seed.
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let the first weights of what is built meanwhile be those of a seed.
 
-    They are those that `keras.utils.set_random_seed(seed)` before the building would give, were
-    Keras alone in its process: it takes a seed for each random part of each layer from Python's
-    global generator, from which every thread and every library may draw as well.
-
-    Raises NotImplementedError for a layer whose random weights are not found.
+    They are those that `keras.utils.set_random_seed(seed)` would give, were Keras alone in its
+    process: it takes a seed for each random part of each layer from Python's global generator, from
+    which every thread and every library may draw as well. Weights that are loaded stay as they are.
     """
-    import keras
+    from keras.src.random import seed_generator as drawing  # no public name leads there
 
-    numbers = Random(seed)  # noqa: S311  not for secrets
-    for layer in _layers(model):
-        for part in vars(layer).copy().values():
-            if isinstance(part, keras.initializers.Initializer) and hasattr(part, "seed"):
-                part.seed = numbers.randint(1, LARGEST_SEED)
-                variable = _filled_by(part, layer)
-                variable.assign(part(variable.shape, variable.dtype))
-        if _generator(layer) is not None:
-            numbers.randint(1, LARGEST_SEED)  # `seed_epoch` sets it
+    with _SEEDED:
+        shared = drawing.python_random
+        drawing.python_random = Random(seed)  # noqa: S311  not for secrets
+        try:
+            yield
+        finally:
+            drawing.python_random = shared
 
 
 def seed_epoch(model: Any, *, seed: int, epoch: int) -> None:
     """Fix what the model's random layers (dropout, augmentation) draw in this epoch (from 0)."""
-    generators = (_generator(layer) for layer in _layers(model))
-    for index, generator in enumerate(found for found in generators if found is not None):
+    variables = (variable for layer in _layers(model) for variable in layer.variables)
+    for index, drawn in enumerate(each for each in variables if each.name == STATE):
         state = np.random.SeedSequence([seed, epoch, index]).generate_state(2)
-        generator.state.assign(state.astype(generator.state.dtype))
+        drawn.assign(state.astype(drawn.dtype))
 
 
 def _layers(model: Any) -> Iterator[Any]:
@@ -49,17 +50,5 @@ def _layers(model: Any) -> Iterator[Any]:
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _layers(layer)
-    yield from (layer for layer in model.layers if not hasattr(layer, "layers"))
-
-
-def _generator(layer: Any) -> Any:
-    return getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
-
-
-def _filled_by(initializer: Any, layer: Any) -> Any:
-    """The weights that an initializer is for: a layer names both alike."""
-    (name,) = (name for name, part in vars(layer).items() if part is initializer)
-    for variable in (name.removesuffix("_initializer"), "kernel"):
-        if (found := getattr(layer, variable, None)) is not None:
-            return found
-    raise NotImplementedError(f"{type(layer).__name__}: which weights does {name} fill?")
+    plain = (layer for layer in model.layers if not hasattr(layer, "layers"))
+    yield from (layer for layer in plain if hasattr(layer, "variables"))  # an operation has none

@@ -4,6 +4,7 @@ import logging
 import math
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from catdog.backbones import Base, new_base
 from catdog.fast.twin import accelerate, through, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
-from catdog.models import Stretch, begin_phase, build_model, model_spec
+from catdog.models import ModelSpec, Stretch, begin_phase, build_model, model_spec
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import make_key
@@ -22,8 +23,9 @@ from catdog.store.store import Recipe, Store
 from catdog.training.checkpoints import Checkpoints, Row, best_row
 from catdog.training.epochs import EpochKeeper, OnProgress
 from catdog.training.pipeline import ordered_batches, steps_per_epoch, training_batches
-from catdog.training.seeding import seed_epoch, seed_weights
+from catdog.training.seeding import seed_epoch, seeded
 from catdog.training.weights import Weights, fill_base
+from catdog.user_code import blaming
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ AUGMENTED_VERSIONS = 5
 
 
 def recipe(
-    name: str,
+    reference: str,
     arrays: Arrays,
     training: Training,
     weights: Weights | None,
@@ -43,16 +45,19 @@ def recipe(
     """How a model is trained, from its last finished epoch on, and its best epoch's weights kept.
 
     The number of threads and processes does not count.
+    reference: the model, as in the setting `models`.
     weights: only pretrained models use them.
     store: where an interrupted training leaves its state.
-    Raises TrainingError for an unknown model; to make it, when the loss is no longer a number.
+    Raises SettingsError for an unknown model; to make it, TrainingError when the loss is no longer
+    a number, or the code of a model that is not ours fails.
     """
-    spec = model_spec(name)
+    spec = model_spec(reference)
     weights = weights if spec.pretrained else None
     key = make_key(
         code=(__name__,),
         libraries=("tensorflow", "keras", "numpy"),
-        name=name,
+        name=spec.name,
+        own=spec.code and spec.code.meaning,
         arrays=arrays.digest,
         phases=[asdict(phase) for phase in spec.phases],
         weights=[weights.backbone, weights.sha256] if weights else None,
@@ -61,7 +66,7 @@ def recipe(
 
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(TrainedModel, key)
-        record = _Job(name, arrays, training, weights, on_progress).run(Checkpoints(work), folder)
+        record = _Job(spec, arrays, training, weights, on_progress).run(Checkpoints(work), folder)
         shutil.rmtree(work, ignore_errors=True)
         return record
 
@@ -70,7 +75,7 @@ def recipe(
 
 @dataclass(frozen=True)
 class _Job:
-    name: str
+    spec: ModelSpec
     arrays: Arrays
     training: Training
     weights: Weights | None
@@ -78,10 +83,10 @@ class _Job:
 
     def run(self, checkpoints: Checkpoints, folder: Path) -> Mapping[str, Any]:
         model, base = self._build()
-        stretches = model_spec(self.name).stretches(self.training.epochs)
+        stretches = self.spec.stretches(self.training.epochs)
         first = len(checkpoints.history)
         if first:
-            log.info("%s goes on after epoch %d of %d", self.name, first, self.training.epochs)
+            log.info("%s goes on after epoch %d of %d", self.spec.name, first, self.training.epochs)
         for stretch in stretches:
             if first <= stretch.epochs.stop:
                 if stretch.number > 1:
@@ -97,18 +102,18 @@ class _Job:
 
     def _build(self) -> tuple[Any, Base | None]:
         image_size = self.arrays.image_size
-        base = new_base(self.weights.backbone, image_size) if self.weights else None
-        model = build_model(
-            self.name, classes=len(self.arrays.classes), image_size=image_size, base=base
-        )
-        seed_weights(model, self.training.seed)
+        classes = len(self.arrays.classes)
+        with seeded(self.training.seed):
+            base = new_base(self.weights.backbone, image_size) if self.weights else None
+            model = build_model(self.spec, classes=classes, image_size=image_size, base=base)
         if base and self.weights:
             fill_base(base, self.weights)
         return model, base
 
     def _train(self, model: Any, checkpoints: Checkpoints, stretch: Stretch) -> None:
         """Train the epochs of a stretch that are still to come."""
-        twin = accelerate(model, threads=threads())
+        # A user's model trains as Keras has it: what it is compiled with may not be repeatable.
+        twin = model if self.spec.code else accelerate(model, threads=threads())
         first = max(len(checkpoints.history), stretch.epochs.start)
         if first > stretch.epochs.start:
             checkpoints.restore(model)
@@ -131,7 +136,7 @@ class _Job:
         )
         steps = steps_per_epoch(arrays.counts["train"], training.batch_size)
         keeper = EpochKeeper(
-            arrays.trial(self.name, training.seed),
+            arrays.trial(self.spec.name, training.seed),
             training,
             stretch,
             steps,
@@ -139,16 +144,18 @@ class _Job:
             checkpoints,
             self.on_progress,
         )
-        twin.fit(
-            batches,
-            epochs=stretch.epochs.stop,
-            initial_epoch=first,
-            steps_per_epoch=steps,
-            shuffle=False,
-            validation_data=without_base(twin, validation),
-            callbacks=[keeper.callback()],
-            verbose=0,
-        )
+        code = self.spec.code
+        with blaming(code, spared=(OSError, MemoryError)) if code else nullcontext():
+            twin.fit(
+                batches,
+                epochs=stretch.epochs.stop,
+                initial_epoch=first,
+                steps_per_epoch=steps,
+                shuffle=False,
+                validation_data=without_base(twin, validation),
+                callbacks=[keeper.callback()],
+                verbose=0,
+            )
 
     def _write(self, model: Any, history: list[Row], folder: Path) -> dict[str, Any]:
         import pandas as pd
@@ -165,7 +172,7 @@ class _Job:
             np.save(folder / "augmented.npy", examples)
         best, w = best_row(history), self.weights
         common = {
-            "name": self.name,
+            "name": self.spec.name,
             "seed": self.training.seed,
             "classes": self.arrays.classes,
             "image_size": self.arrays.image_size,
@@ -176,6 +183,7 @@ class _Job:
         facts = {
             "data_digest": self.arrays.digest,
             "fold": self.arrays.held_out,
+            "defined_in": self.spec.code and self.spec.code.origin,
             "weights": w.described() if w else None,
             "versions": versions(),
             "machine": machine(),
@@ -196,7 +204,11 @@ def _count(weights: list[Any]) -> int:
 
 
 def _augmented_examples(model: Any, arrays: Arrays) -> np.ndarray | None:
-    layers = [layer for layer in model.layers if layer.name.startswith("random_")]
+    from keras.layers import RandomFlip, RandomRotation, RandomShear, RandomTranslation, RandomZoom
+
+    # These move pixels, whatever their range is by then; others change them.
+    moving = (RandomFlip, RandomRotation, RandomShear, RandomTranslation, RandomZoom)
+    layers = [layer for layer in model.layers if isinstance(layer, moving)]
     if not layers:
         return None
     images = np.asarray(arrays.images("train")[:AUGMENTED_PHOTOS])

@@ -41,7 +41,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 ELSEWHERE = {
-    "flows.cli.listing:models": "List the models with their parameters.",
+    "flows.cli.listing:models": "List the models with their parameters, and where they come from.",
     "flows.cli.listing:runs": "List past runs, each with its best model, or show one with all of "
     "its models.",
     "flows.cli.reports:report": "Write a past run's report again from what is stored, without "

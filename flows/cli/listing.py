@@ -8,6 +8,7 @@ from rich.table import Table
 
 from catdog.history.runs import Run, Score, load_run, load_runs
 from catdog.models import MODELS
+from catdog.references import FORMS, distribution_of, plugins
 from catdog.store.store import Store
 from catdog.wording import clock, percent
 from flows.cli.terminal import Home, out, say, table, use
@@ -15,13 +16,18 @@ from flows.parameters import as_typed
 
 
 def models() -> None:
-    """List the models with their parameters."""
-    shown = table("name", "what it is", numbers=("parameters", "trainable"))
+    """List the models with their parameters, and where they come from."""
+    shown = table("name", "what it is", "from", numbers=("parameters", "trainable"))
     for spec in MODELS.values():
         counts = (f"{spec.parameters:,}", f"{spec.trainable_parameters:,}")
-        shown.add_row(spec.name, spec.title, *counts)
+        shown.add_row(spec.name, spec.title, "catdog", *counts)
+    for name, points in plugins().items():
+        alone = name not in MODELS and len(points) == 1
+        for point in points:
+            shown.add_row(name if alone else point.value, point.value, distribution_of(point))
     say("Models (two classes, 160 x 160)")
     out.print(shown)
+    say(f"Your own: catdog run --models {FORMS}")
 
 
 def runs(run: str | None = None, /, *, home: Home = None) -> None:

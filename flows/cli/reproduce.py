@@ -50,6 +50,8 @@ def reproduce(
     if to:
         return _write(capsule, to)
     settings = _settings(capsule, home or usual / FOLDER / capsule.run, source, weights)
+    if Path(run).is_file():  # a capsule, which may come from anywhere, names no code to be run
+        settings.require_allowed_code()
     share(settings)
     _tell(capsule, settings.home)
     _require_same_input(capsule, settings)

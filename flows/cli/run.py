@@ -10,6 +10,7 @@ from rich.console import Console
 from catdog.addresses import without_secrets
 from catdog.errors import CatdogError
 from catdog.history.runs import ModelsFailedError, Run
+from catdog.models import model_spec
 from catdog.promotion.registry import Registry
 from catdog.report.write import load_comparison
 from catdog.settings import NOT_OF_A_RUN, PREFIX, Settings
@@ -42,6 +43,8 @@ def run_flow(settings: Settings, console: Console) -> None:
 def run_and_print(settings: Settings, console: Console) -> Run:
     """As `run_flow`, without what may come next."""
     require_source(settings.source)
+    for model in settings.models:
+        model_spec(model)  # that there is none is known before anything starts
     set_prefect_up()
     folder = progress_folder(settings.home)
     with writing(settings.home):

@@ -21,6 +21,7 @@ def choose_workers(settings: Settings, store: Store, progress_folder: Path) -> W
         return ProcessWorkers(here, store)
     try:
         from flows.workers.dask import local_workers, workers_at
+        from flows.workers.dask_plugin import own_models
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"runner: 'dask' needs packages that are not installed ({error.name}).",
@@ -33,4 +34,5 @@ def choose_workers(settings: Settings, store: Store, progress_folder: Path) -> W
         most=min(jobs, settings.parallel or jobs),
         store=store,
         progress_folder=progress_folder,
+        own=own_models(settings.models),
     )

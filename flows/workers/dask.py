@@ -96,9 +96,17 @@ def _watch(client: Client) -> None:
     client.subscribe_topic("all", tell)  # type: ignore[no-untyped-call]
 
 
-def workers_at(address: str, *, most: int, store: Store, progress_folder: Path) -> DaskWorkers:
+def workers_at(
+    address: str,
+    *,
+    most: int,
+    store: Store,
+    progress_folder: Path,
+    own: Mapping[str, str] = {},
+) -> DaskWorkers:
     """The workers of a cluster that runs already: all of them, or so many at most.
 
+    own: the models that are not ours, as `own_models` gives them.
     Raises DaskError when the scheduler does not answer, has no workers, or one of them cannot take
     part in the run that has made this progress folder.
     """
@@ -110,7 +118,7 @@ def workers_at(address: str, *, most: int, store: Store, progress_folder: Path) 
                 f"The Dask scheduler at {address} has no workers.",
                 f"Start one on each machine: 'dask worker {address}'.",
             ) from error
-        found = client.run(obstacle, code_key(), progress_folder, configured_url() or "")
+        found = client.run(obstacle, code_key(), progress_folder, configured_url() or "", dict(own))
     for worker, problem in found.items():
         if problem:
             raise DaskError(f"The Dask worker {worker} {problem[0]}.", problem[1])

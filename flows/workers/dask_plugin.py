@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ import cloudpickle
 from distributed import Worker, WorkerPlugin
 
 from catdog.addresses import without_secrets
+from catdog.errors import SettingsError
 from catdog.machine import tensorflow_environment
-from catdog.store.digest import make_key
+from catdog.models import model_spec
+from catdog.references import absolute
+from catdog.store.digest import make_key, value_digest
 from flows.processes import start_training_process
 from flows.server.client import deliver, healthy
 
@@ -91,10 +94,22 @@ def code_key() -> str:
     )
 
 
-def obstacle(code: str, folder: Path, server: str) -> tuple[str, str] | None:
+def own_models(models: Iterable[str]) -> dict[str, str]:
+    """The models among these that are not ours, with a digest of the code of each.
+
+    Raises SettingsError where this machine has not the code.
+    """
+    found = {absolute(model): model_spec(model).code for model in models}
+    return {model: value_digest(code.meaning) for model, code in found.items() if code}
+
+
+def obstacle(
+    code: str, folder: Path, server: str, own: Mapping[str, str] = {}
+) -> tuple[str, str] | None:
     """What keeps this worker from taking part in a run, and the remedy.
 
     code: the `code_key` of the run. folder: one that this run has made below its home.
+    own: the `own_models` of the run.
     """
     if not folder.is_dir():
         return (
@@ -106,9 +121,25 @@ def obstacle(code: str, folder: Path, server: str) -> tuple[str, str] | None:
             "has other versions of Python, catdog or its libraries than this run",
             "Install the same ones, or use the same image, on every machine.",
         )
+    if differing := _differing(own):
+        return (
+            f"has not the code of '{differing}' as this run has it",
+            "Keep the file at the same path on every machine, or install its package there.",
+        )
     if not healthy(server):
         return (
             f"does not reach the Prefect server at {without_secrets(server)}",
             "Set PREFECT_API_URL to a server that every machine reaches.",
         )
+    return None
+
+
+def _differing(own: Mapping[str, str]) -> str | None:
+    for model, digest in own.items():
+        try:
+            if own_models([model])[model] == digest:
+                continue
+        except SettingsError:
+            pass
+        return model
     return None

@@ -27,6 +27,7 @@ from prefect.utilities.engine import collect_task_run_inputs_sync, link_state_to
 from catdog.errors import CatdogError, TrainingError
 from catdog.machine import visible_gpus
 from catdog.models import model_spec
+from catdog.references import name_of
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, ModelResult, Predictions, TrainedModel
 from catdog.store.store import Recipe, Store
@@ -79,11 +80,17 @@ def plan(jobs: int, *, parallel: int | None, cores: int, gpus: int = 0) -> Plan:
 class Job:
     """One training of a model."""
 
-    name: str
+    model: str
+    """As in the setting `models`, with the whole path of a file."""
     arrays: Arrays
     training: Training
     weights: Weights | None
     """Of a pretrained model."""
+
+    @property
+    def name(self) -> str:
+        """Of its model."""
+        return name_of(self.model)
 
     def result(self, **found: Any) -> ModelResult:
         """What came of it."""
@@ -91,7 +98,7 @@ class Job:
 
     def recipe(self, store: Store) -> Recipe[TrainedModel]:
         """How its model is trained."""
-        return recipe(self.name, self.arrays, self.training, self.weights, store=store)
+        return recipe(self.model, self.arrays, self.training, self.weights, store=store)
 
     def followed(self, store: Store) -> Followed:
         """What a tracker must know of it."""
@@ -126,7 +133,7 @@ def train_and_evaluate(
 ) -> list[ModelResult]:
     """Run all jobs, the longest first; results in the order of the jobs, failures included."""
     team = _Team(workers, store, progress_folder)
-    longest_first = sorted(range(len(jobs)), key=lambda i: -model_spec(jobs[i].name).cost)
+    longest_first = sorted(range(len(jobs)), key=lambda i: -model_spec(jobs[i].model).cost)
     futures: dict[int, Future[ModelResult]] = {}
     with closing(workers), ThreadPoolExecutor(workers.places, "model") as threads:
         try:

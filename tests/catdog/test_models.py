@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catdog.backbones import Base, new_base
-from catdog.errors import TrainingError
+from catdog.errors import SettingsError, TrainingError
 from catdog.models import MODELS, Phase, begin_phase, build_model, model_spec
 
 DESIGNED = {
@@ -107,7 +107,7 @@ def test_a_rotation_is_a_fifth_of_a_full_turn_either_way() -> None:
 
 
 def test_an_unknown_model_is_an_error_that_names_the_choices() -> None:
-    with pytest.raises(TrainingError, match=r"no model 'resnet'.*baseline, augmented"):
+    with pytest.raises(SettingsError, match=r"no model 'resnet'.*baseline, augmented"):
         model_spec("resnet")
 
 

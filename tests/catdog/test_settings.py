@@ -170,6 +170,14 @@ def test_an_unknown_variable_is_an_error_that_helps(
         ({"backbone": "vgg"}, ["backbone", "vgg", ", ".join(BACKBONES)]),
         ({"models": "baseline,"}, ["models", "unknown model ''", "transfer"]),
         ({"models": []}, ["models"]),
+        ({"models": "a.py:net,b.py:net"}, ["a.py:net", "b.py:net", "the same name"]),
+        ({"models": "a.py:transfer"}, ["'transfer' and 'a.py:transfer'", "the same name"]),
+        ({"models": "a.py:all"}, ["'a.py:all'", "the same name"]),
+        ({"models": "a.py:../../net"}, ["'a.py:../../net'", "FILE.py:FUNCTION"]),
+        ({"models": "a.py:net-1"}, ["'a.py:net-1'"]),
+        ({"models": f"a.py:{'n' * 65}"}, ["unknown model"]),
+        ({"models": ["a,b.py:net"]}, ["'a,b.py:net'"]),
+        ({"models": ["a.py:net\n"]}, ["unknown model"]),
         ({"epochs": 0}, ["epochs", "greater than or equal to 1", "got 0"]),
         ({"epochs": -1}, ["epochs", "got -1"]),
         ({"epochs": "many"}, ["epochs", "integer", "'many'"]),
@@ -229,6 +237,37 @@ def test_a_wrong_value_in_the_environment_is_an_error_too(environment: pytest.Mo
 
 def test_a_model_named_twice_is_trained_once_in_the_first_place() -> None:
     assert Settings.load(models="transfer,baseline,transfer").models == ("transfer", "baseline")
+
+
+def test_a_model_of_ones_own_is_kept_as_it_was_given() -> None:
+    settings = Settings.load(models="transfer,nets/my models.py:net,package.module:other")
+    own = ("transfer", "nets/my models.py:net", "package.module:other")
+    assert settings.models == own
+    assert "--models 'transfer,nets/my models.py:net,package.module:other'" in settings.command()
+    assert Settings.of(settings.asked()).models == own, "though nothing of it is here"
+
+
+def test_all_models_may_be_joined_by_others() -> None:
+    assert Settings.load(models="all,nets.py:net").models == (*MODELS, "nets.py:net")
+
+
+def test_the_files_of_models_are_relative_to_the_file_that_names_them(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "catdog.toml").write_text('models = "transfer,nets.py:net"\n')
+    (tmp_path / "below").mkdir()
+    environment.chdir(tmp_path / "below")
+    assert Settings.load().models == ("transfer", f"{tmp_path}/nets.py:net")
+
+
+def test_whose_code_may_run_is_set_where_it_runs(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert Settings.load().model_paths == ()
+    environment.chdir(tmp_path)
+    environment.setenv("CATDOG_MODEL_PATHS", "/srv/nets, nets")
+    assert Settings.load().model_paths == (Path("/srv/nets"), tmp_path / "nets")
+    assert "model_paths" not in Settings.load().asked()
 
 
 def test_the_home_is_made_absolute(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

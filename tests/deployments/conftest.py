@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sites import Site, open_site
+from sites import ROOT, Site, open_site
 
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
-    """Server, pool and worker on this machine; as they come, but for quicker heartbeats."""
-    with open_site() as opened:
+    """Server, pool and worker on this machine; as they come, but for quicker heartbeats.
+
+    The worker allows the models in `examples`.
+    """
+    with open_site(CATDOG_MODEL_PATHS=str(ROOT / "examples")) as opened:
         yield opened
 
 

@@ -1,6 +1,7 @@
 """Both ways to start, and what keeps watch: without a server where that is enough."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -57,7 +58,10 @@ def test_the_run_form_has_text_choices_and_limits_for_each_parameter() -> None:
     form = catdog.parameters.properties
     texts = {name: Settings.model_fields[name].description for name in form}
     assert {name: parameter["description"] for name, parameter in form.items()} == texts
-    assert form["models"]["items"]["enum"] == list(MODELS)
+    ours, own = form["models"]["items"]["anyOf"]
+    assert ours["enum"] == list(MODELS)
+    assert re.search(own["pattern"], "package.module:net")
+    assert "model_paths" not in form, "who asks for a run must not say whose code it may run"
     assert form["duplicates"]["enum"] == ["drop", "keep"]
     assert (form["epochs"]["minimum"], form["epochs"]["maximum"]) == (1, 10_000)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sites import HEARTBEAT_SECONDS, PATIENCE, TINY, ZOMBIE_MINUTES, Site, alive, wait_for
+from sites import HEARTBEAT_SECONDS, PATIENCE, ROOT, TINY, ZOMBIE_MINUTES, Site, alive, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -103,6 +103,26 @@ def test_those_who_have_no_clone_register_the_same_deployments(site: Site, sourc
         assert site.wait(site.run("smoke", source=source, **TINY)) == "Completed"
     finally:
         site.operate("deploy", "--all")
+
+
+def test_a_run_uses_the_code_that_its_worker_allows_and_no_other(
+    site: Site, source: str, tmp_path: Path
+) -> None:
+    planted, trace = tmp_path / "planted.py", tmp_path / "it was run"
+    planted.write_text(
+        f"open({str(trace)!r}, 'w')\n\n\ndef small_resnet(classes, image_size): ...\n"
+    )
+    refused = site.run(source=source, **TINY | {"models": [f"{planted}:small_resnet"]})
+    assert site.wait(refused) == "Failed"
+    assert (
+        f"{planted} is neither installed nor allowed here"
+        in site.flow_run(refused)["state"]["message"]
+    )
+    assert not trace.exists()
+    example = f"{ROOT / 'examples' / 'my_models.py'}:small_resnet"
+    taken = site.run(source=source, **TINY | {"models": [example]})
+    assert site.wait(taken) == "Completed"
+    assert site.records()[-1]["scores"][0]["name"] == "small_resnet"
 
 
 def test_a_second_run_waits_for_the_first(site: Site, first: dict[str, Any], source: str) -> None:

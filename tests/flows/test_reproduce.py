@@ -70,3 +70,13 @@ def test_a_variable_that_asks_for_something_else_is_named(
     monkeypatch.setenv("CATDOG_FOLDS", "5")
     with pytest.raises(SettingsError, match="CATDOG_FOLDS"):
         reproduce(str(capsule))
+
+
+def test_a_capsule_names_no_code_to_be_run(capsule: Path, tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(f"open({str(tmp_path / 'trace')!r}, 'w')\ndef net(*_): ...\n")
+    made = Capsule.model_validate_json(capsule.read_text())
+    asked = made.settings | {"models": [f"{tmp_path}/nets.py:net"]}
+    capsule.write_text(made.model_copy(update={"settings": asked}).model_dump_json())
+    with pytest.raises(SettingsError, match=r"nets\.py is neither installed nor allowed here"):
+        reproduce(str(capsule))
+    assert not (tmp_path / "trace").exists()

@@ -205,6 +205,7 @@ def test_no_module_is_imported_by_a_name_that_is_computed() -> None:
     computed = [
         f"{file}:{node.lineno}"
         for file in Path(catdog.__path__[0]).rglob("*.py")
+        if file.name != "user_code.py"  # the code of users is in the key by value
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and re.search("import_module$|__import__$", name_of(node))
         if not node.args or not isinstance(node.args[0], ast.Constant)

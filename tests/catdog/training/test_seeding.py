@@ -8,7 +8,7 @@ import pytest
 
 from catdog.backbones import new_base
 from catdog.models import MODELS, build_model, model_spec
-from catdog.training.seeding import seed_epoch, seed_weights
+from catdog.training.seeding import seed_epoch, seeded
 
 SIZE = 32
 PHOTOS = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
@@ -20,9 +20,8 @@ def unseeded(name: str) -> Any:
 
 
 def built(seed: int) -> Any:
-    model = unseeded("preprocessed")
-    seed_weights(model, seed)
-    return model
+    with seeded(seed):
+        return unseeded("preprocessed")
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +41,10 @@ def test_the_first_weights_are_those_of_keras_whatever_else_drew_meanwhile(name:
     keras.utils.set_random_seed(7)
     expected = unseeded(name)
     random.seed(8)
-    model = unseeded(name)
-    seed_weights(model, 7)
+    before = random.getstate()
+    with seeded(7):
+        model = unseeded(name)
+    assert random.getstate() == before
     for mine, theirs in zip(model.weights, expected.weights, strict=True):
         if "seed_generator_state" not in mine.path:  # that one `seed_epoch` sets
             np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
@@ -53,17 +54,44 @@ def test_another_seed_gives_other_first_weights(model: Any) -> None:
     assert (model.get_weights()[0] != built(2).get_weights()[0]).any()
 
 
-def test_a_layer_whose_weights_are_not_found_is_named() -> None:
+def test_every_kind_of_layer_gets_its_first_weights_from_the_seed() -> None:
+    def build() -> Any:
+        from keras import Input, Sequential, layers
+
+        def attention(values: Any) -> Any:
+            return layers.MultiHeadAttention(2, 4, dropout=0.5)(values, values)
+
+        photos = Input((8, 8, 3))
+        maps = layers.SeparableConv2D(4, 3)(layers.DepthwiseConv2D(3)(photos))
+        rows = layers.Reshape((4, 16))(maps)
+        last = layers.Bidirectional(layers.GRU(3, dropout=0.5))(attention(rows))
+        return keras.Model(photos, Sequential([layers.PReLU(), layers.Dense(2)])(last))
+
     import keras
 
-    class Odd(keras.layers.Layer):
-        def __init__(self) -> None:
-            super().__init__()
-            self.noise_initializer = keras.initializers.GlorotUniform()
+    found = []
+    for _ in range(2):
+        with seeded(7):
+            found.append(build().get_weights())
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
-    model = keras.Sequential([Odd()])
-    with pytest.raises(NotImplementedError, match=r"Odd: .*noise_initializer"):
-        seed_weights(model, 1)
+
+def test_random_layers_within_layers_draw_by_the_epoch() -> None:
+    import keras
+
+    photos = keras.Input((4, 6))
+    seen = keras.layers.MultiHeadAttention(2, 4, dropout=0.5)(photos, photos)
+    model = keras.Model(photos, keras.Sequential([keras.layers.Dropout(0.5)])(seen * 2.0))
+    batch = np.random.default_rng(0).uniform(size=(2, 4, 6)).astype(np.float32)
+
+    def drawn(epoch: int) -> np.ndarray:
+        seed_epoch(model, seed=1, epoch=epoch)
+        return np.asarray(model(batch, training=True))
+
+    first, second = drawn(0), drawn(1)
+    assert (first != second).any()
+    np.testing.assert_array_equal(drawn(0), first)
 
 
 def test_an_epoch_draws_the_same_whatever_went_before(model: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from catdog.backbones import Base, new_base
-from catdog.errors import TrainingError
+from catdog.errors import SettingsError, TrainingError
 from catdog.models import build_model
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
@@ -227,7 +227,7 @@ def test_a_loss_that_is_not_a_number_stops_it_and_says_so(
 def test_an_unknown_model_is_named_before_anything_is_made(
     arrays: Arrays, training: Training, store: Store
 ) -> None:
-    with pytest.raises(TrainingError, match="no model 'resnet'"):
+    with pytest.raises(SettingsError, match="no model 'resnet'"):
         train("resnet", arrays, training, store=store)
 
 

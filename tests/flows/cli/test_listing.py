@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from cli_command import SOURCE, Command, assert_one_clear_line, table
 
 from catdog.store.artifacts import Predictions
@@ -13,6 +14,21 @@ def test_models_are_listed_with_their_parameters(command: Command) -> None:
     assert answer.code == 0
     for text in ("baseline", "742,194", "augmented", "2,967,650", "102,562", "2,260,546", "2,562"):
         assert text in answer.out
+
+
+def test_models_are_listed_with_where_they_come_from(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "nets-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nets\nVersion: 1.2\n")
+    points = "wide_net = my_nets:net\ntransfer = my_nets:other\n"
+    (info / "entry_points.txt").write_text(f"[catdog.models]\n{points}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = table(command("models").out)
+    assert rows["baseline"][1:] == ["catdog", "742,194", "742,194"]
+    assert rows["wide_net"] == ["my_nets:net", "nets 1.2", "", ""]
+    assert rows["my_nets:other"][1] == "nets 1.2", "its name is taken"
 
 
 def test_without_runs_it_is_told_how_to_start_one(command: Command) -> None:
