@@ -38,6 +38,7 @@ PROCESS = re.compile(r"[1-9]\d{0,6}")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAKING = ".making-"
 """Begins the name of a run's folder that is not yet whole."""
+AGAIN = "The next run makes it again."
 REMOVED = ".removed-"
 """Begins the name of what is being deleted, or was when its process was killed."""
 UNWRITABLE = (
@@ -61,7 +62,13 @@ class FileFacts(TypedDict):
     sha256: str
 
 
-class Entry(TypedDict):
+class Checkpoint(TypedDict):
+    """The entry.json of what is kept after an epoch: what it says of the files next to it."""
+
+    files: dict[str, FileFacts]
+
+
+class Entry(Checkpoint):
     """The entry.json of an artifact."""
 
     kind: str
@@ -70,7 +77,6 @@ class Entry(TypedDict):
     """Not kept by older versions."""
     created: AwareDatetime
     record: dict[str, Any]
-    files: dict[str, FileFacts]
 
 
 def make_home(folder: Path) -> None:
@@ -117,16 +123,17 @@ def first_problem(error: ValidationError) -> str:
 
 def read_entry(path: Path) -> Entry:
     """The entry.json of an artifact's folder. Raises StoreError when it is not whole."""
-    return read_json(path / ENTRY, Entry, "The next run makes it again.")
+    return read_json(path / ENTRY, Entry, AGAIN)
 
 
-def damage(path: Path) -> str | None:
-    """What is wrong with an artifact's files, or None when each is there with its SHA-256."""
+def damage(path: Path, cls: type[Checkpoint] = Entry) -> str | None:
+    """What is wrong with an artifact's files, or None when each is there with its SHA-256.
+
+    cls: of its entry.json.
+    """
     try:
-        recorded = [
-            (path / name, expected["bytes"], expected["sha256"])
-            for name, expected in read_entry(path)["files"].items()
-        ]
+        described = read_json(path / ENTRY, cls, AGAIN)["files"]
+        recorded = [(path / n, facts["bytes"], facts["sha256"]) for n, facts in described.items()]
     except StoreError as error:
         return error.problem.removesuffix(".")
     problems = (_damage(file, bytes_, sha256) for file, bytes_, sha256 in recorded)

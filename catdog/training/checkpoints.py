@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catdog.store.files import ENTRY, appearing, damage, describe_files, discard, write_json
+from catdog.store.files import (
+    ENTRY,
+    Checkpoint,
+    appearing,
+    damage,
+    describe_files,
+    discard,
+    write_json,
+)
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +36,7 @@ class Checkpoints:
 
     def __post_init__(self) -> None:
         for folder in self.folder.glob("epoch-*"):
-            if problem := damage(folder):
+            if problem := damage(folder, Checkpoint):
                 log.warning("What was kept after an epoch is lost: %s", problem)
                 discard(folder)
         if newest := self._newest():
