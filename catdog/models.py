@@ -244,7 +244,7 @@ MODELS = {
             _finetuned,
             2_260_546,
             1_897_474,
-            cost=5.0,
+            cost=2.5,
             pretrained=True,
             phases=(Phase(10), Phase(10, 1e-4, "cosine", upper=True)),
         ),
