@@ -255,7 +255,7 @@ def test_bad_photos_are_set_aside_and_the_good_ones_all_kept(
     assert sum(map(sum, (c.values() for c in comparison["quality"]["counts"].values()))) == 80
     named = [photo["path"] for photo in comparison["quality"]["excluded"]]
     assert named == [f"train/cats/bad {number}.jpg" for number in range(3)]
-    assert "83 photos of cats, dogs: " in outcome.printed
+    assert "83 photos of cats and dogs: " in outcome.printed
     assert "3 excluded files" in outcome.printed
     label = f"model baseline {run.settings['seed']}"
     assert run.artifacts[label] == record(second).artifacts[label]
