@@ -4,7 +4,7 @@ First each model alone, each training in a fresh process with all cores; then th
 models one after the other the notebook's way against `catdog run`. Quote the ratios: seconds change
 with the machine and its neighbours. Wall seconds an epoch are those of the training alone; CPU
 seconds are those of all processes, their start, and catdog's check and decoding of all photos,
-included.
+included. On a machine with NVIDIA GPUs, also how busy they are, the mean of all that may be used.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.measure import Cost, run
 from catdog.entry.functions import download
-from catdog.machine import divert_native_stderr, machine, versions
+from catdog.machine import divert_native_stderr, machine, versions, visible_gpus
 from catdog.models import DEFAULT
 from catdog.settings import Settings
 
@@ -37,6 +37,7 @@ class Training:
     epoch_seconds: float
     cpu_seconds: float
     peak_mib: float
+    gpu_busy: float | None
     best: float
 
 
@@ -48,14 +49,15 @@ def train_alone(way: str, model: str, folder: Path, epochs: int, seed: int) -> T
     options = [f"--epochs={epochs}", f"--seed={seed}"]
     cost = run([sys.executable, "-m", f"benchmarks.{way}", model, str(folder), *options], QUIET)
     result = json.loads(cost.output.splitlines()[-1])
-    return Training(result["seconds"] / epochs, cost.cpu_seconds, cost.peak_mib, result["best"])
+    seconds = result["seconds"] / epochs
+    return Training(seconds, cost.cpu_seconds, cost.peak_mib, cost.gpu_busy, result["best"])
 
 
 def model_row(model: str, pairs: Sequence[Pair]) -> list[str]:
     """One line of the table: medians, and the medians of the pairs' ratios."""
 
     def median(name: str, way: int) -> float:
-        return statistics.median(float(getattr(pair[way], name)) for pair in pairs)
+        return statistics.median(float(getattr(pair[way], name) or 0) for pair in pairs)
 
     def ratio(name: str) -> float:
         return statistics.median(float(getattr(a, name) / getattr(b, name)) for a, b in pairs)
@@ -67,6 +69,7 @@ def model_row(model: str, pairs: Sequence[Pair]) -> list[str]:
         f"{ratio('epoch_seconds'):.2f}",
         f"{ratio('cpu_seconds'):.2f}",
         f"{median('peak_mib', 0):.0f} / {median('peak_mib', 1):.0f}",
+        *([f"{median('gpu_busy', 0):.0f} / {median('gpu_busy', 1):.0f}"] if visible_gpus() else []),
         *(", ".join(f"{100 * pair[way].best:.1f}" for pair in pairs) for way in (0, 1)),
     ]
 
@@ -94,9 +97,15 @@ def compare_jobs(models: Sequence[str], folder: Path, epochs: int, seed: int) ->
         compared = {m["name"]: m for m in json.loads(record.read_text())["models"]}
     lines = [json.loads(line) for line in theirs.output.splitlines()]
     print_table(
-        [f"whole job, {epochs} epochs", "wall s", "CPU s", "peak MiB"],
+        [f"whole job, {epochs} epochs", "wall s", "CPU s", "peak MiB", "GPU busy %"],
         [
-            [name, f"{cost.wall_seconds:.0f}", f"{cost.cpu_seconds:.0f}", f"{cost.peak_mib:.0f}"]
+            [
+                name,
+                f"{cost.wall_seconds:.0f}",
+                f"{cost.cpu_seconds:.0f}",
+                f"{cost.peak_mib:.0f}",
+                "no GPU" if cost.gpu_busy is None else f"{cost.gpu_busy:.0f}",
+            ]
             for name, cost in (("notebook's way", theirs), ("catdog run", ours))
         ]
         + [
@@ -104,6 +113,7 @@ def compare_jobs(models: Sequence[str], folder: Path, epochs: int, seed: int) ->
                 "ratio",
                 f"{theirs.wall_seconds / ours.wall_seconds:.2f}",
                 f"{theirs.cpu_seconds / ours.cpu_seconds:.2f}",
+                "",
                 "",
             ]
         ],
@@ -167,6 +177,7 @@ def main() -> None:
                 print(f"{model}, seed {seed}: {theirs}, {ours}", file=sys.stderr, flush=True)
             rows.append(model_row(model, pairs))
         headings = "alone,notebook s/epoch,catdog s/epoch,ratio,CPU ratio,peak MiB"
+        headings += ",GPU busy %" if visible_gpus() else ""
         accuracies = [f"{way} val. by seed, %" for way in ("notebook", "catdog")]
         if rows:
             print_table([*headings.split(","), *accuracies], rows)

@@ -1,8 +1,8 @@
 """Do tests and intervals hold where photos come in bursts? Simulated, where the truth is known.
 
 Draws what models classify correctly as `benchmarks.seeds` does, but for pictures, some of which are
-there several times: all photos of a burst are classified alike, but for one in ten, which is as
-good as another picture. Counts how often a difference is found that is not there (type I error)
+there several times: all photos of a burst are classified alike, but for some, which are as good as
+other pictures. Counts how often a difference is found that is not there (type I error)
 and how often a 95 % interval holds the true value (coverage), once with every photo as an
 observation of its own, and once with the pictures, as the report does.
 """
@@ -20,20 +20,21 @@ from catdog.comparison.groups import Groups
 from catdog.comparison.metrics import Interval, share_interval
 from catdog.comparison.over_photos import ALPHA, Correct, Difference, p_different
 
-UNLIKE = 0.1
-"""The share of a burst's photos that are classified as if they were others."""
-
 
 class Bursts(NamedTuple):
-    """How many of the photos are in bursts, and how many photos a burst has."""
+    """How many of the photos are in bursts, and how many photos a burst has.
+
+    unlike: the share of a burst's photos that are classified as if they were others.
+    """
 
     told: str
     share: float
     size: int
+    unlike: float = 0.1
 
     def groups(self, photos: int) -> npt.NDArray[np.int64]:
         """The group of each photo."""
-        bursts = round(self.share * photos / self.size)
+        bursts = min(round(self.share * photos / self.size), photos // self.size)
         return np.concatenate(
             [
                 np.repeat(np.arange(bursts), self.size),
@@ -75,6 +76,8 @@ BURSTS = (
     Bursts("10 % in fours", 0.1, 4),
     Bursts("20 % in fives", 0.2, 5),
     Bursts("all in fours", 1, 4),
+    Bursts("all in tens", 1, 10),
+    Bursts("all in tens, half unlike", 1, 10, unlike=0.5),
 )
 KINDS = (
     Kind("trained models", 1, of_seeds),
@@ -101,7 +104,7 @@ def photographed(
 ) -> tuple[Correct, Correct]:
     """Which photos are classified correctly."""
     place = bursts.groups(photos)
-    unlike = rng.random(photos) < UNLIKE
+    unlike = rng.random(photos) < bursts.unlike
     pictures, others = (draw(design, design.sds[0], seeds, photos, rng) for _ in range(2))
     first, second = (
         np.where(unlike, other, picture[:, place])

@@ -72,7 +72,7 @@ def _gpu() -> str:
     driven, used = len(visible_gpus()), int(machine()["gpus"])
     if driven > used:
         raise CatdogError(
-            f"TensorFlow uses {used} of {driven}.", "pip install 'tensorflow[and-cuda]'"
+            f"TensorFlow uses {used} of {driven}.", "pip install 'catdog-pipeline[gpu]'"
         )
     return f"{used}" if used else f"none: models share {available_cores()} cores"
 
