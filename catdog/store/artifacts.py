@@ -332,8 +332,9 @@ class TrainedModel(Artifact, Cost):
         return self.content[:KEY_LENGTH]
 
     def history(self) -> "pd.DataFrame":
-        """`history.csv`, one row an epoch."""
-        return read_table(self.file("history.csv"))
+        """`history.csv`, one row an epoch; of a model from before there were phases, in phase 1."""
+        table = read_table(self.file("history.csv"))
+        return table if "phase" in table else table.assign(phase=1)
 
     def facts(self) -> dict[str, Any]:
         """`model.json`."""

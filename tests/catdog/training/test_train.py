@@ -262,6 +262,14 @@ def test_the_history_has_a_row_an_epoch(trained: TrainedModel) -> None:
     assert trained.seconds == pytest.approx(sum(float(row["seconds"]) for row in rows))
 
 
+def test_a_model_from_before_there_were_phases_has_one(
+    trained: TrainedModel, tmp_path: Path
+) -> None:
+    old = trained.history().drop(columns="phase")
+    old.to_csv(tmp_path / "history.csv", index=False)
+    assert set(trained.model_copy(update={"path": tmp_path}).history()["phase"]) == {1}
+
+
 def test_the_model_tells_how_it_was_made(trained: TrainedModel, arrays: Arrays) -> None:
     facts = json.loads(trained.file("model.json").read_text(encoding="utf-8"))
     asked = {"name": "baseline", "seed": 1, "epochs": 2, "batch_size": 16, "image_size": 32}
