@@ -6,7 +6,7 @@ from http import HTTPStatus
 from io import BytesIO
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
@@ -45,14 +45,31 @@ async def uploads(request: Request, limits: Limits) -> list[UploadFile]:
     return found
 
 
+class _Form(MultiPartParser):
+    """One that ends with its last boundary: of what was cut off, a photo would be missing."""
+
+    def __init__(
+        self, headers: Headers, chunks: AsyncGenerator[bytes, None], **limits: int
+    ) -> None:
+        super().__init__(headers, self._whole(chunks), **limits)
+        self.ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+    async def _whole(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in chunks:
+            yield chunk
+        if not self.ended:
+            raise MultiPartException("The form ends before its last boundary.")
+
+
 async def _read(request: Request, limits: Limits) -> list[UploadFile]:
     chunks = _chunks(request, limits)
     if not request.headers.get("content-type", "").lower().startswith(MULTIPART):
         body = b"".join([chunk async for chunk in chunks])
         return [UploadFile(BytesIO(body))] if body else []
-    parser = MultiPartParser(
-        request.headers, chunks, max_files=limits.max_photos, max_fields=MAX_FIELDS
-    )
+    parser = _Form(request.headers, chunks, max_files=limits.max_photos, max_fields=MAX_FIELDS)
     try:
         form = await parser.parse()
     except MultiPartException as error:

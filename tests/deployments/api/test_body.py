@@ -57,6 +57,11 @@ def test_a_whole_form_is_taken_whole() -> None:
     assert all(taken(FORM, "; boundary=b", cut) == expected for cut in (1, 7, len(FORM)))
 
 
+@given(st.integers(1, len(FORM) - len("--\r\n") - 1))
+def test_a_form_that_is_cut_off_is_a_problem_not_fewer_photos(length: int) -> None:
+    assert problem_with(FORM[:length], "; boundary=b", 50) == 400
+
+
 @given(EDITS, KINDS, st.integers(1, len(FORM)))
 def test_a_spoilt_form_is_a_problem_or_photos_whose_names_can_be_sent(
     edits: list[tuple[int, int, bytes]], kind: str, cut: int
