@@ -96,6 +96,14 @@ def _grouping(how: str | None) -> str | None:
     return how or None
 
 
+def _named_task(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError("is no name: letters, digits, '.', '_' and '-', the first no mark")
+    if problem := obstacle(Path(name)):
+        raise ValueError(problem)
+    return name
+
+
 ModelName = Annotated[
     str,
     AfterValidator(_well_formed),
@@ -344,6 +352,20 @@ class Promotion(Group):
     """Four of 96 test photos; a difference of fewer than six is never significant."""
 
 
+class Placing(Group):
+    """Which of the home's champions is meant: each task has its own."""
+
+    SECTION = "Promotion"
+
+    task: Annotated[str, AfterValidator(_named_task)] | None = Field(
+        None,
+        description="The task whose champion is challenged; 'default' is the first one's. Default: "
+        "the one whose champion knows these classes, or a new one named after the source.",
+    )
+    """Classes tell which question a model answers. With one champion for all of them a second data
+    set's winner would have no place, and a name that is to be given each time is forgotten."""
+
+
 class Answering(Group):
     """How predictions of new photos are shown; no run depends on it."""
 
@@ -415,6 +437,7 @@ ASKED = (Origin, Subject, Training, Decoding, Cut, Folding, Comparing)
 class Settings(
     Allowing,
     Answering,
+    Placing,
     Promotion,
     Running,
     Comparing,
@@ -490,9 +513,11 @@ class Settings(
     def asked(self) -> dict[str, Any]:
         """What decides the results, as JSON values.
 
-        Secrets in the source's address are left out: this is written down.
+        Secrets in the source's address are left out: this is written down. A task is in it where
+        one is named: it decides no result, but tells what the run is for.
         """
         names = {name for group in ASKED for name in group.model_fields}
+        names |= {"task"} if self.task else set()
         asked = self.model_dump(mode="json", include=names)
         return asked | {"source": without_secrets(self.source)}
 

@@ -21,7 +21,7 @@ from catdog.history.runs import (
 )
 from catdog.models import model_spec
 from catdog.references import absolute
-from catdog.settings import Comparing, Cut, Decoding, Folding, Promotion, Settings, Training
+from catdog.settings import Comparing, Cut, Decoding, Folding, Settings, Training
 from catdog.store.artifacts import Arrays
 from catdog.store.store import Store
 from catdog.tracking.choose import choose_tracking, require_trackers
@@ -105,7 +105,7 @@ def catdog(settings: Settings) -> Run:
     if not design.usable:
         log.info("A cross-validation has no model that could become champion")
     elif written and settings.promote:
-        challenge(run, written, study, settings.group(Promotion))
+        challenge(run, written, study, settings)
     if run.failed:
         raise ModelsFailedError(run)
     return run

@@ -9,7 +9,7 @@ from catdog.comparison.compare import Study
 from catdog.history.runs import Run, changes_since_last_run
 from catdog.photos.changes import Changes
 from catdog.report.write import load_comparison
-from catdog.settings import Promotion
+from catdog.settings import Promotion, Settings
 from catdog.store.artifacts import Manifest, Report
 from catdog.store.store import Store
 from flows.workers.team import Job
@@ -36,11 +36,12 @@ def forget_models(jobs: Sequence[Job], store: Store) -> None:
         store.forget(job.recipe(store), up_to=first_try)
 
 
-def challenge(run: Run, report: Report, study: Study, promotion: Promotion) -> None:
+def challenge(run: Run, report: Report, study: Study, settings: Settings) -> None:
     """Let the winner of the report, which was chosen on validation, challenge the champion."""
     winner = load_comparison(report).verdict.winner
     for result in study.results:
         if result.name == winner and result.model and result.predictions:
             made = (result.model, result.predictions, study.manifest)
-            promote(*made, promotion, run=run.id, origin=run.source)
+            promotion = settings.group(Promotion)
+            promote(*made, promotion, run=run.id, origin=run.source, task=settings.task)
             return

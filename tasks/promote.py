@@ -3,8 +3,8 @@
 from prefect import task
 
 from catdog.promotion.decision import Decision
-from catdog.promotion.registry import Registry
 from catdog.promotion.rules import entrant
+from catdog.promotion.tasks import challenge
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from tasks.caching import store
@@ -20,10 +20,11 @@ def promote(
     *,
     run: str,
     origin: str,
+    task: str | None = None,
 ) -> Decision:
     """Judge a model against the champion: never cached, since the champion may have changed."""
     challenger = entrant(model, predictions, manifest, run=run, origin=origin)
-    decision = Registry(store().home).challenge(challenger, promotion)
+    decision = challenge(store().home, challenger, promotion, task)
     publish_decision(decision)
     announce(decision)
     return decision

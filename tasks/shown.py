@@ -1,5 +1,6 @@
 """What a run shows in the Prefect UI next to its task runs: artifacts, and events to react to."""
 
+import re
 from collections.abc import Mapping
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -7,7 +8,7 @@ from prefect.events import emit_event
 
 from catdog.history.runs import Run
 from catdog.photos.changes import Changes
-from catdog.promotion.decision import Decision
+from catdog.promotion.decision import DEFAULT, Decision
 from catdog.promotion.explain import explain
 from catdog.report.render import comparison_table
 from catdog.report.write import load_comparison
@@ -45,9 +46,13 @@ def publish_report(report: Report) -> None:
 
 
 def publish_decision(decision: Decision) -> None:
-    """The page on who is champion."""
-    text = explain(decision)
-    create_markdown_artifact(text, key="champion", description="Who is champion, and why.")
+    """The page on who is champion; each task has its own."""
+    own = [] if decision.task == DEFAULT else re.findall(r"[a-z0-9]+", decision.task.lower())
+    create_markdown_artifact(
+        explain(decision),
+        key="-".join(["champion", *own]),
+        description=f"Who is champion of the task {decision.task}, and why.",
+    )
 
 
 def announce(decision: Decision) -> None:
@@ -58,6 +63,7 @@ def announce(decision: Decision) -> None:
             "prefect.resource.id": "catdog.champion",
             "prefect.resource.name": decision.champion.title,
             "catdog.champion.reason": decision.reason,
+            "catdog.champion.task": decision.task,
         },
         payload=decision.model_dump(mode="json"),
     )

@@ -14,7 +14,7 @@ from catdog.models import model_spec
 from catdog.photos import prefetch as _prefetch
 from catdog.photos import split as _split
 from catdog.promotion.decision import Candidate
-from catdog.promotion.registry import Registry
+from catdog.promotion.tasks import registry_of
 from catdog.settings import Comparing, Cut, Decoding, Folding, Settings, Training
 from catdog.sources import download as _download
 from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
@@ -27,9 +27,13 @@ from catdog.training.weights import find_weights
 from catdog.wording import percent
 
 
-def champion() -> Candidate | None:
-    """The model that `load()` gives, and how it did on its test photos; None before the first."""
-    return Registry(Settings.load().home).champion()
+def champion(task: str | None = None) -> Candidate | None:
+    """The model that `load(task=task)` gives, and how it did on its test photos.
+
+    None before the first. Raises StoreError where only other tasks have champions.
+    """
+    settings = Settings.load(task=task)
+    return registry_of(settings.home, settings.task).champion()
 
 
 def runs() -> list[Run]:

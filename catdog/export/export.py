@@ -36,7 +36,7 @@ from catdog.store.files import (
 )
 from catdog.store.store import Record, Store
 from catdog.training.evaluate import load_model
-from catdog.wording import p_text, percent, quoted
+from catdog.wording import p_text, percent, plain, quoted
 
 Predict = Callable[[Floats], Floats]
 """One photo (1, size, size, 3) to its probabilities (1, classes)."""
@@ -86,16 +86,18 @@ class Replay(Record):
         )
 
 
-def export(name: str | None, kind: ExportFormat, folder: Path, home: Path) -> Replay:
+def export(
+    name: str | None, kind: ExportFormat, folder: Path, home: Path, task: str | None = None
+) -> Replay:
     """Write a model into a folder that does not exist yet or is empty; it appears whole.
 
-    name: as in `catdog.export.load.load`.
+    name, task: as in `catdog.export.load.load`.
     Raises StoreError when the folder holds something, the model or its run's photos are no longer
     stored, or the export gives other probabilities than the run recorded; SettingsError when a
     package for the format is missing.
     """
     store = Store(home)
-    chosen = choose_model(store, name)
+    chosen = choose_model(store, name, task)
     with _appearing(folder) as making:
         how = KINDS[kind]
         how.write(chosen.model, store, making / how.file)
@@ -174,10 +176,12 @@ def _card(how: Kind, chosen: Chosen, replay: Replay) -> str:
         "metrics": ["accuracy"],
         "model-index": [{"name": chosen.model.name, "results": [result]}],
     }
+    task = f"It is the champion of the task {plain(chosen.task)}.\n\n" if chosen.task else ""
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(IN_WORDS, 1))
     return (
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n{text}\n"
-        f"## Use\n\n`pip install {how.packages}`, then `python example.py PHOTO`.\n\n{steps}\n\n"
+        f"## Use\n\n{task}`pip install {how.packages}`, then `python example.py PHOTO`.\n\n"
+        f"{steps}\n\n"
         f"## Replay\n\n{replay.sentence}\n"
     )
 

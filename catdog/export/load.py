@@ -19,6 +19,7 @@ from catdog.wording import quoted
 def load(
     which: str | Path | TrainedModel | None = None,
     *,
+    task: str | None = None,
     calibrated: bool = False,
     threshold: float | None = None,
     home: Path | None = None,
@@ -28,12 +29,14 @@ def load(
     which: a name, which stands for the newest run that has the model; the folder of an export; or
     a model that was just trained. Where there is no champion yet, the newest run's best model on
     validation is taken.
+    task: whose champion, where there are several.
     calibrated: give probabilities at the temperature that was fitted on validation.
-    threshold: a prediction of a lower probability is uncertain. It and home are as set when None.
-    Raises StoreError when there is no such model, or it is damaged.
+    threshold: a prediction of a lower probability is uncertain. It, task and home are as set when
+    None.
+    Raises StoreError when there is no such model or task, or it is damaged.
     """
-    settings = Settings.load(home=home, threshold=threshold)
-    facts, flatbuffer = _find(which, Store(settings.home))
+    settings = Settings.load(home=home, threshold=threshold, task=task)
+    facts, flatbuffer = _find(which, settings.task, Store(settings.home))
     if calibrated and facts.temperature is None:
         raise StoreError(
             f"'{facts.name}' has no temperature: this version of catdog has not evaluated it.",
@@ -42,13 +45,15 @@ def load(
     return open_classifier(facts, flatbuffer, settings.threshold, calibrated=calibrated)
 
 
-def _find(which: str | Path | TrainedModel | None, store: Store) -> tuple[Facts, Path]:
+def _find(
+    which: str | Path | TrainedModel | None, task: str | None, store: Store
+) -> tuple[Facts, Path]:
     if isinstance(which, TrainedModel):
         chosen = Chosen(which, None, "")
     elif which is not None and not _is_trained(str(which), store) and _is_folder(Path(which)):
         return read_export(Path(which))
     else:
-        chosen = choose_model(store, None if which is None else str(which))
+        chosen = choose_model(store, None if which is None else str(which), task)
     return facts_of(chosen), flatbuffer_of(chosen.model, store).file(FILE)
 
 

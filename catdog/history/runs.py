@@ -369,8 +369,13 @@ def changes_since_last_run(manifest: Manifest, source: str, store: Store) -> Cha
 
 def run_id(source: str, began: datetime) -> str:
     """A name for a run that tells when it began and what it was made from."""
+    return f"{began:%Y%m%d-%H%M%S}-{named_after(source)}-{os.getpid()}"
+
+
+def named_after(source: str) -> str:
+    """A source in one short word, of letters, digits, underscores and hyphens."""
     words = re.sub(r"[^\w]+", "-", short_name(source)).strip("-").lower() or "photos"
-    return f"{began:%Y%m%d-%H%M%S}-{words[:32]}-{os.getpid()}"
+    return words[:32]
 
 
 def save_run(run: Run, report: Report | None, store: Store) -> Run:

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from catdog.errors import StoreError
 from catdog.history.runs import load_run, load_runs
-from catdog.promotion.registry import Registry
+from catdog.promotion.decision import DEFAULT
 from catdog.promotion.rules import Entrant, entrant
+from catdog.promotion.tasks import registry_of
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
 from catdog.store.store import Store
 
@@ -17,18 +18,22 @@ class Chosen(NamedTuple):
     predictions: Predictions | None
     """None when they are no longer stored."""
     run: str
+    task: str | None = None
+    """Whose champion it is, where that has a name; else None."""
 
 
-def choose_model(store: Store, name: str | None) -> Chosen:
-    """The model of this name in the newest run that has it; without a name, the champion.
+def choose_model(store: Store, name: str | None, task: str | None = None) -> Chosen:
+    """The model of this name in the newest run that has it; without a name, the champion of a task.
 
-    Where there is no champion, the newest run's best on validation; a cross-validation has no
-    model to be used. Raises StoreError when there is none.
+    Where there is no champion at all, the newest run's best on validation; a cross-validation has
+    no model to be used. Raises StoreError when there is none, or no champion of the task.
     """
-    registry = Registry(store.home)
-    if name is None and (champion := registry.champion()):
-        predictions = registry.store.find(Predictions, champion.predictions)
-        return Chosen(registry.model_of(champion), predictions, champion.run)
+    if name is None:
+        registry = registry_of(store.home, task)
+        if champion := registry.champion():
+            predictions = registry.store.find(Predictions, champion.predictions)
+            named = None if registry.task == DEFAULT else registry.task
+            return Chosen(registry.model_of(champion), predictions, champion.run, named)
     for run in reversed(load_runs(store)):
         for score in run.design.to_use(tuple(run.finished(name))):
             if model := run.find(TrainedModel, store, score):

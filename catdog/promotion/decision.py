@@ -10,6 +10,9 @@ from catdog.comparison.over_photos import Table
 from catdog.settings import Promotion, Share
 from catdog.store.store import Record
 
+DEFAULT = "default"
+"""The task of the home's first champion, and of all decisions of older versions."""
+
 Outcome = Literal["promoted", "kept", "rolled-back"]
 Reason = Literal[
     "first", "better", "not worse", "real photos", "champion lost", "by hand",
@@ -113,6 +116,7 @@ class Decision(Record, extra="ignore"):
     """The largest one-sided p that was accepted; None where nothing was tested."""
     looks: int = 0
     """As `looks.count_looks` gives it."""
+    task: str = DEFAULT
     class_margin: float | None = None
     """Of older versions."""
     sentence: str

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from catdog.comparison.metrics import wilson_interval
 from catdog.comparison.over_photos import POWER, Paired, not_worse_power
-from catdog.promotion.decision import Candidate, Decision, Outcome
+from catdog.promotion.decision import DEFAULT, Candidate, Decision, Outcome
 from catdog.promotion.rules import BUDGETED_PHOTOS, FEWEST_PHOTOS, Ruling, Trial
 from catdog.settings import Promotion
 from catdog.wording import (
@@ -24,7 +24,7 @@ HEADINGS: dict[Outcome, str] = {
     "kept": "The champion stays",
     "rolled-back": "Back to the earlier champion",
 }
-INSTEAD = "To use {new.name} all the same: 'catdog champion promote {new.run}'."
+INSTEAD = "To use {new.name} all the same: 'catdog champion promote {new.run}{flag}'."
 UNTESTED = {
     "first": "{new.title} is the first champion: {score}.",
     "by hand": "{new.title} was made champion by hand: {score}.",
@@ -37,35 +37,56 @@ UNTESTED = {
     "same model": "{new.title} is the same model.",
     "sample": "{new.title} was trained on the drawn sample, which says nothing about real photos.",
     "rolled back before": "{new.name} is a model that was rolled back. " + INSTEAD,
-    "other classes": "it knows {known}, but {new.title} knows {classes}. " + INSTEAD,
+    "other classes": "it knows {known}, but {new.title} knows {classes}. To use "
+    "{new.name} all the same: 'catdog champion promote {new.run} --task {task}'; another task "
+    "gives it a place of its own.",
     "too few photos": "{changed}{photos} that {both} were tested on are too few to compare "
     "({fewest} are needed). " + INSTEAD,
 }
 """The rulings for which nothing was tested, by reason. Who is kept is said before."""
 
 
+def task_flag(task: str) -> str:
+    """What a command needs to be about this task."""
+    return "" if task == DEFAULT else f" --task {task}"
+
+
 def sentence(
-    ruling: Ruling, new: Candidate, old: Candidate | None, promotion: Promotion | None
+    ruling: Ruling,
+    new: Candidate,
+    old: Candidate | None,
+    promotion: Promotion | None,
+    task: str = DEFAULT,
 ) -> str:
-    """What became of the champion and why, with what to do about it.
+    """What became of the champion of a task and why, with what to do about it.
 
     new: the challenger, or the champion that is gone back to. old: the champion until now; None
     before the first. promotion: None where a person decided.
     """
+    found = _sentence(ruling, new, old, promotion, task)
+    if task == DEFAULT:
+        return found
+    use = "" if old else f" To use it: 'catdog predict{task_flag(task)}'."
+    return f"Task {task}: {found}{use}"
+
+
+def _sentence(
+    ruling: Ruling, new: Candidate, old: Candidate | None, promotion: Promotion | None, task: str
+) -> str:
     if promotion is None and ruling.outcome == "kept":
         return f"{new.title} is champion already."
     if old is None or promotion is None:
-        return _untested(ruling, new, old)
+        return _untested(ruling, new, old, task)
     if ruling.trials:
         return " ".join(_tested(ruling, new, old, promotion))
-    return _kept(ruling, old) + _untested(ruling, new, old)
+    return _kept(ruling, old) + _untested(ruling, new, old, task)
 
 
 def _kept(ruling: Ruling, old: Candidate) -> str:
     return f"{old.title} stays champion: " if ruling.outcome == "kept" else ""
 
 
-def _untested(ruling: Ruling, new: Candidate, old: Candidate | None) -> str:
+def _untested(ruling: Ruling, new: Candidate, old: Candidate | None, task: str) -> str:
     shared, best = ruling.shared, ruling.best
     n = shared.n if shared else 0
     return UNTESTED[ruling.reason].format(
@@ -79,6 +100,8 @@ def _untested(ruling: Ruling, new: Candidate, old: Candidate | None) -> str:
         changed="" if shared and shared.same_test_set else "the test set has changed, and ",
         both=f"{new.name} and {best.title}, the best champion so far," if best else "both",
         fewest=FEWEST_PHOTOS,
+        task=task,
+        flag=task_flag(task),
     )
 
 
@@ -201,6 +224,8 @@ def explain(decision: Decision) -> str:
 
 def _facts(decision: Decision) -> Iterator[str]:
     yield f"- Decision {decision.number}, {decision.at:%Y-%m-%d %H:%M} UTC"
+    if decision.task != DEFAULT:
+        yield f"- Task: {plain(decision.task)}"
     yield f"- Champion from now on: {_described(decision.champion)}"
     new = decision.challenger
     if new is None:

@@ -13,15 +13,17 @@ from catdog.store.artifacts import Manifest
 from catdog.store.digest import value_digest
 from catdog.store.store import Store
 
-CHANGES_NO_MODEL = {"source", "equivalence_margin"}
+CHANGES_NO_MODEL = {"source", "equivalence_margin", "task"}
 
 
 def count_looks(challenger: Entrant, store: Store) -> int:
     """Other settings than the challenger's whose reports showed results on its test photos.
 
-    One photo in common is enough, and the same source where it cannot be known any more.
+    One photo in common with the same label is enough, since another label answers another question;
+    and the same source where it cannot be known any more.
     """
-    judging = set(tested_photos(challenger.predictions, challenger.manifest).index)
+    tested = tested_photos(challenger.predictions, challenger.manifest)
+    judging = {(str(photo), str(label)) for photo, label in tested["label"].items()}
     runs: defaultdict[str, list[Run]] = defaultdict(list)
     for run in load_runs(store):
         runs[_settings(run)].append(run)
@@ -36,7 +38,7 @@ def _settings(run: Run) -> str:
     return value_digest({k: v for k, v in run.settings.items() if k not in CHANGES_NO_MODEL})
 
 
-def _showed(run: Run, judging: set[str], source: str, store: Store) -> bool:
+def _showed(run: Run, judging: set[tuple[str, str]], source: str, store: Store) -> bool:
     if not run.finished():
         return False
     manifest = run.find(Manifest, store)
@@ -44,5 +46,7 @@ def _showed(run: Run, judging: set[str], source: str, store: Store) -> bool:
         return run.source == source
     everything = not run.design.usable  # a cross-validation tests each photo once
     return any(
-        row["sha256"] in judging for row in manifest.rows() if everything or row["split"] == "test"
+        (row["sha256"], row["label"]) in judging
+        for row in manifest.rows()
+        if everything or row["split"] == "test"
     )

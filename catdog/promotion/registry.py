@@ -1,9 +1,10 @@
-"""The champion registry: every decision, and the models that it needs.
+"""The champion registry of a task: every decision, and the models that it needs.
 
 Layout below `CATDOG_HOME/champion`: `decisions/NUMBER.json`, one whole file a decision, never
-changed; `store/`, the champions' own copies of their artifacts (hard links where the disk has
-them), which pruning the artifact store leaves alone. Who is champion is what the newest decision
-says, so that a reader sees either the old champion or the new one.
+changed; `tasks/NAME/NUMBER.json`, those of further tasks; `store/`, all champions' own
+copies of their artifacts (hard links where the disk has them), which pruning the artifact store
+leaves alone. Who is champion is what the newest decision says, so that a reader sees either the old
+champion or the new one.
 """
 
 import logging
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from catdog.errors import StoreError
-from catdog.promotion.decision import Candidate, Decision
-from catdog.promotion.explain import sentence
+from catdog.promotion.decision import DEFAULT, Candidate, Decision
+from catdog.promotion.explain import sentence, task_flag
 from catdog.promotion.ledger import levels
 from catdog.promotion.looks import count_looks
 from catdog.promotion.rules import Entrant, Hurdles, Ruling, incomparable, rule
@@ -29,13 +30,15 @@ log = logging.getLogger(__name__)
 
 
 class Registry:
-    """The champions of one home folder; safe under several processes at once."""
+    """The champions of one task, one after the other; safe under several processes at once."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, task: str = DEFAULT) -> None:
+        self.task = task
         self.origin = Store(home)
         """Where the artifacts of all runs are."""
         self.store = Store(home / "champion", part=True)
-        self.folder = self.store.home / "decisions"
+        """Of all tasks: equal models are kept once."""
+        self.folder = self.store.home / ("decisions" if task == DEFAULT else f"tasks/{task}")
 
     def decisions(self) -> list[Decision]:
         """All decisions, the newest last. Raises StoreError for a damaged one."""
@@ -52,7 +55,8 @@ class Registry:
         if model is None:
             raise StoreError(
                 f"The champion, {champion.title}, is missing or damaged in {self.store.home}.",
-                "Choose another one: 'catdog champion promote RUN' or 'catdog champion rollback'.",
+                f"Choose another one: 'catdog champion promote RUN{task_flag(self.task)}' or "
+                f"'catdog champion rollback{task_flag(self.task)}'.",
             )
         return model
 
@@ -75,13 +79,14 @@ class Registry:
             reign = _reign(past)
             if len(reign) < 2:
                 raise StoreError(
-                    "There is no earlier champion to go back to.", "See 'catdog champion history'."
+                    "There is no earlier champion to go back to.",
+                    f"See 'catdog champion history{task_flag(self.task)}'.",
                 )
             *_, earlier, current = reign
             if self._entrant(earlier) is None:
                 raise StoreError(
                     f"The earlier champion, {earlier.title}, is missing or damaged.",
-                    "Choose a run: 'catdog champion promote RUN'.",
+                    f"Choose a run: 'catdog champion promote RUN{task_flag(self.task)}'.",
                 )
             return self._append(past, Ruling("rolled-back", "rollback"), earlier, current)
 
@@ -149,7 +154,8 @@ class Registry:
             promotion=promotion,
             level=ruling.trials[0].level if ruling.trials else None,
             looks=ruling.looks,
-            sentence=sentence(ruling, new, previous, promotion),
+            task=self.task,
+            sentence=sentence(ruling, new, previous, promotion, self.task),
         )
         with writing(self.store.home):
             self.folder.mkdir(parents=True, exist_ok=True)

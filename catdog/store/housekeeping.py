@@ -121,7 +121,8 @@ def _require_home(folder: Path) -> None:
 def _is_unmarked_home(folder: Path) -> bool:
     """Whether an earlier version has made a home here, and not the champions' folder in one."""
     filled = (*folder.glob("store/*/*"), *folder.glob("champion/store/*/*"))
-    return any(map(_has_record, filled)) and not (folder / "decisions").exists()
+    champions = any((folder / part).exists() for part in ("decisions", "tasks"))
+    return any(map(_has_record, filled)) and not champions
 
 
 def _is_artifact(folder: Path) -> bool:

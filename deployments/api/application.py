@@ -5,9 +5,9 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from catdog.errors import StoreError
-from catdog.inference.classifier import Classifier, Prediction
+from catdog.inference.classifier import Prediction
 from catdog.machine import DISTRIBUTION, available_cores
+from catdog.promotion.decision import DEFAULT
+from catdog.promotion.tasks import NoSuchTaskError
 from catdog.settings import TOKEN, Limits
 from deployments.api.body import MULTIPART, uploads
 from deployments.api.journal import Journal
@@ -59,6 +61,7 @@ class Answer(BaseModel):
 class Answers(BaseModel):
     """What one model says of the photos of a request, in their order."""
 
+    task: str = Field(examples=[DEFAULT])
     model: str = Field(examples=["transfer"])
     version: str = Field(description="Digest of the trained model.", examples=["9f2c41d07be3"])
     calibrated: bool
@@ -68,6 +71,7 @@ class Answers(BaseModel):
 class Card(BaseModel):
     """The model that answers, and how its run tested it."""
 
+    task: str = Field(description="To which it belongs.", examples=[DEFAULT])
     model: str = Field(examples=["transfer"])
     version: str = Field(description="Digest of the trained model.", examples=["9f2c41d07be3"])
     classes: tuple[str, ...] = Field(examples=[["cats", "dogs"]])
@@ -104,6 +108,10 @@ class ProblemBody(BaseModel):
 Top = Annotated[
     int | None,
     Query(ge=1, description="Give the probabilities of so many classes, the likeliest first."),
+]
+Task = Annotated[
+    str | None,
+    Query(description="Whose champion answers, where several tasks have one: see /models."),
 ]
 HANDLED = (ProblemError, RequestValidationError, HTTPException, Exception)
 
@@ -162,8 +170,14 @@ class Api:
             "/model",
             summary="The model that answers",
             dependencies=known,
-            responses=_problems(401, 503),
+            responses=_problems(401, 404, 503),
         )(self.model)
+        app.get(
+            "/models",
+            summary="The models that answer, one for each task",
+            dependencies=known,
+            responses=_problems(401),
+        )(self.models)
         app.get(
             "/metrics",
             summary="Numbers for Prometheus",
@@ -177,33 +191,38 @@ class Api:
             "cannot be read costs only itself; when none can, the answer is a 422.",
             dependencies=known,
             openapi_extra={"requestBody": BODY},
-            responses=_problems(400, 401, 408, 413, 422, 429, 503),
+            responses=_problems(400, 401, 404, 408, 413, 422, 429, 503),
         )(self.predict)
 
-    async def predict(self, request: Request, top: Top = None) -> Answers:
-        self._served()  # or no body is awaited
+    async def predict(self, request: Request, top: Top = None, task: Task = None) -> Answers:
+        self._served(task)  # or no body is awaited
         async with self._admitted():
             photos = await uploads(request, self._limits)
-            served = self._served()
-            answers = await asyncio.gather(
-                *(self._answer(p, served.classifier, top) for p in photos)
-            )
+            served = self._served(task)
+            answers = await asyncio.gather(*(self._answer(p, served, top) for p in photos))
         request.state.noted = {"photos": len(photos), "version": served.classifier.version}
         if all(answer.error for answer in answers):
             shown = [answer.model_dump(mode="json", by_alias=True) for answer in answers]
             none = "No photo of the request can be read."
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, none, predictions=shown)
         return Answers(
+            task=served.task,
             model=served.classifier.name,
             version=served.classifier.version,
             calibrated=self._models.calibrated,
             predictions=answers,
         )
 
-    def model(self) -> Card:
-        served = self._served()
+    def model(self, task: Task = None) -> Card:
+        return self._card(self._served(task))
+
+    def models(self) -> list[Card]:
+        return [self._card(served) for served in self._models.served.values()]
+
+    def _card(self, served: Served) -> Card:
         facts, champion = served.classifier.facts, served.champion
         return Card(
+            task=served.task,
             model=facts.name,
             version=facts.version,
             classes=facts.classes,
@@ -219,16 +238,17 @@ class Api:
         )
 
     async def ready(self) -> Ready:
-        classifier = self._served().classifier
+        with _as_problems():
+            classifier = self._models.any().classifier
         async with self._admitted():
             return Ready(model=classifier.name, version=classifier.version)
 
     async def metrics(self) -> Response:
         return Response(self._metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    async def _answer(self, upload: UploadFile, classifier: Classifier, top: int | None) -> Answer:
+    async def _answer(self, upload: UploadFile, served: Served, top: int | None) -> Answer:
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._pool, self._predict, upload, classifier)
+        found = await loop.run_in_executor(self._pool, self._predict, upload, served)
         likeliest = sorted(found.probabilities.items(), key=lambda item: -item[1])[:top]
         told = {
             "name": upload.filename,
@@ -238,20 +258,19 @@ class Api:
         }
         return Answer.model_validate(dict(found) | told)
 
-    def _predict(self, upload: UploadFile, classifier: Classifier) -> Prediction:
+    def _predict(self, upload: UploadFile, served: Served) -> Prediction:
+        model, task = served.classifier, served.task
         with self._metrics.predicting.time(), upload.file as file:
             photo = file.read()
             most = self._limits.max_megapixels * 1_000_000
-            found = classifier.predict_one(photo, max_pixels=most)
-        self._metrics.photos.labels(classifier.name, found.label or "").inc()
-        self._journal.add(photo, hashlib.sha256(photo).hexdigest(), found, classifier)
+            found = model.predict_one(photo, max_pixels=most)
+        self._metrics.photos.labels(task, model.name, found.label or "").inc()
+        self._journal.add(photo, hashlib.sha256(photo).hexdigest(), found, model, task)
         return found
 
-    def _served(self) -> Served:
-        try:
-            return self._models.now()
-        except StoreError as error:
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+    def _served(self, task: str | None) -> Served:
+        with _as_problems():
+            return self._models.now(task)
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
@@ -293,8 +312,20 @@ class Api:
 
     def _show_model(self) -> None:
         self._metrics.model.clear()
-        if served := self._models.served:
-            self._metrics.model.labels(served.classifier.name, served.classifier.version).set(1)
+        for task, served in self._models.served.items():
+            model = served.classifier
+            self._metrics.model.labels(task, model.name, model.version).set(1)
+
+
+@contextmanager
+def _as_problems() -> Iterator[None]:
+    """What keeps a model from answering, as a client is told of it."""
+    try:
+        yield
+    except NoSuchTaskError as error:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"{error.problem} Add ?task=NAME.") from error
+    except StoreError as error:
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
 
 
 async def page() -> HTMLResponse:

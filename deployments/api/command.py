@@ -8,7 +8,7 @@ from cyclopts.validators import Number
 
 from catdog.errors import StoreError
 from catdog.settings import Limits
-from flows.cli.terminal import Home, Switch, Threshold, use
+from flows.cli.terminal import Home, Switch, Task, Threshold, task_of, use
 from flows.parameters import flags
 from flows.server.client import HOST
 from flows.server.private import listen
@@ -23,6 +23,7 @@ def api(
     host: str = HOST,
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))] = PORT,
     model: str | None = None,
+    task: Task = None,
     calibrated: Switch = False,
     threshold: Threshold = None,
     wait: Switch = False,
@@ -32,7 +33,7 @@ def api(
 ) -> None:
     """Serve the champion over HTTP, with a page to drop photos on; Ctrl-C ends it.
 
-    A new champion takes over while it runs, and no request fails.
+    A new champion takes over while it runs, and no request fails. A request may name another task.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def api(
     folder = use(home)
     token = token_for(host)
     with listen(host, port) as listener:
-        models = Models(model, calibrated=calibrated, threshold=threshold, home=folder)
+        models = Models(model, calibrated, threshold, folder, task_of(task))
         with suppress(StoreError) if wait else nullcontext():
             models.take()
         run(listener, models, limits, token=token, keep_photos=keep_photos)

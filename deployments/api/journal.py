@@ -30,7 +30,9 @@ class Journal:
         self._handler = handler
         self._photos = photos
 
-    def add(self, photo: bytes, digest: str, prediction: Prediction, model: Classifier) -> None:
+    def add(
+        self, photo: bytes, digest: str, prediction: Prediction, model: Classifier, task: str
+    ) -> None:
         """Write one line; safe under several threads. An answer never waits for a full disk."""
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -38,6 +40,7 @@ class Journal:
             "class": prediction.label,
             "confidence": prediction.probability,
             "error": prediction.error,
+            "task": task,
             "model": model.name,
             "version": model.version,
         }

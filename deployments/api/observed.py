@@ -21,7 +21,7 @@ from deployments.api.problems import WHOLE
 
 access = logging.getLogger("catdog.access")
 
-PATHS = {"/", "/predict", "/model", "/health", "/ready", "/metrics", "/openapi.json"}
+PATHS = {"/", "/predict", "/model", "/models", "/health", "/ready", "/metrics", "/openapi.json"}
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -40,11 +40,13 @@ class Metrics:
         self.photos = counter(
             "catdog_photos",
             "Photos by predicted class; without one where a photo cannot be read.",
-            ["model", "label"],
+            ["task", "model", "label"],
         )
         self.predicting = times("catdog_photo_seconds", "To read and predict one photo.")
         self.waiting = gauge("catdog_waiting", "Requests that are being answered.")
-        self.model = gauge("catdog_model", "1 for the model that answers.", ["model", "version"])
+        self.model = gauge(
+            "catdog_model", "1 for each model that answers.", ["task", "model", "version"]
+        )
 
     def text(self) -> bytes:
         """All of them, in Prometheus' text format."""

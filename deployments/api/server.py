@@ -11,12 +11,13 @@ from types import FrameType
 import uvicorn
 
 from catdog.errors import SettingsError
+from catdog.promotion.decision import DEFAULT
 from catdog.settings import TOKEN, Limits
 from catdog.store.files import make_home, writing
 from deployments.api.application import Api
 from deployments.api.journal import Journal
 from deployments.api.observed import access
-from deployments.api.served import Models
+from deployments.api.served import Models, Served
 from flows.cli.terminal import err
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -100,9 +101,15 @@ def run(
         proxy_headers=False,
         timeout_graceful_shutdown=END_SECONDS,
     )
-    model = models.served and models.served.classifier
-    what = f"{model.name} {model.version[:12]}" if model else "no model yet"
+    what = ", ".join(map(_told, models.served.values())) or "no model yet"
     shown = f"[{host}]" if ":" in host else host
     err.print(f"http://{shown}:{port} serves {what}", highlight=False, markup=False)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raised again when all is answered
     Draining(config).run(sockets=[listener])
+
+
+def _told(served: Served) -> str:
+    """The model that answers, as the terminal is told."""
+    model = served.classifier
+    of = "" if served.task == DEFAULT else f" of task {served.task}"
+    return f"{model.name} {model.version[:12]}{of}"

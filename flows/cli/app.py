@@ -16,7 +16,19 @@ from cyclopts import App, Parameter
 from catdog.errors import CatdogError, SettingsError
 from catdog.machine import DISTRIBUTION
 from catdog.settings import CONFIG, ExportFormat, Settings, config_file
-from flows.cli.terminal import Home, Switch, Threshold, err, one_line, out, say, share, use
+from flows.cli.terminal import (
+    Home,
+    Switch,
+    Task,
+    Threshold,
+    err,
+    one_line,
+    out,
+    say,
+    share,
+    task_of,
+    use,
+)
 from flows.parameters import flags
 
 HELP = """Train image classifiers as one repeatable pipeline, and compare them honestly.
@@ -87,6 +99,7 @@ def predict(
     /,
     *,
     model: str | None = None,
+    task: Task = None,
     calibrated: Switch = False,
     threshold: Threshold = None,
     json: Switch = False,
@@ -112,7 +125,8 @@ def predict(
     from flows.cli.predict import named, predict_photos
 
     files = named(photos)
-    classifier = load(model, calibrated=calibrated, threshold=threshold, home=use(home))
+    folder = use(home)
+    classifier = load(model, task=task, calibrated=calibrated, threshold=threshold, home=folder)
     return predict_photos(files, classifier, as_json=json, csv=csv)
 
 
@@ -123,6 +137,7 @@ def export(
     *,
     format: Annotated[ExportFormat, Parameter(help="How the model is written.")] = "litert",  # noqa: A002
     to: Path,
+    task: Task = None,
     home: Home = None,
 ) -> None:
     """Write a model into a folder, for use without catdog, when it has passed a replay.
@@ -136,7 +151,7 @@ def export(
     """
     from catdog.export.export import export as write
 
-    replay = write(model, format, to, use(home))
+    replay = write(model, format, to, use(home), task_of(task))
     say(f"{to} holds the model, its labels, preprocessing, card and example. {replay.sentence}")
 
 

@@ -55,7 +55,7 @@ def reproduce(
     share(settings)
     _tell(capsule, settings.home)
     _require_same_input(capsule, settings)
-    again = run_and_print(settings, out)
+    again, _ = run_and_print(settings, out)
     return _judge(reproduction(capsule, capsule_of(again)))
 
 

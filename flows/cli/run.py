@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,10 @@ from catdog.addresses import without_secrets
 from catdog.errors import CatdogError
 from catdog.history.runs import ModelsFailedError, Run
 from catdog.models import model_spec
+from catdog.promotion.decision import Decision
+from catdog.promotion.explain import task_flag
 from catdog.promotion.registry import Registry
+from catdog.promotion.tasks import tasks
 from catdog.report.write import load_comparison
 from catdog.settings import NOT_OF_A_RUN, PREFIX, Settings
 from catdog.sources.download import require_source
@@ -26,8 +30,8 @@ from flows.server.private import LEAST_FREE
 
 LOOK = ("report --open", "shows the report")
 USE = (
-    ("predict PHOTO...", "tells the class of new photos"),
-    ("api", "answers over HTTP, with a page to drop photos on"),
+    ("predict{task} PHOTO...", "tells the class of new photos"),
+    ("api{task}", "answers over HTTP, with a page to drop photos on"),
 )
 
 
@@ -37,11 +41,12 @@ def run_flow(settings: Settings, console: Console) -> None:
     Raises the flow's own error when it fails; a run in which only some models failed is printed
     first.
     """
-    _print_next(run_and_print(settings, console), console)
+    run, decision = run_and_print(settings, console)
+    _print_next(run, decision, console)
 
 
-def run_and_print(settings: Settings, console: Console) -> Run:
-    """As `run_flow`, without what may come next."""
+def run_and_print(settings: Settings, console: Console) -> tuple[Run, Decision | None]:
+    """As `run_flow`, without what may come next; and what became of the champion."""
     require_source(settings.source)
     for model in settings.models:
         model_spec(model)  # that there is none is known before anything starts
@@ -58,8 +63,7 @@ def run_and_print(settings: Settings, console: Console) -> Run:
         print_decision(error.run, settings)
         raise
     print_run(run, console)
-    print_decision(run, settings)
-    return run
+    return run, print_decision(run, settings)
 
 
 def _call(settings: Settings) -> Run:
@@ -87,29 +91,39 @@ def _behind(error: BaseException, home: Path) -> BaseException:
     return no_space(home) if shutil.disk_usage(home).free < LEAST_FREE else error
 
 
-def print_decision(run: Run, settings: Settings) -> None:
-    """Print what became of a run's challenger, if it had one.
-
-    An earlier decision stands where the same model was judged before the same champion.
-    """
-    decisions = Registry(settings.home).decisions() if settings.promote else []
-    for decision in reversed(decisions):
-        new = decision.challenger
-        if new and new.run == run.id:
-            say(f"Champion: {decision.sentence}")
-            return
-        same_champion = decision.champion.model == decisions[-1].champion.model
-        if new and same_champion and new.predictions in run.artifacts.values():
-            say(f"Champion: decision {decision.number} stands. {decision.sentence}")
-            return
+def print_decision(run: Run, settings: Settings) -> Decision | None:
+    """Print what became of a run's challenger, if it had one, and give the decision."""
+    names = tasks(settings.home) if settings.promote else []
+    places = [Registry(settings.home, name) for name in names if settings.task in (None, name)]
+    records = [registry.decisions() for registry in places]
+    made = [each for past in records for each in past if _came_from(each, run)]
+    stand = [each for past in records for each in reversed(past) if _stands(each, past, run)]
+    for decision in (*made, *stand):
+        before = "" if decision in made else f"decision {decision.number} stands. "
+        say(f"Champion: {before}{decision.sentence}")
+        return decision
+    return None
 
 
-def _print_next(run: Run, console: Console) -> None:
+def _came_from(decision: Decision, run: Run) -> bool:
+    return decision.challenger is not None and decision.challenger.run == run.id
+
+
+def _stands(decision: Decision, past: Sequence[Decision], run: Run) -> bool:
+    """Whether it has judged the same model before the same champion."""
+    new, same_champion = decision.challenger, decision.champion.model == past[-1].champion.model
+    tested = new and decision.evidence and new.predictions in run.artifacts.values()
+    return bool(tested and same_champion)
+
+
+def _print_next(run: Run, decision: Decision | None, console: Console) -> None:
     """Print what one may want to do with the result, as one would type it here."""
+    task = task_flag(decision.task) if decision else ""
     typed = Path(sys.argv[0])
     catdog = typed if typed.name == "catdog" and not shutil.which("catdog") else "catdog"
     for words, what in (LOOK, *run.design.to_use(USE)):
-        console.print(f"{catdog} {words:<18} {what}", soft_wrap=True)
+        typed_words = words.format(task=task)
+        console.print(f"{catdog} {typed_words:<18} {what}", soft_wrap=True)
 
 
 def print_run(run: Run, console: Console) -> None:

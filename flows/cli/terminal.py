@@ -24,6 +24,10 @@ Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 DEFAULT_PORT = 4200
 """Prefect's own, so that its command line finds the server where it looks first."""
 Threshold = Annotated[float | None, flag("threshold")]
+Task = Annotated[
+    str | None,
+    Parameter(help="Whose champion, where several tasks have one. [default: the first one's]"),
+]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
@@ -48,6 +52,11 @@ def one_line(error: Exception) -> str:
 def use(home: Path | None) -> Path:
     """The home folder that is asked for; this process and its children will find the same one."""
     return share(Settings.load(home=home))
+
+
+def task_of(task: str | None) -> str | None:
+    """The task that is asked for; None where no one has named any."""
+    return Settings.load(task=task).task
 
 
 def share(settings: Settings) -> Path:

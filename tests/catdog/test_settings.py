@@ -32,6 +32,7 @@ PLAUSIBLE = st.fixed_dictionaries(
         "backbone": st.sampled_from(list(BACKBONES)),
         "weights": WORDS,
         "folds": st.integers(3, 20),
+        "task": st.sampled_from(["birds", "Vögel_2", "a.b-c"]),
     },
 ).map(lambda given: given if given.get("repeats", 1) == 1 else {**given, "folds": None})
 
@@ -58,6 +59,17 @@ def test_the_defaults_are_the_notebooks() -> None:
 @pytest.mark.parametrize("given", ["all", ["all"]])
 def test_all_models_are_asked_for_by_one_word(given: Any) -> None:
     assert Settings.load(models=given).models == tuple(MODELS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "a b", "-a", ".a", "..", "a/b", "/a", "a\\b", "a\n", "a\0", "\udcff", "é" * 128],
+)
+def test_a_task_that_could_be_no_folder_is_one_line(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"task: (is no name|is too long)") as caught:
+        Settings.load(task=name)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 500
 
 
 def test_a_keyword_wins_over_the_environment_and_that_over_the_default(

@@ -21,9 +21,12 @@ from catdog.export.export import KINDS, export
 from catdog.export.load import load
 from catdog.history.runs import Run, Score, runs_folder, save_run
 from catdog.inference.classifier import Facts
+from catdog.promotion.decision import Candidate
+from catdog.promotion.rules import Entrant
+from catdog.promotion.tasks import promote
 from catdog.settings import ExportFormat
-from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
-from catdog.store.store import Store
+from catdog.store.artifacts import Arrays, Flatbuffer, Manifest, Predictions, TrainedModel
+from catdog.store.store import Recipe, Store
 
 RUN = "20260504-123000-tiny-1"
 WITHOUT_CATDOG = """
@@ -121,6 +124,32 @@ def test_the_card_has_its_facts_in_front_and_the_replay_at_the_end(
     assert RUN in facts["model-index"][0]["results"][0]["dataset"]["name"]
     assert "# Model card: baseline" in text
     assert replay.sentence in text
+
+
+def test_the_card_of_a_champion_says_its_task(
+    home: Path, trained: TrainedModel, predictions: Predictions, tmp_path: Path
+) -> None:
+    facts = {"classes": trained.classes, "counts": {}, "rejected": 0, "duplicates": 0}
+    manifest = Store(home).obtain(Recipe(Manifest, "manifest", lambda _: facts))
+    champion = Candidate(
+        run=RUN,
+        name=trained.name,
+        seed=1,
+        model=trained.key,
+        predictions=predictions.key,
+        manifest=manifest.key,
+        origin="tiny",
+        classes=trained.classes,
+        test_set="0",
+        test_photos=12,
+        test_accuracy=0.5,
+    )
+    model = Store(home).find(TrainedModel, trained.key)
+    assert model
+    promote(home, Entrant(champion, model, predictions, manifest), "pets")
+    export(None, "litert", tmp_path / "export", home, "pets")
+    card = (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
+    assert "It is the champion of the task pets." in card
 
 
 def test_an_exported_folder_is_loaded_again(home: Path, photo: Path, tmp_path: Path) -> None:

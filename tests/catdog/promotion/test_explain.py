@@ -66,7 +66,8 @@ INSTEAD = "To use new all the same: 'catdog champion promote 1-my_<new>'."
             "other classes",
             (
                 "old of run 1-my_<old> stays champion: it knows cats and dogs, but new of run "
-                f"1-my_<new> knows hens and owls. {INSTEAD}"
+                "1-my_<new> knows hens and owls. To use new all the same: 'catdog champion promote "
+                "1-my_<new> --task default'; another task gives it a place of its own."
             ),
         ),
         (

@@ -1,6 +1,7 @@
 """Reports that have shown results on the photos that judge a challenger are counted and told."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from catdog.history.runs import Run, Score, runs_folder, save_run
 from catdog.promotion.looks import count_looks
 from catdog.promotion.registry import Registry
 from catdog.promotion.rules import Entrant
-from catdog.store.store import Store
+from catdog.store.artifacts import Manifest
+from catdog.store.store import Recipe, Store
 
 
 def add_run(store: Store, of: Entrant, *, error: str | None = None, **settings: Any) -> None:
@@ -37,6 +39,7 @@ def add_run(store: Store, of: Entrant, *, error: str | None = None, **settings: 
         ({"epochs": 5}, range(50, 100), 0),
         ({"epochs": 5, "error": "killed"}, range(50), 0),
         ({"epochs": 20}, range(50), 0),
+        ({"epochs": 20, "task": "pets"}, range(50), 0),
         ({"epochs": 20, "source": "elsewhere", "equivalence_margin": 0.1}, range(50), 0),
     ],
 )
@@ -71,6 +74,21 @@ def test_where_photos_are_no_longer_known_the_source_tells(store: Store) -> None
     add_run(store, gone, epochs=5)
     store.drop(gone.manifest)
     assert count_looks(new, store) == 1
+
+
+def test_the_same_photos_with_other_labels_answer_another_question(store: Store) -> None:
+    new = make(store, "new")
+    add_run(store, new, epochs=20)
+
+    def relabel(folder: Path) -> dict[str, Any]:
+        table = new.manifest.table().replace({"label": {"cats": "indoors", "dogs": "outdoors"}})
+        table.to_csv(folder / "manifest.csv", index=False)
+        (folder / "duplicates.csv").write_bytes(new.manifest.file("duplicates.csv").read_bytes())
+        return new.manifest.model_dump(exclude={"key", "path", "content"})
+
+    other = make(store, "other")._replace(manifest=store.obtain(Recipe(Manifest, "m", relabel)))
+    add_run(store, other, epochs=5)
+    assert count_looks(new, store) == 0
 
 
 def test_a_promotion_says_what_may_have_chosen_the_model(store: Store, registry: Registry) -> None:

@@ -211,10 +211,11 @@ def test_a_folder_is_a_home_as_soon_as_something_is_made_in_it(store: Store) -> 
     assert "champion/ cannot be made again" in (store.home / HOME).read_text()
 
 
-def test_the_champions_are_no_home_of_their_own(store: Store) -> None:
-    registry = Registry(store.home)
+@pytest.mark.parametrize("task", ["default", "birds"])
+def test_the_champions_are_no_home_of_their_own(store: Store, task: str) -> None:
+    registry = Registry(store.home, task)
     kept = put(registry.store, KEY)
-    registry.folder.mkdir()
+    registry.folder.mkdir(parents=True)
     assert prune(store) == []
     with pytest.raises(StoreError, match="no home of catdog"):
         prune(Store(registry.store.home))

@@ -97,7 +97,7 @@ def test_an_error_of_ours_is_a_problem_too(tmp_path: Path) -> None:
     from deployments.api.journal import Journal
 
     class Broken:
-        def now(self) -> None:
+        def now(self, task: str | None) -> None:
             raise ZeroDivisionError
 
     journal = Journal(tmp_path / "log", most_bytes=1_000, photos=None)
@@ -119,7 +119,7 @@ def test_the_log_of_predictions_rotates(tmp_path: Path) -> None:
 
     journal = Journal(tmp_path / "log", most_bytes=1_000, photos=None)
     for number in range(100):
-        journal.add(b"", str(number), Prediction(label="cats", probability=0.9), Model())
+        journal.add(b"", str(number), Prediction(label="cats", probability=0.9), Model(), "default")
     journal.close()
     files = sorted(tmp_path.iterdir())
     assert len(files) == 1 + KEPT_FILES
@@ -131,10 +131,14 @@ def test_the_log_of_predictions_rotates(tmp_path: Path) -> None:
 
 def test_the_description_for_programs_is_whole(client: httpx.Client) -> None:
     described = client.get("/openapi.json").json()
-    assert {"/predict", "/model", "/health", "/ready", "/metrics"} == set(described["paths"])
+    assert {"/predict", "/model", "/models", "/health", "/ready", "/metrics"} == set(
+        described["paths"]
+    )
     predict = described["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {"multipart/form-data", "image/*"}
-    assert {"200", "400", "401", "408", "413", "422", "429", "503"} <= set(predict["responses"])
+    assert {"200", "400", "401", "404", "408", "413", "422", "429", "503"} <= set(
+        predict["responses"]
+    )
     for name in ("Answer", "ProblemBody"):
         assert name in described["components"]["schemas"]
 
@@ -174,6 +178,7 @@ def test_each_prediction_is_a_line_of_the_log(client: httpx.Client, server: Serv
         "class": found["class"],
         "confidence": found["confidence"],
         "error": None,
+        "task": "default",
         "model": answer["model"],
         "version": answer["version"],
     }

@@ -154,6 +154,49 @@ def test_no_model_of_a_cross_validation_is_used_or_made_champion(
         assert "without folds" in text
 
 
+def test_each_task_is_shown_chosen_and_taken_back_by_its_name(
+    home: Path, catdog: Callable[..., tuple[int, str]]
+) -> None:
+    add_run(home, "monday", {"baseline": 30, "transfer": 45})
+    catdog("champion", "promote", "monday", "--model", "baseline")
+    for model in ("baseline", "transfer"):
+        words = ("champion", "promote", "monday", "--model", model, "--task", "night")
+        assert f"Task night: {model} of run monday was made" in catdog(*words)[1]
+    _, text = catdog("champion", "show")
+    assert "Champion: baseline of run monday" in text
+    assert text.endswith("Other tasks have champions of their own (--task): night.")
+    assert "Champion: transfer of" in catdog("champion", "show", "--task", "night")[1]
+    assert choose_model(Store(home), None, "night").model.name == "transfer"
+    assert catdog("champion", "rollback", "--task", "night")[0] == 0
+    assert json.loads(catdog("champion", "show", "--json", "--task", "night")[1])["number"] == 3
+    assert choose_model(Store(home), None, "night").model.name == "baseline"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("champion", "show"),
+        ("champion", "history"),
+        ("champion", "rollback"),
+        ("predict", __file__),
+        ("export", "--to", "there"),
+        ("api", "--port", "0"),
+    ],
+)
+def test_a_task_that_is_not_there_is_one_line_with_those_that_are(
+    home: Path, catdog: Callable[..., tuple[int, str]], words: tuple[str, ...]
+) -> None:
+    add_run(home, "monday", {"baseline": 30})
+    code, text = catdog(*words, "--task", "owls")
+    assert code == 1
+    assert "There is no champion of task 'owls'" in text
+    catdog("champion", "promote", "monday", "--task", "birds")
+    for more in ((), ("--task", "owls")):
+        named = more[-1] if more else "default"
+        problem = f"There is no champion of task '{named}', only of birds."
+        assert catdog(*words, *more) == (1, f"Error: {problem} Choose a task with --task.")
+
+
 def test_predict_uses_the_champion_and_a_name_overrides_it(
     home: Path, catdog: Callable[..., tuple[int, str]]
 ) -> None:
