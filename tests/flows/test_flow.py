@@ -22,6 +22,7 @@ from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
 from catdog.store.store import Store
 from catdog.training.progress import progress_folder, read_progress
 from catdog.training.weights import find_weights
+from catdog.wording import plain
 from flows.cli.reports import report, write_again
 
 MADE = ("download", "split", "prefetch", "train-baseline", "train-transfer")
@@ -143,6 +144,32 @@ def test_a_cross_validation_tests_each_photo_once_and_gives_no_champion(
     page = (run.folder / "report.html").read_text("utf-8")
     write_again(run.id, flow_store.home)
     assert (run.folder / "report.html").read_text("utf-8") == page
+
+
+def test_a_run_of_another_task_leaves_the_champion_and_says_what_it_was_for(
+    second: Any, run_tiny: Callable[..., Any], flow_store: Store
+) -> None:
+    decisions = Registry(flow_store.home).decisions()
+    outcome = run_tiny(task="night-1")
+    assert outcome.error is None
+    assert Registry(flow_store.home).decisions() == decisions
+    (made,) = Registry(flow_store.home, "night-1").decisions()
+    run = record(outcome)
+    assert (made.reason, made.champion.run) == ("first", run.id)
+    assert {outcome.tasks[name][0] for name in MADE if name != "report"} == {"Cached"}
+    assert "catdog predict --task night-1 PHOTO" in outcome.printed
+    for page in ("report.md", "report.html"):
+        assert "--task night-1" in (run.folder / page).read_text(encoding="utf-8")
+    write_again(run.id, flow_store.home)
+    assert "--task night-1" in (run.folder / "report.md").read_text(encoding="utf-8")
+    assert plain(made.sentence) in shown(outcome)["champion-night-1"]
+
+
+def shown(outcome: Any) -> dict[str, str]:
+    """The artifacts of a run in Prefect's UI, by key."""
+    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[outcome.flow_run.id]))
+    with get_client(sync_client=True) as client:
+        return {each.key: each.data for each in client.read_artifacts(artifact_filter=of_run)}
 
 
 def test_prefect_shows_the_training_the_report_and_the_comparison(first: Any) -> None:
