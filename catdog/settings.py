@@ -98,7 +98,7 @@ def _grouping(how: str | None) -> str | None:
 
 def _named_task(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError("is no name: letters, digits, '.', '_' and '-', the first no mark")
+        raise ValueError("must be letters, digits, '_', '-' and '.', and not begin with a mark")
     if problem := obstacle(Path(name)):
         raise ValueError(problem)
     return name

@@ -6,6 +6,7 @@ source has other classes than before, a person decides: that may be a new questi
 put right.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from catdog.promotion.rules import Entrant
 from catdog.settings import Promotion
 from catdog.store.store import Store
 from catdog.wording import listing
+
+log = logging.getLogger(__name__)
 
 
 class NoSuchTaskError(StoreError):
@@ -51,6 +54,17 @@ def registry_of(home: Path, task: str | None) -> Registry:
     return registry
 
 
+def decisions_of(home: Path) -> dict[str, list[Decision]]:
+    """The decisions of each task; one with a damaged record is passed over, and said so."""
+    found = {}
+    for task in tasks(home):
+        try:
+            found[task] = Registry(home, task).decisions()
+        except StoreError as error:
+            log.warning("%s Task %s is left out.", error, task)
+    return found
+
+
 def challenge(
     home: Path, challenger: Entrant, promotion: Promotion, task: str | None = None
 ) -> Decision:
@@ -73,11 +87,10 @@ def _placed(home: Path, new: Candidate, task: str | None) -> Iterator[Registry]:
 
 
 def _place(home: Path, new: Candidate) -> Registry:
-    champions = {name: Registry(home, name).champion() for name in tasks(home)}
+    champions = {name: past[-1].champion for name, past in decisions_of(home).items()}
     for name, champion in champions.items():
-        if champion and set(champion.classes) == set(new.classes):
+        if set(champion.classes) == set(new.classes):
             return Registry(home, name)
-    first = champions.get(DEFAULT)
-    if first is None or first.origin == new.origin:
+    if DEFAULT not in champions or champions[DEFAULT].origin == new.origin:
         return Registry(home)
     return Registry(home, named_after(new.origin))

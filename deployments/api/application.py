@@ -37,7 +37,7 @@ from deployments.api.served import Models, Served
 from flows.server.guard import Guard, known_names
 
 LOOK_SECONDS = 1.0
-"""Between two looks at the registry: one small file is read."""
+"""Between two looks at the registry: one small file of each task is read."""
 AGAIN_SECONDS = "1"
 """After which a client may come again: a full queue of single photos takes half of that."""
 PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")

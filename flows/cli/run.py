@@ -14,8 +14,7 @@ from catdog.history.runs import ModelsFailedError, Run
 from catdog.models import model_spec
 from catdog.promotion.decision import Decision
 from catdog.promotion.explain import task_flag
-from catdog.promotion.registry import Registry
-from catdog.promotion.tasks import tasks
+from catdog.promotion.tasks import decisions_of
 from catdog.report.write import load_comparison
 from catdog.settings import NOT_OF_A_RUN, PREFIX, Settings
 from catdog.sources.download import require_source
@@ -93,9 +92,8 @@ def _behind(error: BaseException, home: Path) -> BaseException:
 
 def print_decision(run: Run, settings: Settings) -> Decision | None:
     """Print what became of a run's challenger, if it had one, and give the decision."""
-    names = tasks(settings.home) if settings.promote else []
-    places = [Registry(settings.home, name) for name in names if settings.task in (None, name)]
-    records = [registry.decisions() for registry in places]
+    known = decisions_of(settings.home) if settings.promote else {}
+    records = [past for task, past in known.items() if settings.task in (None, task)]
     made = [each for past in records for each in past if _came_from(each, run)]
     stand = [each for past in records for each in reversed(past) if _stands(each, past, run)]
     for decision in (*made, *stand):

@@ -132,6 +132,17 @@ def test_a_task_that_is_not_there_is_named_with_those_that_are(store: Store) -> 
         choose_model(store, None, "bird")
 
 
+def test_a_damaged_record_stops_its_own_task_alone(store: Store) -> None:
+    home = store.home
+    for entrant in (pets(store, "a"), birds(store, "b")):
+        challenge(home, entrant, PROMOTION)
+    (home / "champion" / "tasks" / "my-birds" / "000001.json").write_text("{")
+    assert challenge(home, pets(store, "c", 50), PROMOTION).reason == "better"
+    with pytest.raises(StoreError, match=r"000001\.json is not a whole decision"):
+        challenge(home, birds(store, "d"), PROMOTION)
+    assert tasks(home) == [DEFAULT, "my-birds"]
+
+
 def test_tasks_can_be_decided_at_the_same_time(store: Store) -> None:
     """Two processes for each of two sets of classes: each set gets one task, nothing is lost."""
     home, rounds = store.home, 6
