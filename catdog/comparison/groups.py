@@ -58,6 +58,13 @@ class Groups:
         """
         return photos if self.alone else float(photos**2 / (self._sizes**2).sum())
 
+    def least_variance(self, values: Values) -> float:
+        """Of the mean of one value a photo, with all photos of a group taken to be alike; 0 if alone.
+
+        A variance between few groups is too small where few of them have errors.
+        """
+        return 0.0 if self.alone else float(values.var(ddof=1)) / self.number(len(values))
+
     def counted(self, photos: int) -> str:
         """So many test photos, in words: those of all groups."""
         told = counted(photos, "test photo")

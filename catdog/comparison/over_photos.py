@@ -238,11 +238,11 @@ class OfTheseTrainings(Student):
 
 def accuracy_of_these_trainings(correct: Correct, groups: Groups) -> Interval:
     """95 % CI of their mean accuracy, over photos alone."""
-    cases = groups.cases(correct.mean(axis=0))
-    n, variance = len(cases), float(cases.var(ddof=1)) / len(cases)
-    return accuracy_interval_of(
-        float(correct.mean()), variance, n - 1, groups.number(correct.shape[1])
-    )
+    means = correct.mean(axis=0)
+    cases = groups.cases(means)
+    variance = max(float(cases.var(ddof=1)) / len(cases), groups.least_variance(means))
+    p, photos = float(means.mean()), groups.number(len(means))
+    return accuracy_interval_of(p, variance, len(cases) - 1, photos)
 
 
 Difference = Paired | Student

@@ -52,16 +52,18 @@ class OverSeeds(Student):
 def accuracy_interval(correct: Correct, groups: Groups | None = None) -> Interval:
     """95 % CI of the mean accuracy of a way of training, over seeds and photos.
 
-    Its variance as in `OverSeeds`.
+    Its variance as in `OverSeeds`; where photos count together, at least that of photos which are alike.
     """
     groups = groups or Groups()
     p, photos_counted = float(correct.mean()), groups.number(correct.shape[1])
+    least = groups.least_variance(correct.mean(axis=0))
     correct = groups.cases(correct)
     n = correct.shape[1]
     photos = max(_covariance_of_seeds(correct), 0.0) / n
     these_seeds = float(correct.mean(axis=0).var(ddof=1)) / n
     variance, degrees = max(
-        _satterthwaite([_part_of_seeds(correct), (photos, n - 1)]), (these_seeds, float(n - 1))
+        _satterthwaite([_part_of_seeds(correct), (photos, n - 1)]),
+        (max(these_seeds, least), float(n - 1)),
     )
     return accuracy_interval_of(p, variance, degrees, photos_counted)
 
