@@ -100,7 +100,7 @@ class Comparison(Record):
     repeats: Repeats | None
     """By seed or by fold; None where each model was trained once."""
     collapsed: tuple[Collapse, ...] = ()
-    """The models of which trainings predict one class only: no claim is made over those."""
+    """The models of which trainings collapsed: no claim is made over those."""
     groups: Grouped | None = None
     """Test photos that show the same picture; None where no two do."""
     folds: int | None = None
@@ -265,7 +265,7 @@ def _collapses(
     tables: "Mapping[str, Sequence[pd.DataFrame]]",
     design: Design,
 ) -> dict[str, Collapse]:
-    """Of each model of which trainings predict one class only."""
+    """Of each model of which trainings collapsed."""
     found = (
         collapsed(name, tables[name], [p.fold_or_seed for _, p in of], design.unit)
         for name, of in compared.items()

@@ -50,7 +50,7 @@ class Estimate(Record):
     interval: Interval
     """95 % CI on test: over photos, and over seeds where there are enough, or over folds."""
     claim: bool = True
-    """False where some trainings predict one class only: the interval is over photos alone."""
+    """False where some trainings collapsed: the interval is over photos alone."""
     folds: int | None = None
     """Of a cross-validation."""
 

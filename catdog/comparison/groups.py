@@ -59,7 +59,7 @@ class Groups:
         return photos if self.alone else float(photos**2 / (self._sizes**2).sum())
 
     def least_variance(self, values: Values) -> float:
-        """Of the mean of one value a photo, with all photos of a group taken to be alike; 0 if alone.
+        """Of the mean of one value a photo, those of a group taken to be alike; or 0.
 
         A variance between few groups is too small where few of them have errors.
         """

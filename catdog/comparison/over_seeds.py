@@ -52,7 +52,7 @@ class OverSeeds(Student):
 def accuracy_interval(correct: Correct, groups: Groups | None = None) -> Interval:
     """95 % CI of the mean accuracy of a way of training, over seeds and photos.
 
-    Its variance as in `OverSeeds`; where photos count together, at least that of photos which are alike.
+    Its variance as in `OverSeeds`; at least that of groups of equal photos.
     """
     groups = groups or Groups()
     p, photos_counted = float(correct.mean()), groups.number(correct.shape[1])

@@ -96,7 +96,7 @@ def _by_model(
 ) -> "tuple[dict[str, list[pd.DataFrame]], Design, list[Collapse]]":
     """The test predictions of each model, by path, as the design pools them; and the design.
 
-    Also the models of which trainings predict one class only.
+    Also the models of which trainings collapsed.
 
     Trainings of a model that share no photo are those of a cross-validation.
     """

@@ -41,7 +41,7 @@ class PairTest(Record):
     """Mean accuracy of the first less that of the second, 0..1."""
     interval: Interval
     claim: bool = True
-    """False where trainings of one of the two predict one class only: the difference and its
+    """False where trainings of one of the two collapsed: the difference and its
     interval are then those of these trainings, over photos alone, and there is no p value."""
     p_value: float | None
     """Two-sided: exact McNemar test, or over seeds and photos, or over folds."""

@@ -23,7 +23,7 @@ class Repeated(Record):
     failed: tuple[int, ...]
     """Those whose training failed: they have no accuracy, and count in no mean."""
     collapsed: tuple[int, ...] = ()
-    """Those that predict one class only: the interval is then over photos alone."""
+    """Those that collapsed: the interval is then over photos alone."""
     accuracies: tuple[float, ...]
     mean: float
     interval: Interval | None
@@ -63,7 +63,7 @@ def summarise_repeats(
     """Summarise what each model classifies correctly on test, by the unit of the design.
 
     seeds: those of the rows of `correct`. failed: the trainings that failed. collapses: of the
-    models of which some predict one class only.
+    models of which some collapsed.
     """
     accuracies = {name: design.accuracies(each, seeds[name]) for name, each in correct.items()}
     models = tuple(

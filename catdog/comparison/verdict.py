@@ -6,6 +6,7 @@ significantly better. Choosing on test would be biased in favour of the winner.
 
 from collections.abc import Mapping, Sequence
 
+from catdog.comparison.collapse import ONE_CLASS
 from catdog.comparison.design import Design, Estimate
 from catdog.comparison.pairs import PairTest
 from catdog.comparison.scores import ScoredModel
@@ -140,7 +141,7 @@ def _no_claim(verdict: Verdict, involved: Mapping[str, PairTest], where: str) ->
     if claimed:
         told += f" and is significantly better than {listing(claimed)} {where}"
     if not verdict.standing.claim:
-        return f"{told}, but no claim is made: some of its trainings predict one class only"
+        return f"{told}, but no claim is made: some of its trainings give {ONE_CLASS}"
     return f"{told}, but no claim is made about {listing(verdict.unclaimed)}"
 
 

@@ -14,14 +14,16 @@ FakeRun = Callable[..., Any]
 ACCURACIES = {"baseline": 0.6, "middling": 0.8, "transfer": 0.97}
 
 
-def collapse(run: Any, name: str, numbers: Iterable[int]) -> Any:
-    """Let these trainings of a model give every photo the same class."""
+def collapse(run: Any, name: str, numbers: Iterable[int], but: int = 0) -> Any:
+    """Let these trainings of a model give every photo the same class, but for so many."""
     for result in run.results:
         if result.name == name and (result.fold or result.seed) in numbers:
             file = result.predictions.file("predictions.csv")
             rows = pd.read_csv(file)
             rows[["p_cats", "p_dogs"]] = 0.6, 0.4
-            rows.assign(predicted="cats").to_csv(file, index=False)
+            rows.loc[: but - 1, ["p_cats", "p_dogs"]] = 0.4, 0.6
+            rows["predicted"] = rows[["p_cats", "p_dogs"]].idxmax(axis="columns").str[2:]
+            rows.to_csv(file, index=False)
     return run
 
 
@@ -29,7 +31,10 @@ def test_no_claim_is_made_about_a_way_of_training_that_collapses(fake_run: FakeR
     run = collapse(fake_run(repeats=5, accuracies=ACCURACIES), "baseline", [3])
     found = compare(run.study())
     (seen,) = found.collapsed
-    assert seen.told == "1 of 5 trainings of baseline predicts one class only (seed 3)"
+    assert (
+        seen.told
+        == "1 of 5 trainings of baseline gives all or nearly all photos one class (seed 3)"
+    )
     pairs = {(p.first, p.second): p for p in found.pairs}
     pair = pairs["transfer", "baseline"]
     assert (pair.claim, pair.significant, pair.equivalent, pair.beats) == (
@@ -63,11 +68,20 @@ def test_no_claim_is_made_about_a_way_of_training_that_collapses(fake_run: FakeR
     assert found.repeats.models[0].mean == pytest.approx((4 * 0.6 + 0.5) / 5, abs=0.01)
 
 
+@pytest.mark.parametrize(("but", "seen"), [(2, [(3,)]), (40, [])])
+def test_a_training_that_hardly_predicts_another_class_collapsed(
+    but: int, seen: list[tuple[int, ...]], fake_run: FakeRun
+) -> None:
+    run = collapse(fake_run(repeats=3), "baseline", [3], but=but)
+    assert [each.which for each in compare(run.study()).collapsed] == seen
+
+
 def test_a_report_with_no_claim_reads_well(fake_run: FakeRun) -> None:
     run = collapse(fake_run(repeats=3), "transfer", [2])
     found = compare(run.study())
     assert found.verdict.headline == (
-        "transfer ranks first, but no claim is made: some of its trainings predict one class only"
+        "transfer ranks first, but no claim is made: some of its trainings give all or nearly all "
+        "photos one class"
     )
     assert "over photos alone" in found.verdict.evidence
     page = render_html(found, charts=[], galleries=defaultdict(list))
@@ -90,7 +104,7 @@ def test_one_trained_model_that_collapsed_is_compared_as_what_it_is(fake_run: Fa
     found = compare(collapse(fake_run(), "baseline", [1]).study())
     assert found.pairs[0].significant
     assert found.verdict.caveat.endswith(
-        "1 of 1 training of baseline predicts one class only (seed 1)."
+        "1 of 1 training of baseline gives all or nearly all photos one class (seed 1)."
     )
 
 
@@ -113,7 +127,8 @@ def test_past_runs_are_compared_in_the_same_way(fake_run: FakeRun, tmp_path: Any
     found = compare_runs(*files, names=("one", "two"), margin=0.02)
     assert [pair.claim for pair in found.pairs] == [False, True]
     assert (
-        "2 of 3 trainings of two: baseline predict one class only (seeds 1 and 2)" in found.caveat
+        "2 of 3 trainings of two: baseline give all or nearly all photos one class (seeds 1 and 2)"
+        in found.caveat
     )
 
 

@@ -14,7 +14,7 @@ from catdog.comparison.metrics import measure, share_interval, wilson_interval
 from catdog.comparison.over_photos import cross
 
 FakeRun = Callable[..., Any]
-NONE, _, FIVES, _ = BURSTS
+NONE, _, FIVES, _, TENS, _ = BURSTS
 
 names = st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=40).filter(
     lambda each: len(set(each)) > 1
@@ -87,6 +87,12 @@ def test_bursts_do_not_make_a_difference_significant(kind: Any) -> None:
     assert found.covered[1] >= 0.93 - 2 * 0.0126
     before, after = (of for of in found.rejected)
     assert after <= before
+
+
+def test_the_interval_over_seeds_holds_though_few_groups_have_errors() -> None:
+    five_seeds = KINDS[2]
+    _, covered = simulate(five_seeds, DESIGNS[1], TENS, 192, 200).covered
+    assert covered > 0.9
 
 
 def test_without_bursts_they_are_the_usual_tests() -> None:
