@@ -8,20 +8,30 @@ Nothing here imports TensorFlow until a model is built.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, count
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from catdog.backbones import Base
 from catdog.errors import SettingsError, TrainingError
 from catdog.references import FORMS, Code, find_code, plugins
 from catdog.user_code import build_own
 
-Builder = Callable[[int, int, Base | None], Any]
-"""Gives a Keras model for so many classes and pixels a side: (n, size, size, 3) float32 in 0..255
-to (n, classes). The base is the feature extractor of a pretrained model."""
 Layers = Callable[[int, Base | None], list[Any]]
 """Gives the layers of a Sequential model for so many classes."""
+DECLARED = "declared"
+"""In place of an augmentation or a schedule: the one that the model declares."""
+OWN_TRAINING = "catdog_own_training"
+"""The attribute of a Keras model whose user has compiled it."""
+
+
+class Builder(Protocol):
+    """Gives a Keras model: (n, image_size, image_size, 3) float32 in 0..255 to (n, classes)."""
+
+    def __call__(
+        self, classes: int, image_size: int, base: Base | None, augmentation: str = DECLARED
+    ) -> Any:
+        """base: the feature extractor of a pretrained model."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,8 @@ class Phase:
     2017, arXiv:1608.03983)."""
     upper: bool = False
     """Whether the upper layers of a pretrained base train too, from `Backbone.upper` on."""
+    soft_labels: bool = False
+    """Whether a label is a share for each class, and not the number of one."""
 
 
 class Stretch(NamedTuple):
@@ -47,6 +59,8 @@ class Stretch(NamedTuple):
     phase: Phase
     epochs: range
     """From 0."""
+    to_come: int = 0
+    """Epochs of later phases."""
 
     def learning_rate(self, epoch: int) -> float:
         """That of an epoch (from 0)."""
@@ -75,6 +89,33 @@ class ModelSpec:
     phases: tuple[Phase, ...] = (Phase(),)
     code: Code | None = None
     """Of a model that is not ours."""
+    augmentation: str = DECLARED
+
+    def varied(
+        self,
+        *,
+        learning_rate: float | None = None,
+        schedule: str = DECLARED,
+        soft_labels: bool = False,
+        augmentation: str = DECLARED,
+    ) -> "ModelSpec":
+        """The same model, trained in another way than it declares.
+
+        learning_rate: of the first phase; the others keep their proportion to it.
+        schedule: "constant" or "cosine" for all phases.
+        """
+        scale = (learning_rate or 1) / self.phases[0].learning_rate
+        decays: dict[str, Literal["none", "cosine"]] = {"constant": "none", "cosine": "cosine"}
+        phases = (
+            replace(
+                phase,
+                learning_rate=phase.learning_rate * scale if learning_rate else phase.learning_rate,
+                decay=decays.get(schedule, phase.decay),
+                soft_labels=soft_labels,
+            )
+            for phase in self.phases
+        )
+        return replace(self, phases=tuple(phases), augmentation=augmentation)
 
     def stretches(self, epochs: int) -> list[Stretch]:
         """How so many epochs are divided among the phases; those without any are left out.
@@ -85,7 +126,7 @@ class ModelSpec:
         ends = accumulate(phase.epochs for phase in self.phases)
         stops = [-(-epochs * end // whole) for end in ends]
         parts = zip(count(1), self.phases, map(range, [0, *stops], stops), strict=False)
-        return [Stretch(*part) for part in parts if part[2]]
+        return [Stretch(*part, epochs - part[2].stop) for part in parts if part[2]]
 
 
 def model_spec(reference: str) -> ModelSpec:
@@ -113,7 +154,9 @@ def _not_ours(code: Code) -> ModelSpec:
     # What it costs is not known: so that it is not left for the end, as much as the slowest.
     cost = max(spec.cost for spec in MODELS.values())
 
-    def build(classes: int, image_size: int, base: Base | None) -> Any:
+    def build(
+        classes: int, image_size: int, base: Base | None, augmentation: str = DECLARED
+    ) -> Any:
         return build_own(code, classes, image_size)
 
     return ModelSpec(code.name, code.origin, build, None, None, cost=cost, code=code)
@@ -129,9 +172,10 @@ def build_model(
     that is not ours fails, or makes none that can be used.
     """
     spec = model_spec(model) if isinstance(model, str) else model
-    built = spec.build(classes, image_size, base)
+    built = spec.build(classes, image_size, base, spec.augmentation)
     if built.compiled:  # by the user, whose optimizer and loss count
         _compile(built, built.optimizer, built.loss)
+        setattr(built, OWN_TRAINING, True)
     else:
         begin_phase(built, spec.phases[0], base)
     return built
@@ -143,7 +187,8 @@ def begin_phase(model: Any, phase: Phase, base: Base | None) -> None:
 
     if base:
         base.train(upper=phase.upper)
-    loss = keras.losses.SparseCategoricalCrossentropy()
+    sparse = "" if phase.soft_labels else "Sparse"
+    loss = getattr(keras.losses, f"{sparse}CategoricalCrossentropy")()
     _compile(model, keras.optimizers.Adam(phase.learning_rate), loss)
 
 
@@ -152,13 +197,44 @@ def _compile(model: Any, optimizer: Any, loss: Any) -> None:
 
 
 def _stack(name: str, layers: Layers) -> Builder:
-    def build(classes: int, image_size: int, base: Base | None) -> Any:
+    def build(
+        classes: int, image_size: int, base: Base | None, augmentation: str = DECLARED
+    ) -> Any:
         import keras
 
         photos = keras.Input((image_size, image_size, 3))
-        return keras.Sequential([photos, *layers(classes, base)], name=name)
+        own = _augmenting(layers(classes, base), augmentation)
+        return keras.Sequential([photos, *own], name=name)
 
     return build
+
+
+def _augmenting(own: list[Any], how: str) -> list[Any]:
+    """These layers with another augmentation, of photos in 0..255, than they declare.
+
+    All have been made by then, so that the first weights are the same for any.
+    """
+    from keras import layers
+
+    if how == DECLARED:
+        return own
+    moving = (layers.RandomFlip, layers.RandomRotation)
+    kept = [layer for layer in own if not isinstance(layer, moving)]
+    return [*(_augmentation(scaled=False) if how != "none" else ()), *_stronger(how), *kept]
+
+
+def _stronger(how: str) -> list[Any]:
+    """A fifth of each, or a tenth of the width: the subject is still the same, and in the photo."""
+    from keras import layers
+
+    if how != "stronger":
+        return []
+    return [
+        layers.RandomZoom(0.2),
+        layers.RandomTranslation(0.1, 0.1),
+        layers.RandomBrightness(0.2),
+        layers.RandomContrast(0.2),
+    ]
 
 
 def _augmentation(*, scaled: bool = True, turn: float = 0.2) -> list[Any]:

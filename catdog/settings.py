@@ -219,6 +219,70 @@ class Training(Seeded):
     """As the notebook: the published accuracies are those after 20."""
     batch_size: int = Field(32, ge=1, le=4096, description="Photos a training step.")
     """As the notebook: 63 steps an epoch on 2,000 photos."""
+    patience: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Early stopping: end a training, or a phase of it, after so many epochs that "
+        "were not better on validation. 0: never.",
+    )
+    """Never: the published accuracies are those after 20 epochs."""
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Of the first phase; later phases keep their proportion to it. Default: as "
+        "each model declares it, 0.001 for catdog's.",
+    )
+    """What suits a model is declared with it. Adam's steps are about as long as its rate: above 1
+    no weight would stay what it was."""
+    schedule: Literal["declared", "constant", "cosine"] = Field(
+        "declared",
+        description="Of the learning rate over each phase: 'constant', 'cosine' (down to zero), or "
+        "as each model declares it.",
+    )
+    """The notebook's are constant; fine-tuning, which may spoil weights, has a declared cosine."""
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="The share of each training label that is spread evenly over all classes.",
+    )
+    """None, as in the notebook; 0.1 is usual (Szegedy et al. 2016, arXiv:1512.00567)."""
+    class_weights: Literal["none", "balanced"] = Field(
+        "none",
+        description="'balanced': in the training loss all classes weigh the same, whatever their "
+        "number of photos.",
+    )
+    """None: the official classes have the same number, and weights distort probabilities."""
+    augmentation: Literal["declared", "none", "standard", "stronger"] = Field(
+        "declared",
+        description="Of the training photos: 'none', 'standard' (flip, rotation), 'stronger' (also "
+        "zoom, shift, brightness, contrast), or as each model declares it.",
+    )
+    """The notebook compares models with and without it."""
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="In which training computes; 'bfloat16' is faster where the hardware has it. "
+        "Weights and scores stay float32.",
+    )
+    """That of the published results, and what every machine has."""
+
+    @staticmethod
+    def changes(values: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Value and default of each of these that is another than in the published protocol.
+
+        values: of a run or a training, perhaps of an earlier version or with other settings. The
+        seed is left out: each training of a run has another one.
+        """
+        defaults = {n: f.default for n, f in Training.model_fields.items() if n != "seed"}
+        found = {name: (values.get(name, of), of) for name, of in defaults.items()}
+        return {name: both for name, both in found.items() if both[0] != both[1]}
+
+    def without(self, *names: str) -> Self:
+        """The same with the defaults for these."""
+        defaults = {name: type(self).model_fields[name].default for name in names}
+        return self.model_copy(update=defaults)
 
 
 class Decoding(Group):

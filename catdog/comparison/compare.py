@@ -1,7 +1,7 @@
 """The comparison of all models: every number of the report, derived from stored predictions."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
-from catdog.settings import Comparing, Seeded
+from catdog.settings import Comparing, Seeded, Training
 from catdog.sources.official import SEED_REMARK, missing_official
 from catdog.store.artifacts import HELD_OUT, Arrays, Manifest, ModelResult, Photos
 from catdog.store.store import Record
@@ -166,9 +166,44 @@ class Comparison(Record):
         return SEED_REMARK if self.published and selected in used else ""
 
     @property
+    def changed(self) -> str:
+        """What of the training is not as in the published protocol; empty where all is."""
+        return changed_text(self.settings)
+
+    @property
+    def precision(self) -> str:
+        """In which the models were trained; empty where earlier versions did not keep it."""
+        found = _shared((model.facts.get("precision"), model.name) for model in self.models)
+        alone = len(found) == 1
+        return "; ".join(p if alone else f"{p} ({listing(of)})" for p, of in found.items())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the settings is not as one may expect it, with the models that it is so of."""
+        every = ((note, m.name) for m in self.models for note in m.facts.get("notes", ()))
+        return tuple(f"{listing(of)}: {note}" for note, of in _shared(every).items())
+
+    @property
     def winner(self) -> ScoredModel:
         """The model that the verdict names."""
         return self.model(self.verdict.winner)
+
+
+def changed_text(settings: Mapping[str, Any]) -> str:
+    """What of a training is not as in the published protocol, with what that has; or nothing."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value} ({'as declared' if default is None else default})"
+        for name, (value, default) in Training.changes(settings).items()
+    )
+
+
+def _shared(pairs: Iterable[tuple[str | None, str]]) -> dict[str, list[str]]:
+    """The names that a text belongs to."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for text, name in pairs:
+        if text:
+            found[text].append(name)
+    return found
 
 
 def compare(study: Study) -> Comparison:

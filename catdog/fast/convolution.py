@@ -12,6 +12,7 @@ class PooledConvolution:
 
     def __init__(self, convolution: Any, pool: Any) -> None:
         self.convolution, self.pool = convolution, pool
+        self.layers, self.weights = (convolution, pool), convolution.weights
 
     @classmethod
     def of(cls, layers: list[Any]) -> Self | None:
@@ -29,10 +30,13 @@ class PooledConvolution:
         return None
 
     def __call__(self, values: Any, training: bool = False) -> Any:
+        import keras
         import tensorflow as tf
 
         layer = self.convolution
         if not training:  # there is no way back, and oneDNN fuses the three as they stand
             return self.pool(layer(values))
-        pooled = self.pool(layer.convolution_op(values, layer.kernel))
-        return tf.nn.relu(tf.nn.bias_add(pooled, layer.bias))
+        values, kernel, bias = (
+            keras.ops.cast(each, layer.compute_dtype) for each in (values, layer.kernel, layer.bias)
+        )
+        return tf.nn.relu(tf.nn.bias_add(self.pool(layer.convolution_op(values, kernel)), bias))

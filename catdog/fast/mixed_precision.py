@@ -1,8 +1,10 @@
-"""Training in bfloat16 on GPUs that are fast in it; weights and predictions stay float32."""
+"""Training in bfloat16, where it is asked for; weights and predictions stay float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from catdog.machine import computer
 
 BFLOAT16_SINCE = (8, 0)
 """Compute capability: NVIDIA's tensor cores take bfloat16 since Ampere (CUDA C++ Programming Guide,
@@ -12,21 +14,27 @@ POLICY = "mixed_bfloat16"
 the same with and without it."""
 
 
-def fast_in_bfloat16(gpu: Any) -> bool:
-    """Whether one of TensorFlow's physical devices is a GPU with bfloat16 in hardware."""
+def slow_in_bfloat16() -> str:
+    """Why bfloat16 is slow on this machine; empty where the hardware has it."""
     import tensorflow as tf
 
-    details = tf.config.experimental.get_device_details(gpu)
-    return bool(details.get("compute_capability", (0, 0)) >= BFLOAT16_SINCE)
+    details = tf.config.experimental.get_device_details
+    gpus = [details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    if any(gpu.get("compute_capability", (0, 0)) < BFLOAT16_SINCE for gpu in gpus):
+        return "bfloat16 is slow here: a GPU is older than Ampere"
+    if gpus or "bf16" in computer()["vector_units"]:
+        return ""
+    return "bfloat16 is slow here: this processor has neither AMX nor AVX512-BF16"
 
 
 def mixed_precision(layers: list[Any]) -> list[Any]:
-    """These layers of a Sequential model, those that cost time as `HalfPrecision`.
+    """These stages of a Sequential model, those that cost time as `HalfPrecision`.
 
     What comes before the first weights handles pixels, and the last layer gives probabilities:
     both need the digits of float32. Dropout would draw other random numbers.
     """
-    first = next(index for index, layer in enumerate(layers) if layer.weights)
+    weights = (index for index, layer in enumerate(layers) if getattr(layer, "weights", ()))
+    first = next(weights, len(layers))
     return [
         HalfPrecision(layer)
         if first <= index < len(layers) - 1 and not hasattr(layer, "seed_generator")
@@ -55,7 +63,7 @@ class HalfPrecision:
 @contextmanager
 def _computing_in(layer: Any, policy: str) -> Iterator[None]:
     """Only what is traced meanwhile computes so: a saved model knows nothing of it."""
-    kept = {part: part.dtype_policy for part in _parts(layer)}
+    kept = {part: part.dtype_policy for part in _parts(layer) if hasattr(part, "dtype_policy")}
     for part in kept:
         part.dtype_policy = policy
     try:

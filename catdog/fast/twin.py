@@ -9,7 +9,8 @@ saves. Three things make the difference on processors, each in a module of its o
 - `catdog.fast.frozen_base`: a base whose weights never change needs no training framework, nor does
   the lower part of one whose upper layers train (`catdog.fast.division`).
 
-On GPUs it is one, which costs digits: `catdog.fast.mixed_precision`.
+On GPUs Keras itself is fast. In bfloat16, where that is asked for, a twin trains on both:
+`catdog.fast.mixed_precision`.
 """
 
 import logging
@@ -24,12 +25,13 @@ from catdog.fast.augmentation import Augmentation
 from catdog.fast.convolution import PooledConvolution
 from catdog.fast.division import divided
 from catdog.fast.frozen_base import FrozenBase
-from catdog.fast.mixed_precision import fast_in_bfloat16, mixed_precision
+from catdog.fast.mixed_precision import HalfPrecision, mixed_precision
 
 log = logging.getLogger(__name__)
 
 Stage = Any
 """A layer, or what stands for several: called with (batch, training)."""
+FLOAT32 = "float32"
 FEATURES = "features"
 """A batch of features is a dictionary with this key, so that it is never taken for images."""
 FEATURES_BYTES = 2**29
@@ -38,13 +40,14 @@ EXAMPLES = 2
 """Images of noise on which a base is tried: a lost weight would show on the first."""
 
 
-def accelerate(model: Any, *, threads: int) -> Any:
+def accelerate(model: Any, *, threads: int, precision: str = FLOAT32) -> Any:
     """A twin of a Sequential model, compiled like it; any other model, or one without gain, itself.
 
     The twin takes the same images, also as uint8, and draws the same random numbers. It also
     takes what `without_base` makes of images that are not augmented. Only layers that are trained
-    count as its weights, and those are the model's own. With a GPU, Keras itself is fast, and the
-    twin only trains in mixed precision, where the GPU is made for it.
+    count as its weights, and those are the model's own. With a GPU, the layers are Keras's.
+    precision: of training, as the setting. A frozen base on the processor stays float32, as it
+    only predicts.
     """
     import keras
     import tensorflow as tf
@@ -52,7 +55,9 @@ def accelerate(model: Any, *, threads: int) -> Any:
     if not isinstance(model, keras.Sequential):
         return model
     gpus = tf.config.list_physical_devices("GPU")
-    stages = _for_gpus(model, gpus) if gpus else _stages(model, threads)
+    stages = model.layers if gpus else _stages(model, threads)
+    if precision != FLOAT32:
+        stages = mixed_precision(stages)
     if all(stage in model.layers for stage in stages):
         return model
     replaced = any(isinstance(stage, FrozenBase) for stage in stages)
@@ -64,6 +69,12 @@ def accelerate(model: Any, *, threads: int) -> Any:
         # One optimizer for both, so that a saved model has the state of its training.
         model.optimizer = twin.optimizer
     return twin
+
+
+def precision_of(model: Any) -> str:
+    """In which what `accelerate` gives computes in training."""
+    halves = (isinstance(stage, HalfPrecision) for stage in getattr(model, "stages", ()))
+    return "bfloat16" if any(halves) else FLOAT32
 
 
 def without_base(model: Any, batches: Any) -> Any:
@@ -95,10 +106,6 @@ def through(stages: list[Stage], values: Any, training: bool) -> Any:
     for stage in stages:
         values = stage(values, training=training)
     return values
-
-
-def _for_gpus(model: Any, gpus: list[Any]) -> list[Stage]:
-    return mixed_precision(model.layers) if all(map(fast_in_bfloat16, gpus)) else model.layers
 
 
 def _stages(model: Any, threads: int) -> list[Stage]:

@@ -7,7 +7,7 @@ from inspect import isfunction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catdog import wording
-from catdog.comparison.compare import Comparison
+from catdog.comparison.compare import Comparison, changed_text
 from catdog.comparison.metrics import BINS
 from catdog.comparison.scores import ScoredModel
 from catdog.report.pictures import Embedded, Picture, thumbnail
@@ -127,7 +127,12 @@ def _template(name: str) -> "Template":
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        costs=COSTS, brief_costs=BRIEF_COSTS, bins=BINS, sources=SOURCES, few=wording.FEW
+        costs=COSTS,
+        brief_costs=BRIEF_COSTS,
+        bins=BINS,
+        sources=SOURCES,
+        few=wording.FEW,
+        changed_text=changed_text,
     )
     words = {name: value for name, value in vars(wording).items() if isfunction(value)}
     environment.filters.update(

@@ -311,9 +311,9 @@ class Cost(BaseModel):
 class TrainedModel(Artifact, Cost):
     """A trained model with the weights of its best epoch.
 
-    Files: `model.keras`; `model.json` (settings, seed, data digest, versions, weights, time, best
-    and last epoch); `history.csv` (epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds);
-    `summary.txt`; and, for a model that augments, `augmented.npy`.
+    Files: `model.keras`; `model.json` (settings, notes, seed, data digest, versions, weights, time,
+    best and last epoch); `history.csv` (epoch, phase, loss, accuracy, val_loss, val_accuracy,
+    seconds); `summary.txt`; and, for a model that augments, `augmented.npy`.
     """
 
     kind: ClassVar[str] = "model"
@@ -323,6 +323,7 @@ class TrainedModel(Artifact, Cost):
     classes: tuple[str, ...]
     image_size: int
     epochs: int
+    """That were trained: with early stopping, it may be fewer than were asked for."""
     best_epoch: int
     """Counted from 1; chosen by validation accuracy, then by validation loss."""
 

@@ -76,6 +76,15 @@ class Checkpoints:
         return max(self.folder.glob("epoch-*"), default=None)
 
 
+def out_of_patience(history: list[Row], patience: int) -> bool:
+    """Whether so many epochs of the last phase, one after the other, were not better than before.
+
+    patience: 0 for any number. All that counts is in the history: who goes on knows it, too.
+    """
+    phase = [row for row in history if row["phase"] == history[-1]["phase"]] if patience else []
+    return bool(phase) and phase[-1]["epoch"] - best_row(phase)["epoch"] >= patience
+
+
 def best_row(history: list[Row]) -> Row:
     """The best epoch: highest validation accuracy, then lowest validation loss, then earliest."""
     return min(history, key=lambda row: (-row["val_accuracy"], row["val_loss"]))

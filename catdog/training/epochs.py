@@ -10,7 +10,7 @@ from catdog.errors import TrainingError
 from catdog.models import Stretch
 from catdog.settings import Training
 from catdog.store.artifacts import Trial
-from catdog.training.checkpoints import Checkpoints
+from catdog.training.checkpoints import Checkpoints, out_of_patience
 from catdog.training.progress import Progress
 from catdog.training.seeding import seed_epoch
 
@@ -33,17 +33,19 @@ class EpochKeeper:
     model: Any
     checkpoints: Checkpoints
     on_progress: OnProgress
+    stopped: bool = False
 
     def callback(self) -> Any:
         """The same as a Keras callback."""
         import keras
 
-        return keras.callbacks.LambdaCallback(
+        kept: Any = keras.callbacks.LambdaCallback(
             on_train_begin=self.begin,
             on_epoch_begin=self.begin_epoch,
             on_train_batch_end=self.end_step,
-            on_epoch_end=self.end_epoch,
+            on_epoch_end=lambda epoch, logs: self.end_epoch(epoch, logs, kept.model),
         )
+        return kept
 
     def begin(self, logs: Logs | None = None) -> None:
         """Start the clock."""
@@ -65,14 +67,16 @@ class EpochKeeper:
         if time.perf_counter() - self.reported > PROGRESS_SECONDS:
             self._report(step + 1, logs)
 
-    def end_epoch(self, epoch: int, logs: Logs) -> None:
-        """Keep the state after an epoch, and report."""
+    def end_epoch(self, epoch: int, logs: Logs, fitted: Any) -> None:
+        """Keep the state after an epoch, stop what is fitted without patience, and report."""
         row = {"epoch": epoch + 1, "phase": self.stretch.number} | {
             name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")
         }
         self._check(row["val_loss"], "on the validation photos")
         row["seconds"] = round(time.perf_counter() - self.epoch_began, 3)
         self.checkpoints.save(self.model, row)
+        self.stopped = out_of_patience(self.checkpoints.history, self.training.patience)
+        fitted.stop_training = self.stopped
         self._report(self.steps, row)
 
     def _check(self, loss: float, where: str) -> None:
@@ -88,13 +92,15 @@ class EpochKeeper:
         history = self.checkpoints.history
         last: Logs = history[-1] if history else {}
         ended = "val_loss" in logs
-        left = (self.training.epochs - len(history)) * self.steps - (0 if ended else step)
+        stop = len(history) if self.stopped else self.stretch.epochs.stop
+        epochs = stop + self.stretch.to_come
+        left = (epochs - len(history)) * self.steps - (0 if ended else step)
         pace = (self.reported - self.began) / self.steps_done
         self.on_progress(
             Progress(
                 **self.trial.identity(),
                 epoch=len(history) + (0 if ended else 1),
-                epochs=self.training.epochs,
+                epochs=epochs,
                 step=step,
                 steps=self.steps,
                 loss=float(logs["loss"]),

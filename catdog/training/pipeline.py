@@ -51,6 +51,29 @@ def ordered_batches(images: Images, labels: Labels, *, batch_size: int) -> Any:
     return _batches(images, labels, batch_size, range(1), lambda _: np.arange(len(labels)))
 
 
+def softened(batches: Any, classes: int, smoothing: float = 0.0) -> Any:
+    """The same batches with a share for each class as labels: float32 batch x classes.
+
+    smoothing: the share of a label that is spread evenly over all classes, its own included
+    (Szegedy et al. 2016, arXiv:1512.00567).
+    """
+    import tensorflow as tf
+
+    def soften(images: Any, labels: Any) -> Any:
+        return images, (1 - smoothing) * tf.one_hot(labels, classes) + smoothing / classes
+
+    return batches.map(soften)
+
+
+def balanced_weights(labels: Labels, classes: int) -> dict[int, float]:
+    """A weight for each class with which all weigh the same, on average 1 a photo.
+
+    As `class_weight="balanced"` of scikit-learn: n / (classes * n of the class).
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return {k: len(labels) / (classes * int(count)) for k, count in enumerate(counts) if count}
+
+
 def _batches(
     images: Images, labels: Labels, batch_size: int, epochs: range, order: Callable[[int], Order]
 ) -> Any:

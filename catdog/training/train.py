@@ -3,26 +3,41 @@
 import logging
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from catdog.backbones import Base, new_base
-from catdog.fast.twin import accelerate, through, without_base
+from catdog.fast.mixed_precision import slow_in_bfloat16
+from catdog.fast.twin import accelerate, precision_of, through, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
-from catdog.models import ModelSpec, Stretch, begin_phase, build_model, model_spec
+from catdog.models import (
+    OWN_TRAINING,
+    ModelSpec,
+    Phase,
+    Stretch,
+    begin_phase,
+    build_model,
+    model_spec,
+)
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.digest import make_key
 from catdog.store.files import write_json
 from catdog.store.store import Recipe, Store
-from catdog.training.checkpoints import Checkpoints, Row, best_row
+from catdog.training.checkpoints import Checkpoints, Row, best_row, out_of_patience
 from catdog.training.epochs import EpochKeeper, OnProgress
-from catdog.training.pipeline import ordered_batches, steps_per_epoch, training_batches
+from catdog.training.pipeline import (
+    balanced_weights,
+    ordered_batches,
+    softened,
+    steps_per_epoch,
+    training_batches,
+)
 from catdog.training.seeding import seed_epoch, seeded
 from catdog.training.weights import Weights, fill_base
 from catdog.user_code import blaming
@@ -31,6 +46,10 @@ log = logging.getLogger(__name__)
 
 AUGMENTED_PHOTOS = 2
 AUGMENTED_VERSIONS = 5
+IN_LAYERS = ("augmentation", "precision")
+"""The settings that a model's layers decide: of a user's own model its function does."""
+IN_COMPILING = ("learning_rate", "schedule", "label_smoothing")
+"""Those that a model's optimizer and loss decide: of a model that comes compiled its user does."""
 
 
 def recipe(
@@ -52,6 +71,8 @@ def recipe(
     a number, or the code of a model that is not ours fails.
     """
     spec = model_spec(reference)
+    heeded = training.without(*IN_LAYERS) if spec.code else training
+    spec = _varied(spec, heeded)
     weights = weights if spec.pretrained else None
     key = make_key(
         code=(__name__,),
@@ -61,44 +82,74 @@ def recipe(
         arrays=arrays.digest,
         phases=[asdict(phase) for phase in spec.phases],
         weights=[weights.backbone, weights.sha256] if weights else None,
-        **training.model_dump(),
+        **heeded.model_dump(),
     )
 
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(TrainedModel, key)
-        record = _Job(spec, arrays, training, weights, on_progress).run(Checkpoints(work), folder)
+        job = _Job(spec, arrays, training, heeded, weights, on_progress)
+        record = job.run(Checkpoints(work), folder)
         shutil.rmtree(work, ignore_errors=True)
         return record
 
     return Recipe(TrainedModel, key, make)
 
 
+def _varied(spec: ModelSpec, training: Training) -> ModelSpec:
+    return spec.varied(
+        learning_rate=training.learning_rate,
+        schedule=training.schedule,
+        soft_labels=training.label_smoothing > 0,
+        augmentation=training.augmentation,
+    )
+
+
 @dataclass(frozen=True)
 class _Job:
     spec: ModelSpec
     arrays: Arrays
+    asked: Training
     training: Training
+    """What of that this model heeds."""
     weights: Weights | None
     on_progress: OnProgress
 
     def run(self, checkpoints: Checkpoints, folder: Path) -> Mapping[str, Any]:
         model, base = self._build()
-        stretches = self.spec.stretches(self.training.epochs)
-        first = len(checkpoints.history)
-        if first:
+        job = self._as_compiled() if getattr(model, OWN_TRAINING, False) else self
+        return job._go_on(model, base, checkpoints, folder)
+
+    def _as_compiled(self) -> "_Job":
+        """The same for a model that its user has compiled."""
+        heeded = self.training.without(*IN_COMPILING)
+        return replace(self, spec=replace(self.spec, phases=(Phase(),)), training=heeded)
+
+    def _go_on(
+        self, model: Any, base: Base | None, checkpoints: Checkpoints, folder: Path
+    ) -> Mapping[str, Any]:
+        if first := len(checkpoints.history):
             log.info("%s goes on after epoch %d of %d", self.spec.name, first, self.training.epochs)
-        for stretch in stretches:
-            if first <= stretch.epochs.stop:
-                if stretch.number > 1:
-                    begin_phase(model, stretch.phase, base)
-                self._train(model, checkpoints, stretch)
+        for stretch in self._stretches(checkpoints):
+            twin = self._train(model, base, checkpoints, stretch)
         trainable = _count(model.trainable_weights)
-        if len(stretches) > 1:  # the weights of a phase fit an optimizer of that phase alone
-            epoch = best_row(checkpoints.history)["epoch"] - 1
-            best = next(stretch for stretch in stretches if epoch in stretch.epochs)
-            begin_phase(model, best.phase, base)
+        self._load_best(model, base, checkpoints)
+        record = self._write(model, twin, checkpoints.history, folder)
+        return record | {"trainable_parameters": trainable}
+
+    def _stretches(self, checkpoints: Checkpoints) -> Iterator[Stretch]:
+        """From the one on that was trained last, each behind the last epoch before it."""
+        for stretch in self.spec.stretches(self.training.epochs):
+            phases = [row["phase"] for row in checkpoints.history]
+            if max(phases, default=0) <= stretch.number:
+                start = sum(phase < stretch.number for phase in phases)
+                yield stretch._replace(epochs=range(start, start + len(stretch.epochs)))
+
+    def _load_best(self, model: Any, base: Base | None, checkpoints: Checkpoints) -> None:
+        if len(self.spec.stretches(self.training.epochs)) > 1:
+            # The weights of a phase fit an optimizer of that phase alone.
+            number = int(best_row(checkpoints.history)["phase"])
+            begin_phase(model, self.spec.phases[number - 1], base)
         checkpoints.load_best(model)
-        return self._write(model, checkpoints.history, folder) | {"trainable_parameters": trainable}
 
     def _build(self) -> tuple[Any, Base | None]:
         image_size = self.arrays.image_size
@@ -110,15 +161,40 @@ class _Job:
             fill_base(base, self.weights)
         return model, base
 
-    def _train(self, model: Any, checkpoints: Checkpoints, stretch: Stretch) -> None:
-        """Train the epochs of a stretch that are still to come."""
+    def _train(
+        self, model: Any, base: Base | None, checkpoints: Checkpoints, stretch: Stretch
+    ) -> Any:
+        """Train the epochs of a stretch that are still to come; gives what was fitted."""
+        first, start = len(checkpoints.history), stretch.epochs.start
+        if stretch.number > 1:
+            if first == start and self.training.patience:
+                self._load_best(model, base, checkpoints)
+            begin_phase(model, stretch.phase, base)
         # A user's model trains as Keras has it: what it is compiled with may not be repeatable.
-        twin = model if self.spec.code else accelerate(model, threads=threads())
-        first = max(len(checkpoints.history), stretch.epochs.start)
-        if first > stretch.epochs.start:
+        twin = (
+            model
+            if self.spec.code
+            else accelerate(model, threads=threads(), precision=self.training.precision)
+        )
+        if not stretch.to_come:
+            for note in self._notes(twin):
+                log.warning("%s: %s", self.spec.name, note)
+        if first > start:
             checkpoints.restore(model)
-        if first < stretch.epochs.stop:
+        ended = first > start and out_of_patience(checkpoints.history, self.training.patience)
+        if first < stretch.epochs.stop and not ended:
             self._fit(model, twin, checkpoints, stretch, first)
+        return twin
+
+    def _notes(self, twin: Any) -> list[str]:
+        """What of the settings is not as one may expect it."""
+        asked, heeded = self.asked, self.training
+        unused = [name for name, value in asked if getattr(heeded, name) != value]
+        found = [f"its own code, not the settings, decides {', '.join(unused)}"] if unused else []
+        if heeded.precision == precision_of(twin):
+            slow = slow_in_bfloat16() if heeded.precision == "bfloat16" else ""
+            return [*found, slow] if slow else found
+        return [*found, "trained in float32: nothing that bfloat16 could make faster is trained"]
 
     def _fit(
         self, model: Any, twin: Any, checkpoints: Checkpoints, stretch: Stretch, first: int
@@ -144,6 +220,10 @@ class _Job:
             checkpoints,
             self.on_progress,
         )
+        if smoothing := training.label_smoothing:
+            batches = softened(batches, len(arrays.classes), smoothing)
+            validation = softened(validation, len(arrays.classes))
+        balanced = training.class_weights == "balanced"
         code = self.spec.code
         with blaming(code, spared=(OSError, MemoryError)) if code else nullcontext():
             twin.fit(
@@ -153,11 +233,14 @@ class _Job:
                 steps_per_epoch=steps,
                 shuffle=False,
                 validation_data=without_base(twin, validation),
+                class_weight=balanced_weights(arrays.labels("train"), len(arrays.classes))
+                if balanced
+                else None,
                 callbacks=[keeper.callback()],
                 verbose=0,
             )
 
-    def _write(self, model: Any, history: list[Row], folder: Path) -> dict[str, Any]:
+    def _write(self, model: Any, twin: Any, history: list[Row], folder: Path) -> dict[str, Any]:
         import pandas as pd
 
         path = folder / "model.keras"
@@ -176,7 +259,7 @@ class _Job:
             "seed": self.training.seed,
             "classes": self.arrays.classes,
             "image_size": self.arrays.image_size,
-            "epochs": self.training.epochs,
+            "epochs": len(history),
             "best_epoch": int(best["epoch"]),
             "seconds": round(sum(row["seconds"] for row in history), 3),
         }
@@ -185,6 +268,8 @@ class _Job:
             "fold": self.arrays.held_out,
             "defined_in": self.spec.code and self.spec.code.origin,
             "weights": w.described() if w else None,
+            "precision": precision_of(twin),
+            "notes": self._notes(twin),
             "versions": versions(),
             "machine": machine(),
             "last_epoch": len(history),

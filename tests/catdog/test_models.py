@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from catdog.backbones import Base, new_base
 from catdog.errors import SettingsError, TrainingError
 from catdog.models import MODELS, Phase, begin_phase, build_model, model_spec
+from catdog.training.seeding import seeded
 
 DESIGNED = {
     "baseline": (742_194, 742_194),
@@ -83,6 +84,43 @@ def test_fine_tuning_is_the_second_half_with_a_rate_that_falls() -> None:
     assert rates == sorted(rates, reverse=True)
     assert (rates[0], rates[5]) == (1e-4, pytest.approx(5e-5))
     assert 0 < rates[-1] < 5e-6
+
+
+def test_a_learning_rate_is_that_of_the_first_phase_and_the_next_keeps_its_proportion() -> None:
+    spec = MODELS["finetuned"]
+    head, upper = spec.varied(learning_rate=0.01).phases
+    assert (head.learning_rate, upper.learning_rate) == (0.01, pytest.approx(0.001))
+    assert spec.varied() == spec
+
+
+@pytest.mark.parametrize(
+    ("schedule", "falls"),
+    [("declared", [False, True]), ("constant", [False, False]), ("cosine", [True, True])],
+)
+def test_a_schedule_is_that_of_each_phase(schedule: str, falls: list[bool]) -> None:
+    stretches = MODELS["finetuned"].varied(schedule=schedule).stretches(20)
+    ends = [(s.learning_rate(s.epochs[0]), s.learning_rate(s.epochs[-1])) for s in stretches]
+    assert [last < first / 20 for first, last in ends] == falls
+    assert [first for first, _ in ends] == [0.001, 1e-4]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_augmentation_replaces_the_declared_one_and_no_weights(name: str, base: Base) -> None:
+    def layers(how: str) -> tuple[list[str], list[Any]]:
+        with seeded(7):
+            spec = MODELS[name].varied(augmentation=how)
+            model = build_model(spec, classes=3, image_size=32, base=base)
+        return [type(layer).__name__ for layer in model.layers], model.get_weights()
+
+    (declared, weights), moving = layers("declared"), ["RandomFlip", "RandomRotation"]
+    kept = [layer for layer in declared if layer not in moving]
+    added = ["RandomZoom", "RandomTranslation", "RandomBrightness", "RandomContrast"]
+    first = {"none": [], "standard": moving, "stronger": moving + added}
+    for how, own in first.items():
+        found, same = layers(how)
+        assert found == own + kept
+        for one, other in zip(same, weights, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_fine_tuning_trains_the_upper_convolutions_and_no_batch_normalisation(base: Base) -> None:

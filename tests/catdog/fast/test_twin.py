@@ -26,6 +26,7 @@ from catdog.fast.convolution import PooledConvolution
 from catdog.fast.frozen_base import FrozenBase
 from catdog.fast.twin import accelerate, without_base
 from catdog.models import MODELS, Phase, begin_phase, build_model
+from catdog.training.pipeline import balanced_weights, softened
 from catdog.training.seeding import seed_epoch
 from catdog.training.weights import fill_base, find_weights
 
@@ -38,9 +39,10 @@ LABELS = np.arange(11, dtype=np.int32) % 3
 UPPER = Phase(upper=True)
 
 
-def built(name: str, base: Base | None, phase: Phase | None = None) -> Any:
+def built(name: str, base: Base | None, phase: Phase | None = None, **varied: Any) -> Any:
     keras.utils.set_random_seed(4)
-    model = build_model(name, classes=3, image_size=SIZE, base=base)
+    spec = MODELS[name].varied(**varied)
+    model = build_model(spec, classes=3, image_size=SIZE, base=base)
     if phase:
         begin_phase(model, phase, base)
     return model
@@ -86,6 +88,26 @@ def test_training_the_twin_trains_the_model(name: str, base: Base) -> None:
     assert int(model.optimizer.iterations) == int(slow.optimizer.iterations) == 6
     for now, then in zip(base.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "standard", "stronger"])
+@pytest.mark.parametrize("name", ["baseline", "preprocessed", "transfer"])
+def test_a_twin_trains_as_keras_with_each_setting(name: str, augmentation: str, base: Base) -> None:
+    """Other augmentation, a longer step, smoothed labels and weighted classes, all at once."""
+    varied = {"augmentation": augmentation, "learning_rate": 0.002, "soft_labels": True}
+    slow, model = built(name, base, **varied), built(name, base, **varied)
+    twin = accelerate(model, threads=1)
+    weights = balanced_weights(LABELS, 3)
+    losses = []
+    for trained, seeded in ((slow, slow), (twin, model)):
+        seed_epoch(seeded, seed=1, epoch=0)
+        data = softened(batches(), 3, 0.2)
+        fitted = trained.fit(data, shuffle=False, class_weight=weights, verbose=0)
+        losses.append(fitted.history["loss"][0])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    for ours, theirs in zip(model.trainable_weights, slow.trainable_weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=5e-4)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
 
 
 @pytest.mark.parametrize("scaled", [False, True])

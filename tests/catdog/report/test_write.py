@@ -276,6 +276,33 @@ def test_model_card_states_n_interval_and_limits(whole: tuple[Any, Report]) -> N
     assert "transfer is significantly better than baseline" in card
 
 
+def test_what_is_not_as_in_the_protocol_is_in_each_form_of_the_report(
+    fake_run: FakeRun, undrawn: None
+) -> None:
+    settings = {"command": "", "epochs": 20, "patience": 3, "learning_rate": 0.002, "seed": 7}
+    run = fake_run()
+    facts = {"precision": "bfloat16", "patience": 3, "notes": ["bfloat16 is slow here"]}
+    file = run.results[1].model.file("model.json")
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | facts), encoding="utf-8")
+    made = run.store.obtain(recipe(run.study(settings=settings)))
+    told = "Changed from the protocol: patience 3 (0), learning rate 0.002 (as declared)."
+    note = "transfer: bfloat16 is slow here."
+    page = page_of(made)
+    assert_well_built(page)
+    markdown = made.file("report.md").read_text(encoding="utf-8").replace("\\_", "_")
+    for text in (page.text, markdown):
+        for said in (told, note, "Trained in bfloat16"):
+            assert said in text
+    card = made.file("model-card-transfer.md").read_text(encoding="utf-8")
+    assert "Changed from the protocol: epochs 6 (20), patience 3 (0), precision bfloat16" in card
+
+
+def test_a_run_as_in_the_protocol_does_not_speak_of_it(whole: tuple[Any, Report]) -> None:
+    _, made = whole
+    assert "protocol" not in page_of(made).text
+    assert load_comparison(made).changed == ""
+
+
 def test_what_became_of_the_photos_is_in_each_form_of_the_report(
     fake_run: FakeRun, undrawn: None
 ) -> None:

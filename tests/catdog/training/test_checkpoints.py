@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catdog.training.checkpoints import Checkpoints, Row, best_row
+from catdog.training.checkpoints import Checkpoints, Row, best_row, out_of_patience
 
 
-def row(epoch: int, val_accuracy: float, val_loss: float = 1.0) -> Row:
+def row(epoch: int, val_accuracy: float, val_loss: float = 1.0, phase: int = 1) -> Row:
     return {
         "epoch": epoch,
+        "phase": phase,
         "loss": 1.0,
         "accuracy": 0.5,
         "val_loss": val_loss,
@@ -117,6 +118,32 @@ def test_the_best_epoch_is_the_most_accurate_then_the_surest_then_the_first(
     for other in history:
         better = (-other["val_accuracy"], other["val_loss"], other["epoch"])
         assert better >= (-best["val_accuracy"], best["val_loss"], best["epoch"])
+
+
+@pytest.mark.parametrize(
+    ("scores", "phases", "patience", "ended"),
+    [
+        ([0.9, 0.8, 0.7], [1, 1, 1], 2, True),
+        ([0.9, 0.8, 0.7], [1, 1, 1], 3, False),
+        ([0.9, 0.8, 0.7], [1, 1, 1], 0, False),
+        ([0.7, 0.8, 0.9], [1, 1, 1], 1, False),
+        ([0.9, 0.9], [1, 1], 1, True),
+        ([0.9, 0.5, 0.6], [1, 2, 2], 1, False),
+        ([0.9, 0.5, 0.4], [1, 2, 2], 1, True),
+        ([], [], 1, False),
+    ],
+)
+def test_patience_counts_the_epochs_since_the_best_of_the_phase(
+    scores: list[float], phases: list[int], patience: int, ended: bool
+) -> None:
+    rows = zip(scores, phases, strict=True)
+    history = [row(epoch, score, phase=phase) for epoch, (score, phase) in enumerate(rows, 1)]
+    assert out_of_patience(history, patience) is ended
+
+
+def test_an_epoch_that_is_only_surer_is_better_too() -> None:
+    history = [row(1, 0.9, val_loss=0.5), row(2, 0.9, val_loss=0.4)]
+    assert not out_of_patience(history, 1)
 
 
 def test_a_real_model_goes_on_with_its_weights_and_its_optimizer(tmp_path: Path) -> None:

@@ -90,6 +90,44 @@ def test_its_key_is_that_of_its_code(
     assert key(TINY) == first
 
 
+ASKED = {"learning_rate": 0.1, "label_smoothing": 0.2, "schedule": "cosine"}
+
+
+@pytest.mark.parametrize(
+    ("compiled", "unused"),
+    [(False, ("augmentation", "precision")), (True, ("augmentation", "precision", *ASKED))],
+)
+def test_what_its_own_code_decides_is_not_set_and_that_is_told(
+    arrays: Arrays,
+    training: Training,
+    store: Store,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    compiled: bool,
+    unused: tuple[str, ...],
+) -> None:
+    text = TINY.replace("return keras.Model(", "model = keras.Model(") + (
+        "    model.compile('adam', 'sparse_categorical_crossentropy')\n" if compiled else ""
+    )
+    (tmp_path / "models.py").write_text(f"{text}    return model\n", encoding="utf-8")
+    own = f"{tmp_path}/models.py:tiny"
+    in_layers = {"augmentation": "stronger", "precision": "bfloat16"}
+    usual, changed = (
+        train(own, arrays, training.model_copy(update=changes), store)
+        for changes in ({}, ASKED | in_layers)
+    )
+    (note,) = changed.facts()["notes"]
+    assert set(note.partition("decides ")[2].split(", ")) == set(unused)
+    assert note in caplog.text
+    assert usual.facts()["notes"] == []
+    assert changed.facts()["precision"] == "float32"
+    same = all((a == b).all() for a, b in zip(*map(weights_of, (usual, changed)), strict=True))
+    assert same == compiled
+    layers = training.model_copy(update=in_layers)
+    again = recipe(own, arrays, layers, None, store=store)
+    assert again.key == usual.key, "what no function heeds trains nothing again"
+
+
 @pytest.mark.parametrize(
     ("optimizer", "loss", "part"),
     [

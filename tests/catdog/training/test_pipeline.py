@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
 
-from catdog.training.pipeline import epoch_order, ordered_batches, steps_per_epoch, training_batches
+from catdog.training.pipeline import (
+    balanced_weights,
+    epoch_order,
+    ordered_batches,
+    softened,
+    steps_per_epoch,
+    training_batches,
+)
 
 PHOTOS = st.integers(0, 3_000)
 SEEDS = st.integers(0, 2**31 - 1)
@@ -86,3 +94,21 @@ def test_held_out_photos_come_in_their_stored_order(batch_size: int, sizes: list
     found = rows(batches)
     assert [len(batch) for batch in found] == sizes
     assert list(chain(*found)) == list(range(10))
+
+
+def test_smoothed_labels_keep_their_class_and_sum_to_one() -> None:
+    own = np.arange(10, dtype=np.int32) % 4
+    batches = softened(ordered_batches(IMAGES, own, batch_size=4), 4, 0.2)
+    labels = np.concatenate([labels for _, labels in batches])
+    assert len(batches) == 3
+    np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(labels.argmax(axis=1), own)
+    np.testing.assert_allclose(np.sort(labels, axis=1)[0], [0.05, 0.05, 0.05, 0.85], rtol=1e-6)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1))
+def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
+    found = balanced_weights(np.array(labels, np.int32), 4)
+    seen = np.unique(labels)
+    theirs = compute_class_weight("balanced", classes=seen, y=labels) * len(seen) / 4
+    assert found == pytest.approx(dict(zip(seen.tolist(), theirs, strict=True)))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 
 from catdog.backbones import Base, new_base
 from catdog.errors import SettingsError, TrainingError
-from catdog.models import build_model
+from catdog.models import Phase, begin_phase, build_model
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
-from catdog.store.store import Store
+from catdog.store.store import Recipe, Store
 from catdog.training import checkpoints
 from catdog.training import train as module
 from catdog.training.checkpoints import best_row
@@ -171,6 +172,116 @@ def test_the_second_time_it_is_only_read(
     assert again == trained
 
 
+CHANGES: list[dict[str, Any]] = [
+    {"patience": 1},
+    {"learning_rate": 0.002},
+    {"schedule": "cosine"},
+    {"label_smoothing": 0.1},
+    {"class_weights": "balanced"},
+    {"augmentation": "standard"},
+    {"precision": "bfloat16"},
+]
+
+
+def few_cats(arrays: Arrays, store: Store) -> Arrays:
+    """The same photos with three cats among those to train on."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        shutil.copytree(arrays.path, folder, dirs_exist_ok=True)
+        labels = np.load(folder / "train_labels.npy")
+        rows = np.concatenate([np.flatnonzero(labels == 0)[:3], np.flatnonzero(labels == 1)])
+        for name in ("labels", "images"):
+            file = folder / f"train_{name}.npy"
+            np.save(file, np.load(file)[rows])
+        counts = arrays.counts | {"train": len(rows)}
+        return arrays.model_dump(include={"classes", "image_size"}) | {"counts": counts}
+
+    return store.obtain(Recipe(Arrays, "few", make))
+
+
+@pytest.mark.parametrize("changes", CHANGES[1:], ids=lambda changes: next(iter(changes)))
+def test_each_setting_trains_other_weights_and_is_told(
+    changes: dict[str, Any], arrays: Arrays, training: Training, store: Store
+) -> None:
+    few = few_cats(arrays, store)
+    usual = train("baseline", few, training, store)
+    model = train("baseline", few, training.model_copy(update=changes), store)
+    last = [made.history()["val_loss"].iloc[-1] for made in (model, usual)]
+    assert last[0] != last[1], "other weights"
+    assert model.facts().items() >= changes.items()
+    assert usual.facts()["precision"] == "float32"
+    assert usual.facts()["notes"] == []
+    images, labels = few.images("validation").astype(np.float32), few.labels("validation")
+    network = load_model(model.file("model.keras"))
+    network.compile(loss="sparse_categorical_crossentropy")
+    loss = network.evaluate(images, labels, verbose=0)
+    plain = model.history()["val_loss"][model.best_epoch - 1]
+    assert loss == pytest.approx(plain, rel=1e-3), "neither smoothed nor weighted"
+
+
+def prefer_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (module, checkpoints):
+        monkeypatch.setattr(place, "best_row", lambda history: history[0])
+
+
+def test_patience_ends_each_phase_and_the_next_begins_from_the_best_epoch(
+    arrays: Arrays,
+    training: Training,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_base: Callable[..., Base],
+) -> None:
+    begun: list[list[np.ndarray]] = []
+
+    def begin(model: Any, phase: Phase, base: Base | None) -> None:
+        begin_phase(model, phase, base)
+        if phase.upper:
+            begun.append(model.get_weights())
+
+    monkeypatch.setattr(module, "new_base", make_base)
+    monkeypatch.setattr(module, "begin_phase", begin)
+    prefer_the_first(monkeypatch)
+    training = training.model_copy(update={"epochs": 10, "patience": 2})
+    seen: list[Progress] = []
+    store = Store(tmp_path / "whole")
+    whole = train("finetuned", arrays, training, store, weights=RANDOM, on_progress=seen.append)
+    assert whole.history()["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert whole.history()["phase"].tolist() == [1, 1, 1, 2, 2, 2]
+    assert whole.epochs == whole.facts()["last_epoch"] == 6
+    assert seen[-1].done
+    assert {p.epochs for p in seen if p.finished_epochs == 3} == {8}, "five are to come"
+    for mine, best in zip(begun[0], weights_of(whole), strict=True):
+        np.testing.assert_array_equal(mine, best)
+    for after in (2, 3, 5):
+        resumed, stop = Store(tmp_path / f"after {after}"), interrupt_after(after)
+        with pytest.raises(InterruptionError):
+            train("finetuned", arrays, training, resumed, weights=RANDOM, on_progress=stop)
+        assert_same(train("finetuned", arrays, training, resumed, weights=RANDOM), whole)
+
+
+def test_without_patience_all_epochs_are_trained(
+    arrays: Arrays, training: Training, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefer_the_first(monkeypatch)
+    assert train("baseline", arrays, training.model_copy(update={"epochs": 3}), store).epochs == 3
+
+
+def test_a_base_that_only_predicts_stays_in_float32_and_is_told(
+    arrays: Arrays,
+    training: Training,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    make_base: Callable[..., Base],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "new_base", make_base)
+    changed = training.model_copy(update={"precision": "bfloat16"})
+    model = train("transfer", arrays, changed, store, weights=RANDOM)
+    assert model.facts()["precision"] == "float32"
+    (note,) = model.facts()["notes"]
+    assert note in caplog.text
+
+
 def test_the_key_is_that_of_what_matters(
     arrays: Arrays, training: Training, make_tiny_arrays: Callable[..., Arrays], store: Store
 ) -> None:
@@ -187,6 +298,7 @@ def test_the_key_is_that_of_what_matters(
         key(epochs=3),
         key(seed=2),
         key(batch_size=8),
+        *(key(**changes) for changes in CHANGES),
         key("transfer", weights=embedded),
         key("transfer", weights=Weights("random", None, "", "")),
         key("transfer", weights=Weights("random", None, "", "", "resnet50v2")),
