@@ -9,12 +9,14 @@ from cyclopts import Parameter
 
 from catdog.comparison.pairing import RunComparison, compare_runs
 from catdog.errors import CatdogError, StoreError
-from catdog.history.runs import load_run, predictions_of, save_run, study_of
+from catdog.history.reproduction import differences
+from catdog.history.runs import Run, load_run, predictions_of, save_run, study_of
 from catdog.report.write import write_report
 from catdog.settings import Settings
 from catdog.store.store import Store
-from catdog.wording import counted, percent, span
+from catdog.wording import counted, escaped, percent, span
 from flows.cli.terminal import Home, Switch, out, say, table, use
+from flows.parameters import as_typed
 
 
 def report(
@@ -71,6 +73,23 @@ def compare(first: str, second: str, /, *, home: Home = None) -> None:
     names = (runs[0].id, runs[1].id)
     margin = Settings.load().equivalence_margin
     _print(compare_runs(files[0], files[1], names=names, margin=margin))
+    _print_settings(*runs)
+
+
+def _print_settings(first: Run, second: Run) -> None:
+    """Print the settings that differ; one that a run did not know yet was as by default."""
+    default = Settings.of({}).asked()
+    then, now = (
+        {name: as_typed(value) or "none" for name, value in (default | run.settings).items()}
+        for run in (first, second)
+    )
+    if found := list(differences(then, now)):
+        shown = table("setting", first.id, second.id)
+        for each in found:
+            shown.add_row(*map(escaped, each))
+        out.print(shown)
+    else:
+        say("Both runs have the same settings.")
 
 
 def _print(compared: RunComparison) -> None:
