@@ -67,6 +67,8 @@ class Score(Record, Trial):
     validation_accuracy: Share | None = None
     test_accuracy: Share | None = None
     seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
+    precision: str | None = None
+    """In which its training computed, whatever was asked for. None before it was recorded."""
     error: str | None = None
 
 
@@ -283,6 +285,7 @@ def _score(result: ModelResult) -> Score:
         validation_accuracy=result.predictions.accuracy("validation"),
         test_accuracy=result.predictions.accuracy("test"),
         seconds=result.model.seconds,
+        precision=result.model.facts().get("precision"),
     )
 
 

@@ -16,6 +16,7 @@ from catdog.history.runs import (
     artifacts_of,
     load_run,
     load_runs,
+    make_record,
     run_id,
     runs_folder,
     save_run,
@@ -23,6 +24,7 @@ from catdog.history.runs import (
 )
 from catdog.report import write as report_writing
 from catdog.report.write import load_comparison, write_report
+from catdog.settings import Settings
 from catdog.store.artifacts import Report
 from catdog.store.store import Recipe, Store
 
@@ -59,6 +61,19 @@ def made(store: Store, *, hours: int = 0, source: str = "sample", failed: bool =
         artifacts={"photos": "1", "model baseline 1": "2"},
         folder=runs_folder(store) / name,
     )
+
+
+def test_a_record_says_in_which_precision_each_model_was_trained(
+    fake_run: Callable[..., Any],
+) -> None:
+    fake = fake_run()
+    file = fake.results[1].model.file("model.json")
+    facts = json.loads(file.read_text("utf-8")) | {"precision": "bfloat16"}
+    file.write_text(json.dumps(facts), encoding="utf-8")
+    settings = Settings.of({"source": "sample", "home": fake.store.home})
+    record = make_record(fake.study(), settings, fake.store, began=BEGAN, found=0, changes=None)
+    found = {score.name: score.precision for score in record.scores}
+    assert found == {"baseline": None, "transfer": "bfloat16"}, "None: not recorded"
 
 
 def test_a_run_is_read_as_it_was_saved_with_its_report(store: Store, report: Report) -> None:
