@@ -133,6 +133,10 @@ def print_run(run: Run, console: Console) -> None:
         for line in (f"{compared.verdict.headline}.", *(pair.sentence for pair in compared.pairs)):
             console.print(line, soft_wrap=True)
         console.print(compared.verdict.caveat, soft_wrap=True)
+        if compared.changed:
+            console.print(f"Changed from the protocol: {compared.changed}.", soft_wrap=True)
+        for note in compared.notes:
+            console.print(f"Warning: {note}.", soft_wrap=True)
     for line in remarks(run):
         console.print(line, soft_wrap=True)
     if (page := run.folder / "report.html").is_file():

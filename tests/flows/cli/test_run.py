@@ -102,11 +102,19 @@ def test_the_pairs_and_what_the_claims_are_about_are_printed(
     compared = SimpleNamespace(
         verdict=SimpleNamespace(headline="a is the best model", caveat="Seeds are a sample."),
         pairs=(SimpleNamespace(sentence="Over 3 seeds each, a is significantly better than b."),),
+        changed="patience 3 (0)",
+        notes=("a: bfloat16 is slow here",),
     )
     monkeypatch.setattr(launch, "load_comparison", {tmp_path: compared}.__getitem__)
     (tmp_path / "comparison.json").touch()
     text = printed(tmp_path, Score(name="a", seed=7, test_accuracy=0.9))
-    for told in ("a is the best model.", "Over 3 seeds each, a is", "Seeds are a sample."):
+    for told in (
+        "a is the best model.",
+        "Over 3 seeds each, a is",
+        "Seeds are a sample.",
+        "Changed from the protocol: patience 3 (0).",
+        "Warning: a: bfloat16 is slow here.",
+    ):
         assert told in text
 
 
