@@ -21,6 +21,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from catdog.addresses import obstacle, without_secrets
 from catdog.backbones import BACKBONES, DEFAULT_BACKBONE
 from catdog.errors import SettingsError
+from catdog.metric import ACCURACY, AVERAGES
+from catdog.metric import FORMS as METRICS
+from catdog.metric import PATTERN as METRIC
 from catdog.models import DEFAULT, MODELS, choices, is_known
 from catdog.references import FORMS, PATTERN, absolute, name_of, require_allowed
 from catdog.wording import quoted
@@ -57,6 +60,12 @@ def _distinct(models: tuple[str, ...]) -> tuple[str, ...]:
 def _backbone(name: str) -> str:
     if name not in BACKBONES:
         raise ValueError(f"unknown backbone '{name}'; choose from {', '.join(BACKBONES)}")
+    return name
+
+
+def _metric(name: str) -> str:
+    if not re.fullmatch(METRIC, name):
+        raise ValueError(f"unknown metric '{quoted(name)}'; choose from {METRICS}")
     return name
 
 
@@ -210,7 +219,24 @@ class Seeded(Group):
     often die in the first steps, and it predicts one class for good: see `benchmarks/README.md`."""
 
 
-class Training(Seeded):
+class Measured(Group):
+    """What models are chosen and judged by."""
+
+    SECTION = "Comparison"
+
+    metric: Annotated[
+        str,
+        AfterValidator(_metric),
+        Field(json_schema_extra={"anyOf": [{"enum": [ACCURACY, *AVERAGES]}, {"pattern": METRIC}]}),
+    ] = Field(
+        ACCURACY,
+        description="What selects the epoch, ranks the models, is tested, and decides on the "
+        f"champion: {METRICS}.",
+    )
+    """As the notebook, and what everybody knows. Where a class is rare, it hardly counts."""
+
+
+class Training(Seeded, Measured):
     """How a model is trained."""
 
     SECTION = "Training"
@@ -344,7 +370,7 @@ class Folding(Seeded):
     """Three at least: one to test on, one to select the epoch on, one to train on."""
 
 
-class Comparing(Group):
+class Comparing(Measured):
     """How the models are compared."""
 
     SECTION = "Comparison"
@@ -388,7 +414,7 @@ class Running(Group):
     )
 
 
-class Promotion(Group):
+class Promotion(Measured):
     """What becomes of a run's winner."""
 
     SECTION = "Promotion"

@@ -19,10 +19,11 @@ from catdog.history.runs import (
     run_id,
     save_run,
 )
+from catdog.metric import Metric
 from catdog.models import model_spec
 from catdog.references import absolute
 from catdog.settings import Comparing, Cut, Decoding, Folding, Settings, Training
-from catdog.store.artifacts import Arrays
+from catdog.store.artifacts import HELD_OUT, Arrays
 from catdog.store.store import Store
 from catdog.tracking.choose import choose_tracking, require_trackers
 from catdog.training.progress import claim_progress, progress_folder, write_stage
@@ -75,6 +76,7 @@ def catdog(settings: Settings) -> Run:
     stage(f"Checking and splitting {photos.count:,} photos")
     manifest = split(photos, settings.group(Cut), settings.folds)
     design = designed(settings.asked())
+    Metric(settings.metric).require_photos(manifest.counts, () if settings.folds else HELD_OUT)
     log.info("%s", describe_photos(photos, manifest, design))
     changes = note_changes(manifest, settings.asked()["source"], store)
     stage("Decoding and resizing the photos")

@@ -23,7 +23,8 @@ def promote(
     task: str | None = None,
 ) -> Decision:
     """Judge a model against the champion: never cached, since the champion may have changed."""
-    challenger = entrant(model, predictions, manifest, run=run, origin=origin)
+    made = (model, predictions, manifest)
+    challenger = entrant(*made, run=run, origin=origin, metric=promotion.metric)
     decision = challenge(store().home, challenger, promotion, task)
     publish_decision(decision)
     announce(decision)

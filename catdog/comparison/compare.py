@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from catdog.comparison import mistakes
 from catdog.comparison.collapse import Collapse, collapsed
 from catdog.comparison.design import Design, design_of
@@ -16,16 +18,17 @@ from catdog.comparison.mistakes import ConfidentError, ConfusedPair, JudgedPhoto
 from catdog.comparison.pairs import PairTest, compare_pairs, equivalence, sensitivity
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
-from catdog.comparison.scores import FailedModel, ScoredModel, Trained, correct, score
+from catdog.comparison.scores import FailedModel, ScoredModel, Trained, judging, outcomes, score
 from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
+from catdog.metric import ACCURACY, BALANCED, Metric, rare_class
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
 from catdog.settings import Comparing, Seeded, Training
 from catdog.sources.official import SEED_REMARK, missing_official
 from catdog.store.artifacts import HELD_OUT, Arrays, Manifest, ModelResult, Photos
 from catdog.store.store import Record
-from catdog.wording import FEW, listing
+from catdog.wording import FEW, listing, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,11 +86,14 @@ class Comparison(Record):
     """
 
     origin: str
+    judged_by: str = Field(ACCURACY, exclude_if=lambda value: value == ACCURACY)
+    """The metric by which models are chosen and judged, as the settings name it."""
     note: str
     """What is to be known about the source; empty when all is as asked."""
     classes: tuple[str, ...]
     majority: float
-    """Accuracy on test of the majority-class baseline: always predicting its largest class."""
+    """That of the majority-class baseline on test, accuracy or what else models are judged by:
+    always predicting its largest class."""
     verdict: Verdict
     models: tuple[ScoredModel, ...]
     failed: tuple[FailedModel, ...]
@@ -132,12 +138,38 @@ class Comparison(Record):
         """The scored model of this name."""
         return next(model for model in self.models if model.name == name)
 
+    @property
+    def metric(self) -> Metric:
+        """By which models are chosen and judged."""
+        return Metric(self.judged_by)
+
+    @property
+    def unequal(self) -> str:
+        """What the accuracy hides, or a recall, in words; empty where that is little."""
+        counts = self.quality.counts.values()
+        photos = {label: sum(part.get(label, 0) for part in counts) for label in self.classes}
+        rare, metric = rare_class(photos), self.metric
+        if metric.of_class:
+            return (
+                f"A model that always predicts {metric.of_class} has all the {metric.label}: look "
+                "at its precision, and at the accuracy, too."
+            )
+        if not rare or not metric.default:
+            return ""
+        share = photos[rare] / sum(photos.values())
+        return (
+            f"{rare} has {percent(share)} of the photos, so that the accuracy says little about "
+            f"it: always predicting the most frequent class has {percent(self.majority)} on the "
+            f"test set, and a balanced accuracy of {percent(1 / len(self.classes))}. To choose by "
+            f"the mean recall of the classes, use --metric {BALANCED}."
+        )
+
     def accuracy(self, model: ScoredModel) -> tuple[float, Interval]:
         """What the claims about a model on test are about: its own, or the mean over its seeds."""
         for found in self.repeats.models if self.repeats and self.design.shown else ():
             if found.name == model.name and found.interval:
                 return found.mean, found.interval
-        return model.test.accuracy, model.test.accuracy_interval
+        return model.test.score.value, model.test.score.interval
 
     def against_winner(self, model: ScoredModel) -> PairTest | None:
         """The pair of this model and the winner; None for the winner."""
@@ -221,13 +253,15 @@ def compare(study: Study) -> Comparison:
     collapses = _collapses(compared, raw, design)
     every = {name: design.pooled(tables) for name, tables in raw.items()}
     _require_same_photos(every)
+    metric = Metric(study.comparing.metric)
+    metric.require_class(study.arrays.classes)
     tables = {name: of[0] for name, of in every.items()}
     models = tuple(
-        score(of, tables[name], design, claim=name not in collapses)
+        score(of, tables[name], design, claim=name not in collapses, metric=metric)
         for name, of in compared.items()
     )
     validation, test = (
-        {name: correct(t[t["split"] == split] for t in of) for name, of in every.items()}
+        {name: outcomes((t[t["split"] == split] for t in of), metric) for name, of in every.items()}
         for split in HELD_OUT
     )
     failed = tuple(
@@ -236,29 +270,35 @@ def compare(study: Study) -> Comparison:
         if not (r.model and r.predictions)
     )
     tested = {name: table[table["split"] == "test"] for name, table in tables.items()}
-    on_test = design.on(next(iter(tested.values()))["path"])
+    first = next(iter(tables.values()))
+    on_validation, on_test = (
+        judging(first[first["split"] == split], design, metric) for split in HELD_OUT
+    )
+    valued = {name: on_validation.judge.values(each) for name, each in validation.items()}
     seeds = {name: [model.seed for model, _ in of] for name, of in compared.items()}
     pairs = compare_pairs(
-        test, on_test, margin=study.comparing.equivalence_margin, collapses=collapses
+        test, on_test, margin=study.comparing.equivalence_margin, collapses=collapses, metric=metric
     )
-    majority = max(scores.n for scores in models[0].test.classes) / models[0].test.n
+    majority = metric.baseline(first.loc[first["split"] == "test", "label"].to_numpy(dtype=str))
     verdict = decide(
         models,
         {
-            name: on_test.estimate(name, test[name], validation[name], claim=name not in collapses)
+            name: on_test.estimate(name, test[name], valued[name], claim=name not in collapses)
             for name in tables
         },
         pairs,
         design,
         majority=majority,
+        metric=metric,
         caveat=design.caveat([len(each) for each in test.values()], tuple(collapses.values())),
     )
-    winner = tested[verdict.winner]
+    winner, by_name = tested[verdict.winner], {model.name: model for model in models}
     rows = study.photos.rows()
     published = design.to_use(published_results(rows))
     accurate = mistakes.accurate_models({model.name: model.validation.accuracy for model in models})
     return Comparison(
         origin=study.photos.origin,
+        judged_by=metric.name,
         note=study.photos.note,
         classes=study.arrays.classes,
         majority=majority,
@@ -268,13 +308,13 @@ def compare(study: Study) -> Comparison:
         pairs=tuple(
             sorted(pairs, key=lambda pair: verdict.winner not in (pair.first, pair.second))
         ),
-        sensitivity=sensitivity(pairs, on_test.groups.counted(models[0].test.n), design.unit),
+        sensitivity=sensitivity(pairs, on_test.groups.counted(models[0].test.score.n), design.unit),
         equivalence=equivalence(pairs),
-        repeats=summarise_repeats(on_test, test, seeds, failed, collapses)
+        repeats=summarise_repeats(on_test, test, seeds, failed, collapses, metric=metric)
         if design.several
         else None,
         collapsed=tuple(collapses.values()),
-        groups=on_test.groups.summary(),
+        groups=design.on(tested[verdict.winner]["path"]).groups.summary(),
         folds=design.folds,
         highest_loss=mistakes.highest_loss_errors(winner),
         confused=mistakes.most_confused(winner) if len(study.arrays.classes) > FEW else (),
@@ -284,7 +324,7 @@ def compare(study: Study) -> Comparison:
             design.to_use(tuple(tables[name] for name in accurate))
         ),
         labels=check_labels(verdict.winner, winner)
-        if not design.usable and verdict.standing.validation >= ACCURATE_ENOUGH
+        if not design.usable and by_name[verdict.winner].validation.accuracy >= ACCURATE_ENOUGH
         else None,
         quality=data_quality(study.manifest, design.counts(study.manifest), design.fold_of),
         changes=study.changes,

@@ -1,8 +1,8 @@
 """How a comparison is designed: each model is trained once, with several seeds, or for each fold.
 
 All that depends on it is here: what a claim is about, the test behind it, and the words for it.
-Arrays of what is correct have a row a training and a column a test photo; in a cross-validation
-they have one row, of the models of all folds together.
+Arrays of outcomes (see `judges`), such as what is correct, have a row a training and a column a
+test photo; in a cross-validation they have one row, of the models of all folds together.
 """
 
 from collections import Counter
@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from catdog.comparison.collapse import Collapse
-from catdog.comparison.groups import Groups
-from catdog.comparison.metrics import Interval, share_interval
+from catdog.comparison.groups import Groups, Values
+from catdog.comparison.judges import Judge, Outcomes, Shares
+from catdog.comparison.metrics import Interval
 from catdog.comparison.over_folds import Fold, OverFolds, accuracy_over_folds
 from catdog.comparison.over_photos import (
     ALPHA,
-    Correct,
     Difference,
     OfTheseTrainings,
-    Paired,
     accuracy_of_these_trainings,
-    cross,
 )
 from catdog.comparison.over_seeds import ENOUGH, FEWEST, OverSeeds, accuracy_interval
 from catdog.store.artifacts import Manifest
@@ -45,7 +43,7 @@ class Estimate(Record):
     seeds: int
     """The trainings that the means are of; 1 where they are too few for a mean."""
     validation: float
-    """Mean accuracy over the seeds."""
+    """Mean accuracy over the seeds, or mean metric, as `test` is."""
     test: float
     interval: Interval
     """95 % CI on test: over photos, and over seeds where there are enough, or over folds."""
@@ -100,13 +98,18 @@ class Design:
     calibration_remark = ""
 
     def __init__(
-        self, *, group_of: Mapping[str, str] | None = None, paths: Iterable[str] = ()
+        self,
+        *,
+        group_of: Mapping[str, str] | None = None,
+        paths: Iterable[str] = (),
+        judge: Judge | None = None,
     ) -> None:
         """group_of: what tells the group of a photo, by its path, where photos count together.
 
-        paths: the photos of the arrays; none are needed for the words.
+        paths: the photos of the arrays; none are needed for the words. judge: how a metric sees
+        their outcomes; None for accuracy.
         """
-        self.group_of = group_of or {}
+        self.group_of, self.judge = group_of or {}, judge or Shares()
         self.groups = Groups.of(paths, self.group_of)
 
     def whole(self, numbers: Iterable[int]) -> bool:
@@ -125,13 +128,18 @@ class Design:
         """The predictions of a model, a table a training; those of folds belong together."""
         return tables
 
-    def on(self, paths: Iterable[str]) -> "Design":
+    def on(self, paths: Iterable[str], judge: Judge | None = None) -> "Design":
         """The same for arrays of these photos."""
-        return type(self)(group_of=self.group_of, paths=paths)
+        return type(self)(group_of=self.group_of, paths=paths, judge=judge)
 
-    def accuracies(self, correct: Correct, seeds: Sequence[int]) -> dict[int, float]:
-        """A model's accuracies by seed or by fold."""
-        return dict(zip(seeds, correct.mean(axis=1).tolist(), strict=True))
+    def accuracies(self, outcomes: Outcomes, seeds: Sequence[int]) -> dict[int, float]:
+        """A model's accuracies, or what else it is judged by, by seed or by fold."""
+        return dict(zip(seeds, self.means(outcomes), strict=True))
+
+    def means(self, outcomes: Outcomes) -> list[float]:
+        """The accuracy, or what else it is judged by, of each training."""
+        found: list[float] = self.judge.values(outcomes).mean(axis=1).tolist()
+        return found
 
     def matched(
         self, first: Mapping[int, float], second: Mapping[int, float]
@@ -154,28 +162,29 @@ class Design:
         )
         return won, prod(len(found) for found in accuracies.values())
 
-    def interval(self, correct: Correct, *, claim: bool = True) -> Interval | None:
+    def interval(self, outcomes: Outcomes, *, claim: bool = True) -> Interval | None:
         """95 % CI of the mean accuracy of a way of training; None where no claim is about it.
 
         claim: whether one can be made; else it is that of these trainings, over photos alone.
         """
-        if len(correct) < FEWEST:
+        if len(outcomes) < FEWEST:
             return None
+        values = self.judge.values(outcomes)
         if not claim:
-            return accuracy_of_these_trainings(correct, self.groups)
-        return accuracy_interval(correct, self.groups)
+            return accuracy_of_these_trainings(values, self.groups)
+        return self.judge.widened(accuracy_interval(values, self.groups), outcomes, self.groups)
 
-    def accuracy(self, correct: Correct, *, claim: bool = True) -> tuple[int, float, Interval]:
+    def accuracy(self, outcomes: Outcomes, *, claim: bool = True) -> tuple[int, float, Interval]:
         """Of how many trainings, the mean accuracy, and its 95 % CI: of all, or of the first."""
-        interval = self.interval(correct, claim=claim)
-        rows = correct if interval else correct[:1]
-        reach = interval or share_interval(rows[0], self.groups)
-        return self.folds or len(rows), float(rows.mean()), reach
+        interval = self.interval(outcomes, claim=claim)
+        rows = outcomes if interval else outcomes[:1]
+        reach = interval or self.judge.interval(rows[0], self.groups)
+        return self.folds or len(rows), float(self.judge.values(rows).mean()), reach
 
     def estimate(
-        self, name: str, test: Correct, validation: Correct, *, claim: bool = True
+        self, name: str, test: Outcomes, validation: Values, *, claim: bool = True
     ) -> Estimate:
-        """What a model is ranked by."""
+        """What a model is ranked by. validation: values of which the mean is that of a training."""
         trainings, accuracy, interval = self.accuracy(test, claim=claim)
         seeds = min(trainings, len(test))
         return Estimate(
@@ -188,13 +197,14 @@ class Design:
             folds=self.folds,
         )
 
-    def test(self, first: Correct, second: Correct, *, claim: bool = True) -> Difference:
+    def test(self, first: Outcomes, second: Outcomes, *, claim: bool = True) -> Difference:
         """The test of two models' difference: over seeds where both have enough.
 
         claim: whether one can be made about both ways of training.
         """
         if min(len(first), len(second)) < FEWEST:
-            return Paired(cross(*self.groups.votes(first[0], second[0])))
+            return self.judge.pair(first[0], second[0], self.groups)
+        first, second = self.judge.values(first), self.judge.values(second)
         if not claim:
             return OfTheseTrainings(first, second, self.groups)
         return OverSeeds(first, second, self.groups)
@@ -288,10 +298,11 @@ class CrossValidation(Design):
         *,
         group_of: Mapping[str, str] | None = None,
         paths: Iterable[str] = (),
+        judge: Judge | None = None,
     ) -> None:
         """fold_of: the fold of each photo by its path. The others: as for any design."""
         paths = list(paths)
-        super().__init__(group_of=group_of, paths=paths)
+        super().__init__(group_of=group_of, paths=paths, judge=judge)
         self.folds, self.fold_of = folds, fold_of or {}
         self.fold: Fold = np.array([self.fold_of[path] for path in paths], dtype=np.int64)
         self.where = f"in {folds}-fold cross-validation"
@@ -322,14 +333,17 @@ class CrossValidation(Design):
 
         return [pd.concat(tables)]
 
-    def on(self, paths: Iterable[str]) -> Design:
+    def on(self, paths: Iterable[str], judge: Judge | None = None) -> Design:
         """The same with the fold of each of these photos."""
-        return CrossValidation(self.folds, self.fold_of, group_of=self.group_of, paths=paths)
+        groups = self.group_of
+        return CrossValidation(self.folds, self.fold_of, group_of=groups, paths=paths, judge=judge)
 
-    def accuracies(self, correct: Correct, seeds: Sequence[int]) -> dict[int, float]:
+    def accuracies(self, outcomes: Outcomes, seeds: Sequence[int]) -> dict[int, float]:
         """By fold, each on its own photos."""
+        parts = {int(each): self.fold == each for each in np.unique(self.fold)}
         return {
-            int(each): float(correct[0][self.fold == each].mean()) for each in np.unique(self.fold)
+            each: float(self.judge.among(part).values(outcomes[:, part]).mean())
+            for each, part in parts.items()
         }
 
     def matched(
@@ -344,15 +358,19 @@ class CrossValidation(Design):
         highest = [max(found[fold] for found in accuracies.values()) for fold in folds]
         return sum(map(eq, folds.values(), highest)), len(folds)
 
-    def interval(self, correct: Correct, *, claim: bool = True) -> Interval | None:
+    def interval(self, outcomes: Outcomes, *, claim: bool = True) -> Interval | None:
         """Over folds and photos."""
+        values = self.judge.values(outcomes)
         if not claim:
-            return accuracy_of_these_trainings(correct, self.groups)
-        return accuracy_over_folds(correct[0], self.fold, self.groups)
+            return accuracy_of_these_trainings(values, self.groups)
+        found = accuracy_over_folds(values[0], self.fold, self.groups)
+        return self.judge.widened(found, outcomes, self.groups)
 
-    def test(self, first: Correct, second: Correct, *, claim: bool = True) -> Difference:
+    def test(self, first: Outcomes, second: Outcomes, *, claim: bool = True) -> Difference:
         """Over folds."""
-        found = OverFolds(first[0], second[0], self.fold, self.groups)
+        trained = self.judge.pair(first[0], second[0], self.groups)
+        first, second = self.judge.values(first), self.judge.values(second)
+        found = OverFolds(first[0], second[0], self.fold, self.groups, trained)
         return found if claim else OfTheseTrainings(first, second, self.groups, found)
 
     def about(self, trainings: Sequence[int]) -> str:

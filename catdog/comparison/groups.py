@@ -121,6 +121,10 @@ class Groups:
         half = 2 * one >= self._sizes
         return (one > other) | ((one == other) & half), (one < other) | ((one == other) & half)
 
+    def sums(self, values: Values) -> Values:
+        """A column a group: what its photos have together."""
+        return values if self.alone else self._sums(values)
+
     def _sums(self, values: Values) -> Values:
         order = np.argsort(self._place, kind="stable")
         starts = np.cumsum(self._sizes) - self._sizes

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from catdog.comparison.groups import Groups, Values
 from catdog.store.store import Record
@@ -113,6 +114,15 @@ class Calibration(Record):
         return "over-confident" if self.excess > 0 else "under-confident"
 
 
+class Score(Record):
+    """What a model is chosen and judged by."""
+
+    value: float
+    n: int
+    """Photos that it is of."""
+    interval: Interval
+
+
 class Metrics(Record):
     """All numbers of one model on one split."""
 
@@ -142,6 +152,14 @@ class Metrics(Record):
     average_precision: float | None = None
     roc: Curve | None = None
     precision_recall: Curve | None = None
+    chosen: Score | None = Field(None, exclude_if=lambda value: value is None)
+    """By the metric of the run; None where that is the accuracy."""
+
+    @property
+    def score(self) -> Score:
+        """What the model is chosen and judged by."""
+        accuracy = Score(value=self.accuracy, n=self.n, interval=self.accuracy_interval)
+        return self.chosen or accuracy
 
 
 def measure(

@@ -7,9 +7,9 @@ Each photo is tested once, by a model that was trained without its fold, with a 
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.groups import Groups
+from catdog.comparison.groups import Groups, Values
 from catdog.comparison.metrics import Interval
-from catdog.comparison.over_photos import Correct, Paired, Student, accuracy_interval_of, cross
+from catdog.comparison.over_photos import Difference, Paired, Student, accuracy_interval_of, cross
 
 Fold = npt.NDArray[np.int64]
 
@@ -26,21 +26,29 @@ class OverFolds(Student):
     """
 
     def __init__(
-        self, first: Correct, second: Correct, fold: Fold, groups: Groups | None = None
+        self,
+        first: Values,
+        second: Values,
+        fold: Fold,
+        groups: Groups | None = None,
+        trained: Difference | None = None,
     ) -> None:
-        """first, second: whether each photo is classified correctly (n)."""
+        """first, second: whether each photo is classified correctly (n), or another value of it.
+
+        trained: the test of these trained models, where it is not McNemar's.
+        """
         groups = groups or Groups()
         difference = first.astype(float) - second
         cases = groups.cases(difference)
         over_photos = float(cases.var(ddof=1)) / len(cases), float(len(cases) - 1)
         folds = len(np.unique(fold))
         self.scope, self.details = f"Over {folds} folds", {"folds": folds}
-        self.trained = Paired(cross(*groups.votes(first, second)))
+        self.trained = trained or Paired(cross(*groups.votes(first, second)))
         variance, degrees = max(_between(difference, fold), over_photos)
         super().__init__(float(difference.mean()), variance**0.5 or 1 / len(difference), degrees)
 
 
-def accuracy_over_folds(correct: Correct, fold: Fold, groups: Groups | None = None) -> Interval:
+def accuracy_over_folds(correct: Values, fold: Fold, groups: Groups | None = None) -> Interval:
     """95 % CI of the mean accuracy of a way of training; its variance as in `OverFolds`."""
     n, p = (groups or Groups()).number(len(correct)), float(correct.mean())
     over_photos = p * (1 - p) / n, float(n - 1)

@@ -9,12 +9,12 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.groups import Groups
+from catdog.comparison.groups import Groups, Values
 from catdog.comparison.metrics import Interval, score_interval
 from catdog.store.store import Record
 
@@ -63,6 +63,45 @@ def cross(first: Correct, second: Correct) -> Table:
     )
 
 
+class Difference(Protocol):
+    """A difference of two models that gives p values against any bound."""
+
+    scope: str
+    """What a claim is about, as the beginning of a sentence."""
+    claim: bool
+    """Whether it may be called significant or equivalent."""
+    details: Mapping[str, Any]
+    """What only this kind of test tells: fields of `PairTest`."""
+    value: float
+    """The first less the second, -1..1."""
+
+    @property
+    def trained(self) -> "Difference | None":
+        """The test of the trained models alone, where they were tested on all photos."""
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p value of "the difference is at most this bound"."""
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p value of "the difference is at least this bound"."""
+
+    def interval(self) -> Interval:
+        """95 % CI."""
+
+    def attainable(self, alpha: float) -> float | None:
+        """The smallest difference that can have p below alpha."""
+
+    def detectable(self, alpha: float) -> float | None:
+        """The true difference that is found with a chance of `POWER`."""
+
+
+class OfTrained(Difference, Protocol):
+    """The difference of two trained models."""
+
+    def not_worse_power(self, margin: float, level: float) -> float:
+        """The chance that a model that is as good has `p_above(-margin)` at this level."""
+
+
 class Paired:
     """Two trained models on the same photos: exact McNemar test with the interval that agrees.
 
@@ -77,7 +116,7 @@ class Paired:
 
     def __init__(self, table: Table) -> None:
         self.table, self.value = table, table.difference
-        self.details = {"table": table}
+        self.details: Mapping[str, Any] = {"table": table}
 
     def p_above(self, bound: float) -> float:
         """One-sided p value of "the difference is at most this bound"."""
@@ -121,6 +160,12 @@ class Paired:
             return POWER - mcnemar_power(n, difference, max(share, difference), alpha)
 
         return float(brentq(lacking, 1e-9, 1, xtol=1e-5)) if lacking(1) < 0 else None
+
+    def not_worse_power(self, margin: float, level: float) -> float:
+        """The chance that a model that is as good has `p_above(-margin)` at this level."""
+        # Two models that agree on every photo do not show that they never differ: one photo more.
+        share = (self.table.discordant + 1) / (self.table.n + 1)
+        return not_worse_power(self.table.n, margin, share, level)
 
     def _exceeds(self, wins: int, bound: float) -> float:
         """P value of "at most this bound" for the model that alone is right so many times."""
@@ -174,7 +219,7 @@ class Student:
     """Whether it may be called significant or equivalent."""
     details: Mapping[str, Any]
     """What only this kind of test tells: fields of `PairTest`."""
-    trained: Paired | None = None
+    trained: Difference | None = None
     """The test of the trained models alone, where they were tested on all photos."""
 
     def __init__(self, value: float, error: float, degrees: float) -> None:
@@ -225,7 +270,7 @@ class OfTheseTrainings(Student):
     scope, claim = "Of these trainings alone", False
 
     def __init__(
-        self, first: Correct, second: Correct, groups: Groups, like: Student | None = None
+        self, first: Values, second: Values, groups: Groups, like: Student | None = None
     ) -> None:
         """like: the test that would be made, of which the rest is told all the same."""
         one, two = (each.mean(axis=0) for each in (first, second))
@@ -236,16 +281,13 @@ class OfTheseTrainings(Student):
         super().__init__(float((one - two).mean()), error, n - 1)
 
 
-def accuracy_of_these_trainings(correct: Correct, groups: Groups) -> Interval:
+def accuracy_of_these_trainings(correct: Values, groups: Groups) -> Interval:
     """95 % CI of their mean accuracy, over photos alone."""
     means = correct.mean(axis=0)
     cases = groups.cases(means)
     variance = max(float(cases.var(ddof=1)) / len(cases), groups.least_variance(means))
     p, photos = float(means.mean()), groups.number(len(means))
     return accuracy_interval_of(p, variance, len(cases) - 1, photos)
-
-
-Difference = Paired | Student
 
 
 def p_different(difference: Difference) -> float:

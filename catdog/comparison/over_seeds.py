@@ -1,6 +1,7 @@
 """Is one way of training better than another? Seeds and photos are both samples.
 
-Arrays of what is correct have a row a seed and a column a test photo.
+Arrays of what is correct, or of another value of each photo, have a row a seed and a column a test
+photo.
 """
 
 import math
@@ -8,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from catdog.comparison.groups import Groups
+from catdog.comparison.groups import Groups, Values
 from catdog.comparison.metrics import Interval, auc_interval
-from catdog.comparison.over_photos import Correct, Student, accuracy_interval_of
+from catdog.comparison.over_photos import Student, accuracy_interval_of
 
 FEWEST = 3
 """Seeds of each model: with two, one number would have to tell how much seeds differ."""
@@ -32,7 +33,7 @@ class OverSeeds(Student):
     count together are one case.
     """
 
-    def __init__(self, first: Correct, second: Correct, groups: Groups | None = None) -> None:
+    def __init__(self, first: Values, second: Values, groups: Groups | None = None) -> None:
         a, b, beats = len(first), len(second), chance_to_beat(first, second)
         groups = groups or Groups()
         first, second = groups.cases(first), groups.cases(second)
@@ -49,7 +50,7 @@ class OverSeeds(Student):
         self.details = {"seeds": (a, b), "beats": beats, "beats_interval": reach}
 
 
-def accuracy_interval(correct: Correct, groups: Groups | None = None) -> Interval:
+def accuracy_interval(correct: Values, groups: Groups | None = None) -> Interval:
     """95 % CI of the mean accuracy of a way of training, over seeds and photos.
 
     Its variance as in `OverSeeds`; at least that of groups of equal photos.
@@ -68,22 +69,23 @@ def accuracy_interval(correct: Correct, groups: Groups | None = None) -> Interva
     return accuracy_interval_of(p, variance, degrees, photos_counted)
 
 
-def chance_to_beat(first: Correct, second: Correct) -> float:
+def chance_to_beat(first: Values, second: Values) -> float:
     """P(A beats B): that one training of A classifies more of these photos correctly than one of B.
 
     The share of pairs of seeds that the first wins, ties as half (Mann and Whitney, Ann. Math.
     Statist. 18, 1947, 50-60): unbiased, whatever the distribution over seeds.
     """
-    against = first.sum(axis=1)[:, None] - second.sum(axis=1)[None, :]
+    one, other = (np.round(each.sum(axis=1), 6) for each in (first, second))
+    against = one[:, None] - other[None, :]
     return float((against > 0).mean() + (against == 0).mean() / 2)
 
 
-def _part_of_seeds(correct: Correct) -> tuple[float, int]:
+def _part_of_seeds(correct: Values) -> tuple[float, int]:
     """What the seeds add to the variance of a mean accuracy, and its degrees of freedom."""
     return float(correct.mean(axis=1).var(ddof=1)) / len(correct), len(correct) - 1
 
 
-def _covariance_of_seeds(correct: Correct) -> float:
+def _covariance_of_seeds(correct: Values) -> float:
     """Covariance over photos of being correct with one seed and with another, mean of all pairs."""
     seeds = len(correct)
     own = float(correct.var(axis=1, ddof=1).sum())

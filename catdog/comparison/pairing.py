@@ -7,8 +7,9 @@ from catdog.comparison.collapse import Collapse, collapsed
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.metrics import Interval
 from catdog.comparison.pairs import PairTest, compare_pairs
-from catdog.comparison.scores import correct
+from catdog.comparison.scores import judging, outcomes
 from catdog.errors import PhotosError
+from catdog.metric import BY_ACCURACY, Metric
 from catdog.store.artifacts import read_table
 
 if TYPE_CHECKING:
@@ -40,7 +41,12 @@ class RunComparison(NamedTuple):
 
 
 def compare_runs(
-    first: Path, second: Path, *, names: tuple[str, str], margin: float
+    first: Path,
+    second: Path,
+    *,
+    names: tuple[str, str],
+    margin: float,
+    metric: Metric = BY_ACCURACY,
 ) -> RunComparison:
     """Compare two `predictions.csv` files, pairing the test photos by path and label.
 
@@ -60,8 +66,10 @@ def compare_runs(
             "Compare runs with the same source, seed and folds.",
         )
     shared = [name for name in one if name in two]
-    photos = next(iter(one.values()))[0].index
-    design = (design if design.group_of else other).on(photos)
+    tested = next(iter(one.values()))[0]
+    metric.require_class(sorted(set(tested["label"])))
+    photos = metric.rows(tested).index
+    design = judging(tested.reset_index(), design if design.group_of else other, metric)
     collapses = {
         f"{run}: {each.name}": each.model_copy(update={"name": f"{run}: {each.name}"})
         for run, of in zip(names, (of_one, of_two), strict=True)
@@ -69,7 +77,7 @@ def compare_runs(
     }
     wanted = [(m, m) for m in shared] or [(a, b) for a in one for b in two]
     found = [
-        (run, model, correct(table.loc[photos] for table in tables))
+        (run, model, outcomes((table.loc[photos] for table in tables), metric))
         for run, models in zip(names, (one, two), strict=True)
         for model, tables in models.items()
     ]
@@ -85,6 +93,7 @@ def compare_runs(
             [(f"{names[0]}: {a}", f"{names[1]}: {b}") for a, b in wanted],
             margin=margin,
             collapses=collapses,
+            metric=metric,
         ),
         caveat=design.caveat([len(each) for _, _, each in found], tuple(collapses.values())),
         unpaired=tuple(name for name in (*one, *two) if shared and name not in shared),

@@ -6,22 +6,26 @@ from types import MappingProxyType
 
 from catdog.comparison.collapse import Collapse
 from catdog.comparison.design import Design
+from catdog.comparison.judges import Outcomes
 from catdog.comparison.metrics import Interval
 from catdog.comparison.over_photos import (
     ALPHA,
-    Correct,
     Difference,
     Table,
     holm,
     p_different,
     p_equivalent,
 )
+from catdog.metric import BY_ACCURACY, Metric
 from catdog.store.store import Record
 from catdog.wording import ci, counted, difference, listing, p_text, percent
 
 
 class PairTest(Record):
-    """Two models on the same test photos; `first` is the one with the higher accuracy."""
+    """Two models on the same test photos; `first` is the better one.
+
+    Differences are of accuracies, or of what else models are judged by.
+    """
 
     first: str
     second: str
@@ -36,7 +40,8 @@ class PairTest(Record):
     """As `detectable`, of these trained models alone."""
     table: Table | None = None
     """Of two trained models, where the claim is about them alone; photos that count together are
-    counted once, and the difference is that of this table."""
+    counted once, and the difference is that of this table. None where models are judged by a mean
+    over the classes: a paired permutation test then takes the place of McNemar's."""
     difference: float
     """Mean accuracy of the first less that of the second, 0..1."""
     interval: Interval
@@ -62,6 +67,11 @@ class PairTest(Record):
     """The true difference that would be with a chance of 80 %."""
     sentence: str
 
+    @property
+    def of_trained(self) -> bool:
+        """Whether the claim is about two trained models alone."""
+        return self.claim and not self.seeds and not self.folds
+
     def seen_from(self, name: str) -> tuple[float, Interval]:
         """The accuracy of this one of the two less the other's, with its interval."""
         if name == self.first:
@@ -70,17 +80,19 @@ class PairTest(Record):
 
 
 def compare_pairs(
-    correct: Mapping[str, Correct],
+    correct: Mapping[str, Outcomes],
     design: Design,
     pairs: Iterable[tuple[str, str]] | None = None,
     *,
     margin: float,
     collapses: Mapping[str, Collapse] = MappingProxyType({}),
+    metric: Metric = BY_ACCURACY,
 ) -> tuple[PairTest, ...]:
     """Test these pairs of models, or all, Holm-adjusted for the number of pairs.
 
-    correct: of each model, of the same photos in the same order. margin: differences below this
-    are equivalence, 0..1. collapses: of the models of which no claim is made over trainings.
+    correct: of each model, of the same photos in the same order; or other outcomes. margin:
+    differences below this are equivalence, 0..1. collapses: of the models of which no claim is made
+    over trainings.
     """
 
     def test(one: str, other: str) -> Difference:
@@ -99,6 +111,7 @@ def compare_pairs(
     equivalent = holm([p_equivalent(each, margin) if each.claim else 1.0 for each in found])
     trained = holm([p_different(each.trained) for each in found if each.trained])
     photos = design.groups.counted(next(iter(correct.values())).shape[1])
+    by = "" if metric.default else f", by {metric.label}"
     tests = [
         PairTest(
             first=first,
@@ -122,7 +135,7 @@ def compare_pairs(
         for row, (each, (first, second)) in enumerate(zip(found, ordered, strict=True))
     ]
     return tuple(
-        each.model_copy(update={"sentence": _sentence(each, of.scope, photos, collapses)})
+        each.model_copy(update={"sentence": _sentence(each, of.scope + by, photos, collapses)})
         for each, of in zip(tests, found, strict=True)
     )
 
@@ -169,7 +182,7 @@ def sensitivity(pairs: Sequence[PairTest], photos: str, unit: str) -> str:
     detectable = _range(pair.detectable for pair in pairs)
     trained = _range(pair.trained_detectable for pair in pairs)
     given = f"With {photos} and {counted(len(pairs), 'pair')}, "
-    varied = any(pair.table is None for pair in pairs)
+    varied = not all(pair.of_trained for pair in pairs)
     given += f"as much as these {unit}s vary" if varied else "as many photos discordant as here"
     if not attainable:
         return f"{given}, no difference can be significant."

@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from catdog.comparison.collapse import Collapse
 from catdog.comparison.design import Design, Unit
+from catdog.comparison.judges import Outcomes
 from catdog.comparison.metrics import Interval
-from catdog.comparison.over_photos import Correct
+from catdog.metric import BY_ACCURACY, Metric
 from catdog.store.artifacts import Trial
 from catdog.store.store import Record
 from catdog.wording import counted
@@ -55,10 +56,12 @@ class Repeats(Record):
 
 def summarise_repeats(
     design: Design,
-    correct: Mapping[str, Correct],
+    correct: Mapping[str, Outcomes],
     seeds: Mapping[str, Sequence[int]],
     failed: Sequence[Trial],
     collapses: Mapping[str, Collapse] = MappingProxyType({}),
+    *,
+    metric: Metric = BY_ACCURACY,
 ) -> Repeats:
     """Summarise what each model classifies correctly on test, by the unit of the design.
 
@@ -98,20 +101,20 @@ def summarise_repeats(
         wins=wins,
         sentence="",
     )
-    return found.model_copy(update={"sentence": _sentence(found)})
+    return found.model_copy(update={"sentence": _sentence(found, metric)})
 
 
 def _change_places(matched: Sequence[tuple[float, float]]) -> bool:
     return any(one > other for one, other in matched) and any(one < other for one, other in matched)
 
 
-def _sentence(found: Repeats) -> str:
+def _sentence(found: Repeats, metric: Metric) -> str:
     unit = found.unit
     if len(found.models) == 1:
         return f"One model, trained with {counted(len(found.models[0].seeds), unit)}."
     of = counted(found.rounds, unit if unit == "fold" else "way")
     of += " to choose one seed of each model" if unit == "seed" else ""
-    told = f"{found.best} has the highest test accuracy in {found.wins:,} of {of}."
+    told = f"{found.best} has the highest test {metric.label} in {found.wins:,} of {of}."
     if found.stable:
         return f"{told} No two models change places."
     pairs = "; ".join(f"{a} and {b}" for a, b in found.changed)

@@ -5,11 +5,13 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from catdog.comparison.design import Design
-from catdog.comparison.metrics import Calibration, Metrics, calibration, measure, scored
-from catdog.comparison.over_photos import Correct
+from catdog.comparison.judges import Outcomes, judge
+from catdog.comparison.metrics import Calibration, Metrics, Score, calibration, measure, scored
 from catdog.inference.temperature import soften
+from catdog.metric import BY_ACCURACY, Metric
 from catdog.store.artifacts import HELD_OUT, Cost, Predictions, TrainedModel, Trial
 from catdog.store.store import Record
 
@@ -29,6 +31,8 @@ class Epoch(Record):
     accuracy: float
     val_loss: float
     val_accuracy: float
+    val_metric: float | None = Field(None, exclude_if=lambda value: value is None)
+    """What the epoch was selected by; None where that is the accuracy."""
 
 
 class ScoredModel(Record, Cost):
@@ -59,7 +63,12 @@ class FailedModel(Record, Trial):
 
 
 def score(
-    trainings: Sequence[Trained], table: "pd.DataFrame", design: Design, *, claim: bool = True
+    trainings: Sequence[Trained],
+    table: "pd.DataFrame",
+    design: Design,
+    *,
+    claim: bool = True,
+    metric: Metric = BY_ACCURACY,
 ) -> ScoredModel:
     """The numbers of one model: of its first training, but for times, which are medians of all.
 
@@ -69,15 +78,16 @@ def score(
     (model, predictions), *_ = trainings
     temperature = predictions.temperature if design.usable else None
     validation, test = (table[table["split"] == split] for split in HELD_OUT)
-    history = model.history().set_index("epoch", drop=False)[list(Epoch.model_fields)]
+    history = model.history().set_index("epoch", drop=False)
+    history = history[[name for name in Epoch.model_fields if name in history]]
     return ScoredModel(
         name=model.name,
         seed=model.seed,
         epochs=model.epochs,
         selected=Epoch.model_validate(history.loc[model.best_epoch].to_dict()),
         last=Epoch.model_validate(history.iloc[-1].to_dict()),
-        validation=_measure(validation, design, claim=claim),
-        test=_measure(test, design, claim=claim),
+        validation=_measure(validation, design, metric, claim=claim),
+        test=_measure(test, design, metric, claim=claim),
         temperature=temperature,
         scaled=_scaled(test, temperature, design),
         seconds_per_1000=median(of.seconds_per_1000 for _, of in trainings),
@@ -87,16 +97,31 @@ def score(
     )
 
 
-def correct(tables: "Iterable[pd.DataFrame]") -> Correct:
-    """Whether each prediction is right: a row a table."""
-    return np.array([table["predicted"] == table["label"] for table in tables], dtype=np.bool_)
+def outcomes(tables: "Iterable[pd.DataFrame]", metric: Metric = BY_ACCURACY) -> Outcomes:
+    """What a metric judges, a row a table: whether each prediction is right, or what it is."""
+    rows = [metric.rows(table) for table in tables]
+    if metric.averages:
+        return np.array([table["predicted"].to_numpy(dtype=str) for table in rows])
+    return np.array([table["predicted"] == table["label"] for table in rows], dtype=np.bool_)
 
 
-def _measure(table: "pd.DataFrame", design: Design, *, claim: bool) -> Metrics:
-    design = design.on(table["path"])
-    found = measure(*scored(table), design.groups)
-    interval = design.interval(correct([table]), claim=claim)
-    return found.model_copy(update={"accuracy_interval": interval}) if interval else found
+def judging(table: "pd.DataFrame", design: Design, metric: Metric) -> Design:
+    """The design for the outcomes of these photos."""
+    rows = metric.rows(table)
+    return design.on(rows["path"], judge(metric, rows["label"].to_numpy(dtype=str)))
+
+
+def _measure(table: "pd.DataFrame", design: Design, metric: Metric, *, claim: bool) -> Metrics:
+    every = design.on(table["path"])
+    found = measure(*scored(table), every.groups)
+    if interval := every.interval(outcomes([table]), claim=claim):
+        found = found.model_copy(update={"accuracy_interval": interval})
+    if metric.default:
+        return found
+    one = outcomes([table], metric)
+    _, value, interval = judging(table, design, metric).accuracy(one, claim=claim)
+    chosen = Score(value=value, n=one.shape[1], interval=interval)
+    return found.model_copy(update={"chosen": chosen})
 
 
 def _scaled(table: "pd.DataFrame", temperature: float | None, design: Design) -> Calibration | None:

@@ -10,6 +10,7 @@ from catdog.comparison.collapse import ONE_CLASS
 from catdog.comparison.design import Design, Estimate
 from catdog.comparison.pairs import PairTest
 from catdog.comparison.scores import ScoredModel
+from catdog.metric import BY_ACCURACY, Metric
 from catdog.store.store import Record
 from catdog.wording import ci, counted, duration, listing, percent, plural, size
 
@@ -64,11 +65,12 @@ def decide(
     *,
     majority: float,
     caveat: str,
+    metric: Metric = BY_ACCURACY,
 ) -> Verdict:
     """Choose the winner on validation and judge it on test.
 
     Ties on validation go to the lower log loss of the first seed, then to the fewer parameters.
-    standings: of each model by name. majority: accuracy on test of the majority-class baseline.
+    standings: of each model by name. majority: that of the majority-class baseline on test.
     """
     winner = min(
         models, key=lambda m: (-standings[m.name].validation, m.validation.log_loss, m.parameters)
@@ -97,24 +99,33 @@ def decide(
         unclaimed=unclaimed,
         pair=against,
         headline="",
-        evidence=_evidence(winner, standing, against, design.within),
+        evidence=_evidence(winner, standing, against, design.within, metric),
         caveat=caveat,
         cost=_cost(winner, others),
     )
-    return verdict.model_copy(update={"headline": _headline(verdict, involved, design.where)})
+    return verdict.model_copy(
+        update={"headline": _headline(verdict, involved, design.where, metric)}
+    )
 
 
 def _other(pair: PairTest, name: str) -> str:
     return pair.second if pair.first == name else pair.first
 
 
-def _headline(verdict: Verdict, involved: Mapping[str, PairTest], where: str) -> str:
+def _headline(
+    verdict: Verdict, involved: Mapping[str, PairTest], where: str, metric: Metric
+) -> str:
     name = verdict.winner
-    of_these = " of these trained models" if any(pair.table for pair in involved.values()) else ""
+    trained = any(pair.of_trained for pair in involved.values())
+    of_these = " of these trained models" if trained else ""
+    if not metric.default:
+        where += f" by {metric.label}"
     if not verdict.beats_majority:
         first = f"{name} ranks first{of_these}, but" if involved else name
         return f"{first} is not shown to be better than always predicting the most frequent class"
     if not involved:
+        if not metric.default:
+            return f"{name} has a {metric.label} of {percent(verdict.standing.test)} on test"
         return f"{name} classifies {percent(verdict.standing.test)} of the test photos correctly"
     if verdict.better:
         verb = plural(len(verdict.better), "is", "are")
@@ -145,19 +156,26 @@ def _no_claim(verdict: Verdict, involved: Mapping[str, PairTest], where: str) ->
     return f"{told}, but no claim is made about {listing(verdict.unclaimed)}"
 
 
-def _evidence(winner: ScoredModel, standing: Estimate, pair: PairTest | None, within: str) -> str:
-    test, photos = winner.test, counted(winner.test.n, "test photo")
+def _evidence(
+    winner: ScoredModel, standing: Estimate, pair: PairTest | None, within: str, metric: Metric
+) -> str:
+    test, score = winner.test, winner.test.score
+    photos = counted(score.n, "test photo") + (f" of {metric.of_class}" if metric.of_class else "")
     reach = ci(standing.interval.low, standing.interval.high)
     if standing.seeds > 1:
         accuracy = (
-            f"The mean accuracy of {winner.name} over {standing.seeds} seeds on {photos} is "
+            f"The mean {metric.label} of {winner.name} over {standing.seeds} seeds on {photos} is "
             f"{percent(standing.test)} ({reach}, over "
             f"{'seeds and photos' if standing.claim else 'photos alone'})."
         )
+    elif metric.averages:
+        value = f"{percent(score.value)} ({reach}, its accuracy {percent(test.accuracy)})"
+        where = f"{photos} has a {metric.label} of {value}"
+        accuracy = f"{within}{winner.name} on {where}."
     else:
         accuracy = (
-            f"{within}{winner.name} classifies {test.correct:,} of {photos} correctly: accuracy "
-            f"{percent(test.accuracy)} ({reach})."
+            f"{within}{winner.name} classifies {round(score.value * score.n):,} of {photos} "
+            f"correctly: {metric.noun} {percent(score.value)} ({reach})."
         )
     if pair is None:
         return f"{accuracy} There is no other model to compare it with."

@@ -16,9 +16,11 @@ from catdog.comparison.compare import Study
 from catdog.comparison.design import Design, designed
 from catdog.errors import SettingsError, StoreError, TrainingError
 from catdog.machine import packages
+from catdog.metric import Metric
 from catdog.photos.changes import Changes, compare_manifests
 from catdog.settings import Comparing, Settings, Share
 from catdog.store.artifacts import (
+    HELD_OUT,
     Arrays,
     Manifest,
     ModelResult,
@@ -66,10 +68,24 @@ class Score(Record, Trial):
 
     validation_accuracy: Share | None = None
     test_accuracy: Share | None = None
+    validation_metric: Share | None = Field(None, exclude_if=lambda value: value is None)
+    """By the metric of the run, as `test_metric`; None where that is the accuracy."""
+    test_metric: Share | None = Field(None, exclude_if=lambda value: value is None)
     seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
     precision: str | None = None
     """In which its training computed, whatever was asked for. None before it was recorded."""
     error: str | None = None
+
+    @property
+    def validation(self) -> float:
+        """What models are ranked by."""
+        chosen = self.validation_metric
+        return (self.validation_accuracy if chosen is None else chosen) or 0
+
+    @property
+    def test(self) -> float:
+        """The same on the test photos."""
+        return (self.test_accuracy if self.test_metric is None else self.test_metric) or 0
 
 
 def _asked(settings: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +148,7 @@ class Run(Record):
         The test photos are for judging, not for choosing.
         """
         found = [s for s in self.scores if not s.error and model in (None, s.name)]
-        return sorted(found, key=lambda score: -(score.validation_accuracy or 0))
+        return sorted(found, key=lambda score: -score.validation)
 
     def winner(self) -> Score | None:
         """The first seed of the model that its report names as the winner; None without a report.
@@ -248,7 +264,7 @@ def make_record(
         began=began,
         ended=datetime.now(UTC),
         settings=settings.asked(),
-        scores=tuple(map(_score, study.results)),
+        scores=tuple(_score(each, Metric(settings.metric)) for each in study.results),
         artifacts=keys,
         contents={what: artifact.content for what, artifact in made.items()},
         changes=changes.sentence if changes else "",
@@ -277,15 +293,22 @@ def describe_photos(photos: Photos, manifest: Manifest, design: Design) -> str:
     )
 
 
-def _score(result: ModelResult) -> Score:
+def _score(result: ModelResult, metric: Metric) -> Score:
     if not (result.model and result.predictions):
         return Score(**result.identity(), error=result.error)
+    table = result.predictions.table()
+    validation, test = (
+        None if metric.default else metric.of_table(table[table["split"] == split])
+        for split in HELD_OUT
+    )
     return Score(
         **result.identity(),
         validation_accuracy=result.predictions.accuracy("validation"),
         test_accuracy=result.predictions.accuracy("test"),
         seconds=result.model.seconds,
         precision=result.model.facts().get("precision"),
+        validation_metric=validation,
+        test_metric=test,
     )
 
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from catdog.errors import StoreError
 from catdog.history.runs import load_run, load_runs
+from catdog.metric import ACCURACY
 from catdog.promotion.decision import DEFAULT
 from catdog.promotion.rules import Entrant, entrant
 from catdog.promotion.tasks import registry_of
@@ -65,4 +66,5 @@ def choose_entrant(store: Store, run_name: str, model_name: str | None) -> Entra
         run.stored(Manifest, store),
         run=run.id,
         origin=run.source,
+        metric=str(run.settings.get("metric", ACCURACY)),
     )

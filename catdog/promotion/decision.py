@@ -7,6 +7,7 @@ from pydantic import Field
 
 from catdog.comparison.metrics import Interval
 from catdog.comparison.over_photos import Table
+from catdog.metric import ACCURACY
 from catdog.settings import Promotion, Share
 from catdog.store.store import Record
 
@@ -41,6 +42,8 @@ class Candidate(Record):
     test_photos: Annotated[int, Field(ge=0)]
     """How many; of a picture that is there several times, one counts."""
     test_accuracy: Share
+    metric: str = Field(ACCURACY, exclude_if=lambda value: value == ACCURACY)
+    """By which its run chose it."""
 
     @property
     def title(self) -> str:
@@ -66,12 +69,12 @@ class Evidence(Record, extra="ignore"):
     """Challenger and champion on the test photos that both were tested on, one of each picture."""
 
     table: Table
-    """The challenger is the first of the two."""
+    """The challenger is the first of the two. Of the photos that the metric is of."""
     difference: float
-    """Accuracy of the challenger less that of the champion."""
+    """Accuracy of the challenger less that of the champion; or what else they are judged by."""
     interval: Interval
     p_value: float
-    """Exact McNemar test, two-sided."""
+    """Exact McNemar test, two-sided; or a paired permutation test, of a mean over classes."""
     classes: tuple[ClassChange, ...]
     same_test_set: bool
     copies: int = 0

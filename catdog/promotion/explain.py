@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from catdog.comparison.metrics import wilson_interval
-from catdog.comparison.over_photos import POWER, Paired, not_worse_power
+from catdog.comparison.over_photos import POWER
+from catdog.metric import ACCURACY, Metric
 from catdog.promotion.decision import DEFAULT, Candidate, Decision, Outcome
 from catdog.promotion.rules import BUDGETED_PHOTOS, FEWEST_PHOTOS, Ruling, Trial
 from catdog.settings import Promotion
@@ -121,7 +122,9 @@ def _tested(ruling: Ruling, new: Candidate, old: Candidate, promotion: Promotion
         lost = f"no recall is lower by more than {margin} percentage points"
         lost = f"{old.name} classifies only {only} correctly" if only else lost
         yield f"{new.title} replaces {old.title} as champion: it {found}, and {lost}."
-    yield _numbers(trial, ruling)
+    yield _numbers(trial, ruling, Metric(promotion.metric))
+    if promotion.metric != old.metric:
+        yield f"{old.name} was chosen by {Metric(old.metric).label}."
     yield from _power(trial, ruling) if ruling.outcome == "kept" else _risks(trial, ruling)
 
 
@@ -140,7 +143,7 @@ def _found(trial: Trial, ruling: Ruling) -> str:
     return f"{trained} and is not worse {by}{f', nor than {best}' if best else ''}"
 
 
-def _numbers(trial: Trial, ruling: Ruling) -> str:
+def _numbers(trial: Trial, ruling: Ruling, metric: Metric) -> str:
     evidence = trial.evidence
     both = "" if evidence.same_test_set else " that both have (the test set has changed)"
     alike = f", without {counted(evidence.copies, 'near duplicate')}" if evidence.copies else ""
@@ -148,14 +151,16 @@ def _numbers(trial: Trial, ruling: Ruling) -> str:
     p = f"one-sided {p_text(trial.p)} (asked for: at most {trial.level:.2g})"
     if ruling.reason == "worse":
         p = p_text(evidence.p_value)
-    return f"On {counted(evidence.n, 'test photo')}{both}{alike}: {told}; {p}."
+    photos = counted(evidence.n, "test photo")
+    photos += f" of {metric.of_class}" if metric.of_class else ""
+    by = "" if metric.default else f" {metric.label}"
+    return f"On {photos}{both}{alike}:{by} {told}; {p}."
 
 
 def _power(trial: Trial, ruling: Ruling) -> Iterator[str]:
     """What the photos could have shown, were as many of them discordant as here."""
-    table = trial.evidence.table
     if ruling.reason == "not significant":
-        found = Paired(table).detectable(2 * trial.level)
+        found = trial.test.detectable(2 * trial.level)
         yield (
             f"To be found with {100 * POWER:.0f} % power, a true difference must be "
             f"{_size(found)} percentage points."
@@ -163,9 +168,7 @@ def _power(trial: Trial, ruling: Ruling) -> Iterator[str]:
             else "So few photos cannot show that any model is better."
         )
     if ruling.reason == "maybe worse":
-        # Two models that agree on every photo do not show that they never differ: one photo more.
-        share = (table.discordant + 1) / (table.n + 1)
-        chance = not_worse_power(table.n, -trial.bound, share, trial.level)
+        chance = trial.test.not_worse_power(-trial.bound, trial.level)
         yield f"A model that is as good passes {percent(chance)} of the time."
     if ruling.new_photos < ruling.needed_photos:
         yield (
@@ -235,6 +238,8 @@ def _facts(decision: Decision) -> Iterator[str]:
     yield f"- Test set: `{new.test_set[:12]}`, {counted(new.test_photos, 'photo')}"
     if decision.promotion:
         yield f"- Rule: `{decision.promotion.promotion}`"
+        if decision.promotion.metric != ACCURACY:
+            yield f"- Judged by: {Metric(decision.promotion.metric).label}"
     if decision.level:
         yield f"- Largest one-sided p that was accepted: {decision.level:.2g}"
         yield f"- Other ways of training with reports on these photos before: {decision.looks}"

@@ -11,6 +11,10 @@ would make it the harder to follow the more there were. The level is that of `le
 photos allow it, and ALPHA each time where they are too few: a year of that takes a worse model more
 often than not.
 
+Accuracy is what these rules compare unless the run asks for another metric: of the recall of a
+class the test is McNemar's on its photos, of a mean over the classes a paired permutation test. A
+champion that was chosen by another metric is judged by that of the challenger's run.
+
 By both, the recall of no class may be lower by more than a margin; a champion that predicts one
 class only has none to lose. What cannot be compared changes nothing, and says what to do.
 
@@ -24,7 +28,11 @@ import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from catdog.comparison.over_photos import ALPHA, Paired, cross, mcnemar
+from catdog.comparison.groups import Groups
+from catdog.comparison.judges import judge
+from catdog.comparison.over_photos import ALPHA, OfTrained, cross, p_different
+from catdog.comparison.scores import outcomes
+from catdog.metric import ACCURACY, BY_ACCURACY, Metric
 from catdog.promotion.decision import Candidate, ClassChange, Evidence, Outcome, Reason
 from catdog.settings import Promotion
 from catdog.store.artifacts import Manifest, Predictions, TrainedModel
@@ -71,6 +79,8 @@ class Trial(NamedTuple):
     """The challenger's test against one champion."""
 
     evidence: Evidence
+    test: OfTrained
+    """That the numbers are of."""
     p: float
     """One-sided."""
     level: float
@@ -122,9 +132,18 @@ class Ruling(NamedTuple):
 
 
 def entrant(
-    model: TrainedModel, predictions: Predictions, manifest: Manifest, *, run: str, origin: str
+    model: TrainedModel,
+    predictions: Predictions,
+    manifest: Manifest,
+    *,
+    run: str,
+    origin: str,
+    metric: str = ACCURACY,
 ) -> Entrant:
-    """A model of a run as a candidate, with its score on its test photos."""
+    """A model of a run as a candidate, with its score on its test photos.
+
+    metric: by which the run chose it.
+    """
     table = tested_photos(predictions, manifest)
     test_set = value_digest(sorted(table["label"].items()))
     table = table.drop_duplicates("picture")
@@ -142,6 +161,7 @@ def entrant(
             test_set=test_set,
             test_photos=len(table),
             test_accuracy=float(right.mean()),
+            metric=metric,
         ),
         model,
         predictions,
@@ -176,16 +196,16 @@ def rule(challenger: Entrant, hurdles: Hurdles, promotion: Promotion) -> Ruling:
     champion = hurdles.champion
     if found := incomparable(challenger.candidate, champion.candidate, hurdles.rolled_back):
         return found
-    evidence = weigh(challenger, champion)
-    if not _enough(evidence):
-        return Ruling("kept", "too few photos", shared=evidence)
+    found_both = weigh(challenger, champion, Metric(promotion.metric), hurdles.level)
+    if not _enough(found_both):
+        return Ruling("kept", "too few photos", shared=found_both and found_both.evidence)
     if promotion.promotion == "better":
-        return _if_better(evidence, hurdles.level, promotion)
+        return _if_better(found_both, hurdles.level, promotion)
     new, needed = newly_seen(challenger, champion)
     if new < needed:
-        found = _if_better(evidence, hurdles.level, promotion)
+        found = _if_better(found_both, hurdles.level, promotion)
     else:
-        found = _if_not_worse(challenger, hurdles, evidence, promotion)
+        found = _if_not_worse(challenger, hurdles, found_both, promotion)
     return found._replace(new_photos=new, needed_photos=needed)
 
 
@@ -219,7 +239,16 @@ def _trained_on(manifest: Manifest) -> set[str]:
     return {row["sha256"] for row in manifest.rows() if row["split"] == "train"}
 
 
-def weigh(challenger: Entrant, other: Entrant) -> Evidence | None:
+class Weighed(NamedTuple):
+    """Two models on the photos that they share."""
+
+    evidence: Evidence
+    test: OfTrained
+
+
+def weigh(
+    challenger: Entrant, other: Entrant, metric: Metric = BY_ACCURACY, level: float = ALPHA
+) -> Weighed | None:
     """Both on the test photos that they share, by the challenger's labels; None without any.
 
     One photo of each picture, as the challenger's manifest knows them: it has all the photos that
@@ -234,12 +263,15 @@ def weigh(challenger: Entrant, other: Entrant) -> Evidence | None:
     shared = photos.drop_duplicates("picture")
     names = shared.rename(columns={"predicted": "challenger"})[["challenger", "champion"]]
     right = names.eq(shared["label"], axis=0)
-    table = cross(right["challenger"].to_numpy(), right["champion"].to_numpy())
-    return Evidence(
-        table=table,
-        difference=table.difference,
-        interval=Paired(table).interval(),
-        p_value=mcnemar(table),
+    of = right.loc[metric.rows(shared).index]
+    if of.empty:
+        return None
+    test = _test(shared.loc[of.index], names.loc[of.index], metric, level)
+    evidence = Evidence(
+        table=cross(of["challenger"].to_numpy(), of["champion"].to_numpy()),
+        difference=test.value,
+        interval=test.interval(),
+        p_value=p_different(test),
         classes=tuple(
             ClassChange(label=str(label), n=len(rows), **rows.mean())
             for label, rows in right.groupby(shared["label"])
@@ -247,27 +279,38 @@ def weigh(challenger: Entrant, other: Entrant) -> Evidence | None:
         same_test_set=challenger.candidate.test_set == other.candidate.test_set,
         copies=len(photos) - len(shared),
     )
+    return Weighed(evidence, test)
 
 
-def _enough(evidence: Evidence | None) -> TypeGuard[Evidence]:
-    return evidence is not None and evidence.n >= FEWEST_PHOTOS
+def _test(
+    photos: "pd.DataFrame", predicted: "pd.DataFrame", metric: Metric, level: float
+) -> OfTrained:
+    both = (photos.assign(predicted=predicted[name]) for name in ("challenger", "champion"))
+    judged = judge(metric, photos["label"].to_numpy(dtype=str))
+    first, second = outcomes(both, metric)
+    return judged.pair(first, second, Groups(), finest=level)
 
 
-def _if_better(evidence: Evidence, level: float, promotion: Promotion) -> Ruling:
-    trial = _try(evidence, 0, level)
+def _enough(found: Weighed | None) -> TypeGuard[Weighed]:
+    return found is not None and found.evidence.n >= FEWEST_PHOTOS
+
+
+def _if_better(found: Weighed, level: float, promotion: Promotion) -> Ruling:
+    trial = _try(found, 0, level)
     if trial.passed:
         return _unless_a_class_loses(Ruling("promoted", "better", (trial,)), promotion)
-    return Ruling("kept", "worse" if _worse(evidence) else "not significant", (trial,))
+    return Ruling("kept", "worse" if _worse(found.evidence) else "not significant", (trial,))
 
 
 def _if_not_worse(
-    challenger: Entrant, hurdles: Hurdles, evidence: Evidence, promotion: Promotion
+    challenger: Entrant, hurdles: Hurdles, against_champion: Weighed, promotion: Promotion
 ) -> Ruling:
-    against, best = [evidence], None
+    against, best = [against_champion], None
     if hurdles.best.candidate.model != hurdles.champion.candidate.model:
-        best, other = hurdles.best.candidate, weigh(challenger, hurdles.best)
+        best, metric = hurdles.best.candidate, Metric(promotion.metric)
+        other = weigh(challenger, hurdles.best, metric, hurdles.level)
         if not _enough(other):
-            return Ruling("kept", "too few photos", best=best, shared=other)
+            return Ruling("kept", "too few photos", best=best, shared=other and other.evidence)
         against.append(other)
     trials = tuple(
         _try_not_worse(each, promotion.accuracy_margin, hurdles.level) for each in against
@@ -287,13 +330,13 @@ def _unless_a_class_loses(found: Ruling, promotion: Promotion) -> Ruling:
     return found
 
 
-def _try(evidence: Evidence, bound: float, level: float) -> Trial:
-    """The test of "its accuracy is higher by more than this bound"."""
-    return Trial(evidence, Paired(evidence.table).p_above(bound), level, bound)
+def _try(found: Weighed, bound: float, level: float) -> Trial:
+    """The test of "its accuracy, or other metric, is higher by more than this bound"."""
+    return Trial(found.evidence, found.test, found.test.p_above(bound), level, bound)
 
 
-def _try_not_worse(evidence: Evidence, margin: float, level: float) -> Trial:
-    return _try(evidence, -margin, level if evidence.n >= BUDGETED_PHOTOS else ALPHA)
+def _try_not_worse(found: Weighed, margin: float, level: float) -> Trial:
+    return _try(found, -margin, level if found.evidence.n >= BUDGETED_PHOTOS else ALPHA)
 
 
 def _worse(evidence: Evidence) -> bool:

@@ -14,6 +14,7 @@ from catdog.comparison.labels import LabelIssue
 from catdog.comparison.metrics import CONFIDENCE
 from catdog.comparison.mistakes import SHOWN, ConfidentError, JudgedPhoto
 from catdog.comparison.scores import ScoredModel
+from catdog.metric import ACCURACY, Metric
 from catdog.report import figures, quality_figures
 from catdog.report.pictures import Album, Picture, overlay
 from catdog.store.artifacts import Arrays, ModelResult
@@ -62,10 +63,10 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         Chart(
             "accuracies",
             "scores",
-            f"{c.design.caption} {_together(len(ms))}"
+            f"{_caption(c)} {_together(len(ms), c.metric)}"
             "The epoch was selected on validation, before the test photos were read."
-            + (" Published accuracies are those of the last epoch." if c.published else ""),
-            f"Accuracy on the test set with 95 % CI. {_each(c, _accuracy_text)}",
+            + (" Published accuracies are those of the last epoch." if _published(c) else ""),
+            f"{c.metric.title} on the test set with 95 % CI. {_each(c, _accuracy_text)}",
             partial(figures.accuracies, c),
         ),
         Chart(
@@ -76,7 +77,7 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "Augmentation and dropout act on training only, so validation may lie above.",
             "Accuracy by epoch. "
             + _each(c, lambda m: f"selected epoch {m.selected.epoch} of {m.epochs}"),
-            partial(figures.learning_curves, history, ms, "accuracy"),
+            partial(figures.learning_curves, history, ms, "accuracy", _selected_by(ms)),
         ),
         Chart(
             "loss-curves",
@@ -131,11 +132,11 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             "repeats",
             "repeats",
             c.design.repeats_caption,
-            f"Test accuracy by {c.repeats.unit}. "
+            f"Test {c.metric.label} by {c.repeats.unit}. "
             + "; ".join(
                 f"{m.name}: mean {percent(m.mean)}, {span(m.low, m.high)}" for m in c.repeats.models
             ),
-            partial(figures.repeated_accuracies, c.repeats),
+            partial(figures.repeated_accuracies, c.repeats, c.metric),
         )
         found.append(repeated)
     return found
@@ -257,11 +258,26 @@ def _each(c: Comparison, say: Callable[[ScoredModel], str]) -> str:
 
 
 def _accuracy_text(model: ScoredModel) -> str:
-    test, interval = model.test, model.test.accuracy_interval
+    test, validation = model.test.score, model.validation.score
     return (
-        f"{percent(test.accuracy)} ({span(interval.low, interval.high)}), "
-        f"on validation {percent(model.validation.accuracy)}"
+        f"{percent(test.value)} ({span(test.interval.low, test.interval.high)}), "
+        f"on validation {percent(validation.value)}"
     )
+
+
+def _caption(c: Comparison) -> str:
+    if c.metric.default:
+        return c.design.caption
+    return f"Dots are {c.metric.plural}, lines their 95 % CI."
+
+
+def _selected_by(models: Sequence[ScoredModel]) -> Metric:
+    """What the epochs were selected by."""
+    return Metric(models[0].facts.get("metric", ACCURACY))
+
+
+def _published(c: Comparison) -> bool:
+    return bool(c.published) and c.metric.default
 
 
 def _loss_text(model: ScoredModel) -> str:
@@ -284,12 +300,14 @@ def _reliability_text(model: ScoredModel) -> str:
     return f"{percent(model.test.calibration.error)} ({bins})"
 
 
-def _together(models: int) -> str:
+def _together(models: int, metric: Metric) -> str:
     """How often the intervals of so many models hold at once, if they were independent."""
     if models == 1:
         return ""
     share = f"{100 * CONFIDENCE**models:.0f} %"
-    return f"Each CI is of one accuracy: all {models} hold at once in about {share} of cases. "
+    return (
+        f"Each CI is of one {metric.label}: all {models} hold at once in about {share} of cases. "
+    )
 
 
 def _counts_text(counts: dict[str, int]) -> str:

@@ -14,6 +14,7 @@ from catdog.comparison.compare import Comparison
 from catdog.comparison.metrics import Metrics
 from catdog.comparison.repeats import Repeated, Repeats
 from catdog.comparison.scores import ScoredModel
+from catdog.metric import BY_ACCURACY, Metric
 from catdog.report.style import BLUE, INK, MUTED, PALETTE, PAPER, VERMILLION, look, panels
 from catdog.wording import FEW, percent
 
@@ -32,23 +33,25 @@ WHITE_FROM = 0.82207
 
 @look()
 def accuracies(comparison: Comparison, *, narrow: bool = False) -> "Figure":
-    """Each model's accuracy on test and validation with 95 % CI, and published ones."""
+    """What models are judged by on test and validation, with 95 % CI; and published accuracies."""
     models = comparison.models
     figure, (axes,) = panels(1, height=1.25 + 0.72 * len(models), narrow=narrow)
     for row, model in enumerate(models):
         _interval(axes, row - 0.17, model.test, filled=True)
         _interval(axes, row + 0.13, model.validation, filled=False)
-        text, place = percent(model.test.accuracy), (100 * model.test.accuracy, row - 0.17)
+        value = model.test.score.value
+        text, place = percent(value), (100 * value, row - 0.17)
         axes.annotate(text, place, (0, 6), "data", "offset points", ha="center", fontweight="bold")
-    test, validation = models[0].test.n, models[0].validation.n
+    test, validation = models[0].test.score.n, models[0].validation.score.n
     axes.plot([], [], "o", color=BLUE, label=f"test ({test:,} photos)")
     axes.plot([], [], "o", color=BLUE, mfc=PAPER, label=f"validation ({validation:,})")
-    _published(axes, comparison)
+    if comparison.metric.default:
+        _published(axes, comparison)
     _majority_line(axes, comparison)
     _name_rows(axes, models)
     axes.set_ylim(len(models) - 0.35, -0.75)
     axes.set_xlim(right=101)
-    axes.set_xlabel("accuracy, %")
+    axes.set_xlabel(f"{comparison.metric.label}, %")
     figure.legend(loc="outside upper left", ncols=2 if narrow else 4, handletextpad=0.2)
     return figure
 
@@ -136,8 +139,10 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
 
 
 @look()
-def repeated_accuracies(repeats: Repeats, *, narrow: bool = False) -> "Figure":
-    """Test accuracy: a dot a seed, a line the mean."""
+def repeated_accuracies(
+    repeats: Repeats, metric: Metric = BY_ACCURACY, *, narrow: bool = False
+) -> "Figure":
+    """Test accuracy, or what else models are judged by: a dot a seed, a line the mean."""
     models = repeats.models
     figure, (axes,) = panels(1, height=0.9 + 0.45 * len(models), narrow=narrow)
     for row, model in enumerate(models):
@@ -146,7 +151,7 @@ def repeated_accuracies(repeats: Repeats, *, narrow: bool = False) -> "Figure":
         axes.plot([100 * model.mean] * 2, [row - 0.3, row + 0.3], color=INK)
     _name_rows(axes, models)
     axes.set_ylim(len(models) - 0.5, -0.5)
-    axes.set_xlabel("test accuracy, %")
+    axes.set_xlabel(f"test {metric.label}, %")
     return figure
 
 
@@ -156,10 +161,10 @@ def _name_rows(axes: "Axes", models: Sequence[ScoredModel | Repeated]) -> None:
 
 
 def _interval(axes: "Axes", y: float, metrics: Metrics, *, filled: bool) -> None:
-    low, high = metrics.accuracy_interval.low, metrics.accuracy_interval.high
+    low, high = metrics.score.interval.low, metrics.score.interval.high
     width, size, face = (2.4, 8, BLUE) if filled else (1.2, 6, PAPER)
     axes.plot([100 * low, 100 * high], [y, y], color=BLUE, lw=width)
-    axes.plot(100 * metrics.accuracy, y, "o", color=BLUE, ms=size, mfc=face)
+    axes.plot(100 * metrics.score.value, y, "o", color=BLUE, ms=size, mfc=face)
 
 
 def _published(axes: "Axes", comparison: Comparison) -> None:
@@ -191,6 +196,7 @@ def learning_curves(
     history: "pd.DataFrame",
     models: tuple[ScoredModel, ...],
     measure: Literal["accuracy", "loss"],
+    metric: Metric = BY_ACCURACY,
     *,
     narrow: bool = False,
 ) -> "Figure":
@@ -201,6 +207,8 @@ def learning_curves(
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     scale = 100 if measure == "accuracy" else 1
+    chosen = measure == "accuracy" and not metric.default
+    curves = {measure: VERMILLION, f"val_{measure}": BLUE} | ({"val_metric": INK} if chosen else {})
     columns, height = (2, 1.9) if narrow else (4, 2.5)
     columns = min(columns, len(models))
     figure, grid = panels(len(models), columns=columns, height=height, narrow=narrow, shared=True)
@@ -208,9 +216,9 @@ def learning_curves(
         rows = history[(history["model"] == model.name) & (history["seed"] == model.seed)]
         marker = "o" if len(rows) < 3 else ""
         epochs = rows["epoch"].to_numpy()
-        for column, colour in ((measure, VERMILLION), (f"val_{measure}", BLUE)):
+        for column, colour in curves.items():
             axes.plot(epochs, scale * rows[column].to_numpy(), color=colour, marker=marker)
-        selected = scale * getattr(model.selected, f"val_{measure}")
+        selected = scale * getattr(model.selected, list(curves)[-1])
         axes.plot(model.selected.epoch, selected, "o", color=BLUE, ms=6, clip_on=False, zorder=4)
         for begin in sorted(rows.groupby("phase")["epoch"].min())[1:]:
             axes.axvline(begin - 0.5, color=MUTED, lw=1, ls="--")
@@ -230,6 +238,8 @@ def learning_curves(
     figure.supxlabel("epoch", fontsize=9, color=MUTED)
     grid[0].plot([], [], color=VERMILLION, label="training")
     grid[0].plot([], [], color=BLUE, label="validation")
+    if chosen:
+        grid[0].plot([], [], color=INK, label=f"validation, {metric.label}")
     grid[0].plot([], [], "o", color=BLUE, label="selected epoch")
     if history["phase"].max() > 1:
         grid[0].plot([], [], color=MUTED, lw=1, ls="--", label="next phase begins")

@@ -77,11 +77,9 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
     rows = [
         {
             "model": f"{model.name}{' *' if model.name == comparison.verdict.winner else ''}",
-            "validation accuracy": wording.percent(model.validation.accuracy),
-            "test accuracy": wording.percent(model.test.accuracy),
-            "95 % CI": wording.span(
-                model.test.accuracy_interval.low, model.test.accuracy_interval.high
-            ),
+            f"validation {comparison.metric.label}": wording.percent(model.validation.score.value),
+            f"test {comparison.metric.label}": wording.percent(model.test.score.value),
+            "95 % CI": wording.span(model.test.score.interval.low, model.test.score.interval.high),
             "ROC AUC": "" if model.test.auc is None else f"{model.test.auc:.3f}",
             "selected epoch": f"{model.selected.epoch} of {model.epochs}",
         }
@@ -91,7 +89,7 @@ def comparison_table(comparison: Comparison) -> list[dict[str, str]]:
     ]
     columns = list(rows[0])[1:]
     rows += [
-        {"model": failed.name} | dict.fromkeys(columns, "") | {"validation accuracy": "failed"}
+        {"model": failed.name} | dict.fromkeys(columns, "") | {columns[0]: "failed"}
         for failed in comparison.failed
     ]
     return rows

@@ -313,7 +313,8 @@ class TrainedModel(Artifact, Cost):
 
     Files: `model.keras`; `model.json` (settings, notes, seed, data digest, versions, weights, time,
     best and last epoch); `history.csv` (epoch, phase, loss, accuracy, val_loss, val_accuracy,
-    seconds); `summary.txt`; and, for a model that augments, `augmented.npy`.
+    seconds; with another metric than accuracy, val_metric); `summary.txt`; and, for a model that
+    augments, `augmented.npy`.
     """
 
     kind: ClassVar[str] = "model"
@@ -325,7 +326,7 @@ class TrainedModel(Artifact, Cost):
     epochs: int
     """That were trained: with early stopping, it may be fewer than were asked for."""
     best_epoch: int
-    """Counted from 1; chosen by validation accuracy, then by validation loss."""
+    """Counted from 1; chosen by the metric on validation, then by validation loss."""
 
     @property
     def flatbuffer_key(self) -> str:

@@ -150,10 +150,11 @@ class MLflow:
 
 def _of_winner(compared: Comparison) -> dict[str, float]:
     accuracy, interval = compared.accuracy(compared.winner)
+    name = f"test_{compared.judged_by.replace('-', '_')}"
     return {
-        "test_accuracy": accuracy,
-        "test_accuracy_low": interval.low,
-        "test_accuracy_high": interval.high,
+        name: accuracy,
+        f"{name}_low": interval.low,
+        f"{name}_high": interval.high,
     }
 
 

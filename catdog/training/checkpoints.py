@@ -24,7 +24,8 @@ BEST = "best.weights.h5"
 HISTORY = "history.json"
 
 Row = dict[str, float]
-"""epoch and phase (from 1), loss, accuracy, val_loss, val_accuracy, seconds (wall)."""
+"""epoch and phase (from 1), loss, accuracy, val_loss, val_accuracy, seconds (wall); with another
+metric than accuracy, its value on the validation photos as val_metric."""
 
 
 @dataclass
@@ -86,5 +87,7 @@ def out_of_patience(history: list[Row], patience: int) -> bool:
 
 
 def best_row(history: list[Row]) -> Row:
-    """The best epoch: highest validation accuracy, then lowest validation loss, then earliest."""
-    return min(history, key=lambda row: (-row["val_accuracy"], row["val_loss"]))
+    """The best epoch: highest metric on validation, then lowest validation loss, then earliest."""
+    return min(
+        history, key=lambda row: (-row.get("val_metric", row["val_accuracy"]), row["val_loss"])
+    )

@@ -33,6 +33,9 @@ class EpochKeeper:
     model: Any
     checkpoints: Checkpoints
     on_progress: OnProgress
+    measure: Callable[[], float] | None = None
+    """Gives the metric on the validation photos as they are predicted now; None for accuracy, which
+    Keras knows."""
     stopped: bool = False
 
     def callback(self) -> Any:
@@ -73,6 +76,8 @@ class EpochKeeper:
             name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")
         }
         self._check(row["val_loss"], "on the validation photos")
+        if self.measure:
+            row["val_metric"] = self.measure()
         row["seconds"] = round(time.perf_counter() - self.epoch_began, 3)
         self.checkpoints.save(self.model, row)
         self.stopped = out_of_patience(self.checkpoints.history, self.training.patience)

@@ -3,7 +3,7 @@
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from catdog.backbones import Base, new_base
 from catdog.fast.mixed_precision import slow_in_bfloat16
 from catdog.fast.twin import accelerate, precision_of, through, without_base
 from catdog.machine import machine, peak_memory_bytes, threads, versions
+from catdog.metric import Metric
 from catdog.models import (
     OWN_TRAINING,
     ModelSpec,
@@ -67,12 +68,14 @@ def recipe(
     reference: the model, as in the setting `models`.
     weights: only pretrained models use them.
     store: where an interrupted training leaves its state.
-    Raises SettingsError for an unknown model; to make it, TrainingError when the loss is no longer
-    a number, or the code of a model that is not ours fails.
+    Raises SettingsError for an unknown model, or a metric of an unknown class; to make it,
+    TrainingError when the loss is no longer a number, or the code of a model that is not ours
+    fails.
     """
     spec = model_spec(reference)
     heeded = training.without(*IN_LAYERS) if spec.code else training
     spec = _varied(spec, heeded)
+    Metric(training.metric).require_class(arrays.classes)
     weights = weights if spec.pretrained else None
     key = make_key(
         code=(__name__,),
@@ -210,6 +213,10 @@ class _Job:
         validation = ordered_batches(
             arrays.images("validation"), arrays.labels("validation"), batch_size=training.batch_size
         )
+        if smoothing := training.label_smoothing:
+            batches = softened(batches, len(arrays.classes), smoothing)
+            validation = softened(validation, len(arrays.classes))
+        held_out = without_base(twin, validation)
         steps = steps_per_epoch(arrays.counts["train"], training.batch_size)
         keeper = EpochKeeper(
             arrays.trial(self.spec.name, training.seed),
@@ -219,10 +226,8 @@ class _Job:
             model,
             checkpoints,
             self.on_progress,
+            self._measure(twin, held_out),
         )
-        if smoothing := training.label_smoothing:
-            batches = softened(batches, len(arrays.classes), smoothing)
-            validation = softened(validation, len(arrays.classes))
         balanced = training.class_weights == "balanced"
         code = self.spec.code
         with blaming(code, spared=(OSError, MemoryError)) if code else nullcontext():
@@ -232,13 +237,26 @@ class _Job:
                 initial_epoch=first,
                 steps_per_epoch=steps,
                 shuffle=False,
-                validation_data=without_base(twin, validation),
+                validation_data=held_out,
                 class_weight=balanced_weights(arrays.labels("train"), len(arrays.classes))
                 if balanced
                 else None,
                 callbacks=[keeper.callback()],
                 verbose=0,
             )
+
+    def _measure(self, twin: Any, held_out: Any) -> Callable[[], float] | None:
+        """What gives the metric on these photos; they are predicted once more for it."""
+        metric, arrays = Metric(self.training.metric), self.arrays
+        if metric.default:
+            return None
+        classes, labels = np.array(arrays.classes), arrays.labels("validation")
+
+        def measure() -> float:
+            predicted = twin.predict(held_out, verbose=0).argmax(axis=1)
+            return metric.of_photos(classes[labels], classes[predicted], arrays.classes)
+
+        return measure
 
     def _write(self, model: Any, twin: Any, history: list[Row], folder: Path) -> dict[str, Any]:
         import pandas as pd

@@ -64,8 +64,8 @@ def _best(run: Run) -> str:
     failed = f", {len(by_name) - len(whole)} failed" if len(whole) < len(by_name) else ""
     if not whole:
         return "no model: all failed"
-    best = max(whole, key=lambda found: fmean(s.validation_accuracy or 0 for s in found))
-    test = fmean(s.test_accuracy or 0 for s in run.design.standing_for(best))
+    best = max(whole, key=lambda found: fmean(s.validation for s in found))
+    test = fmean(s.test for s in run.design.standing_for(best))
     return f"{best[0].name}, {percent(test)} {run.design.over}{failed}"
 
 

@@ -11,6 +11,7 @@ from catdog.comparison.pairing import RunComparison, compare_runs
 from catdog.errors import CatdogError, StoreError
 from catdog.history.reproduction import differences
 from catdog.history.runs import Run, load_run, predictions_of, save_run, study_of
+from catdog.metric import ACCURACY, Metric
 from catdog.report.write import write_report
 from catdog.settings import Settings
 from catdog.store.store import Store
@@ -71,8 +72,11 @@ def compare(first: str, second: str, /, *, home: Home = None) -> None:
     runs = [load_run(name, store) for name in (first, second)]
     files = [predictions_of(run) for run in runs]
     names = (runs[0].id, runs[1].id)
-    margin = Settings.load().equivalence_margin
-    _print(compare_runs(files[0], files[1], names=names, margin=margin))
+    settings = Settings.load()
+    asked = {str(run.settings.get("metric", ACCURACY)) for run in runs}
+    metric = Metric(asked.pop() if len(asked) == 1 else settings.metric)
+    margin = settings.equivalence_margin
+    _print(compare_runs(*files, names=names, margin=margin, metric=metric), metric)
     _print_settings(*runs)
 
 
@@ -92,9 +96,9 @@ def _print_settings(first: Run, second: Run) -> None:
         say("Both runs have the same settings.")
 
 
-def _print(compared: RunComparison) -> None:
-    say(f"Accuracy on the same {counted(compared.photos, 'test photo')}")
-    shown = table("run", "model", numbers=("trainings", "test accuracy", "95 % CI"))
+def _print(compared: RunComparison, metric: Metric) -> None:
+    say(f"{metric.title} on the same {counted(compared.photos, 'test photo')}")
+    shown = table("run", "model", numbers=("trainings", f"test {metric.label}", "95 % CI"))
     for score in compared.scores:
         interval = span(score.interval.low, score.interval.high)
         row = (score.run, score.model, str(score.trainings), percent(score.accuracy), interval)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catdog.comparison.over_photos import ALPHA
+from catdog.metric import Metric
 from catdog.promotion.ledger import MOST
 from catdog.promotion.registry import Registry
 from catdog.promotion.rules import Hurdles, rule
@@ -44,6 +45,37 @@ def test_only_a_model_that_is_better_by_more_than_chance_takes_the_place(
     assert decision.evidence
     assert decision.evidence.n == 100
     assert decision.evidence.difference == pytest.approx((sum(right) - 88) / 100)
+
+
+@pytest.mark.parametrize(
+    ("metric", "right", "outcome", "photos"),
+    [
+        ("balanced-accuracy", (50, 50), "promoted", 100),
+        ("macro-f1", (50, 50), "promoted", 100),
+        ("balanced-accuracy", (46, 46), "kept", 100),
+        ("recall:cats", (50, 34), "promoted", 50),
+        ("recall:cats", (34, 50), "kept", 50),
+    ],
+)
+def test_by_another_metric_the_run_decides_and_the_record_says_so(
+    store: Store,
+    registry: Registry,
+    metric: str,
+    right: tuple[int, int],
+    outcome: str,
+    photos: int,
+) -> None:
+    registry.challenge(make(store, "old", right=(34, 34)), PROMOTION)
+    asked = PROMOTION.model_copy(update={"metric": metric})
+    if outcome == "kept" and not metric.startswith("recall"):
+        registry.challenge(make(store, "better", right=(45, 45)), asked)
+    decision = registry.challenge(make(store, "new", right=right), asked)
+    assert (decision.outcome, decision.promotion) == (outcome, asked)
+    assert decision.evidence
+    assert decision.evidence.n == photos
+    label = Metric(metric).label
+    assert "was chosen by accuracy" in decision.sentence
+    assert (label if photos == 100 else "50 test photos of cats: recall") in decision.sentence
 
 
 @pytest.mark.parametrize(("margin", "outcome"), [(0.05, "kept"), (0.2, "promoted")])

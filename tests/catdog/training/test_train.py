@@ -13,11 +13,12 @@ import pytest
 
 from catdog.backbones import Base, new_base
 from catdog.errors import SettingsError, TrainingError
+from catdog.metric import Metric
 from catdog.models import Phase, begin_phase, build_model
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.store import Recipe, Store
-from catdog.training import checkpoints
+from catdog.training import checkpoints, evaluate
 from catdog.training import train as module
 from catdog.training.checkpoints import best_row
 from catdog.training.epochs import OnProgress
@@ -97,6 +98,34 @@ def test_an_interrupted_training_ends_as_if_it_never_was(
     assert {progress.finished_epochs for progress in seen} == {1, 2}
     assert_same(last, whole)
     assert last.epochs == last.facts()["last_epoch"] == 2
+
+
+@pytest.mark.parametrize("twin", [True, False], ids=["fast twin", "plain Keras"])
+@pytest.mark.parametrize("metric", ["balanced-accuracy", "macro-f1", "recall:dogs"])
+def test_the_metric_of_the_selected_epoch_is_that_of_its_predictions(
+    metric: str,
+    twin: bool,
+    arrays: Arrays,
+    training: Training,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not twin:
+        monkeypatch.setattr(module, "accelerate", lambda model, threads: model)
+    asked = training.model_copy(update={"metric": metric, "epochs": 3})
+    model = train("preprocessed", arrays, asked, store)
+    history = model.history().set_index("epoch")["val_metric"]
+    predicted = store.obtain(evaluate.recipe(model, arrays)).table()
+    found = Metric(metric).of_table(predicted[predicted["split"] == "validation"])
+    assert history[model.best_epoch] == pytest.approx(found) == history.max()
+    assert model.facts()["best"]["val_metric"] == history.max()
+
+
+def test_a_metric_of_an_unknown_class_is_refused_before_training(
+    arrays: Arrays, training: Training, store: Store
+) -> None:
+    with pytest.raises(SettingsError, match=r"no class 'horse'.*cats and dogs.*recall:cats"):
+        train("baseline", arrays, training.model_copy(update={"metric": "recall:horse"}), store)
 
 
 RANDOM = Weights("random", None, "", "")
