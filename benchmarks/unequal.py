@@ -138,7 +138,9 @@ def over_seeds(
         right = shared + noise < limits[:, None]
         predicted = [np.where(each, labels, other) for each in right]
         first, second = map(judge.values, predicted)
-        found, mean = OverSeeds(first, second), accuracy_interval(first)
+        degrees = judge.degrees(len(labels))
+        found = OverSeeds(first, second, of_photos=degrees)
+        mean = accuracy_interval(first, of_photos=degrees)
         counts += (
             p_different(found) < ALPHA,
             holds(found.interval(), one - two),

@@ -172,7 +172,8 @@ class Design:
         values = self.judge.values(outcomes)
         if not claim:
             return accuracy_of_these_trainings(values, self.groups)
-        return self.judge.widened(accuracy_interval(values, self.groups), outcomes, self.groups)
+        found = accuracy_interval(values, self.groups, self.judge.degrees(values.shape[1]))
+        return self.judge.widened(found, outcomes, self.groups)
 
     def accuracy(self, outcomes: Outcomes, *, claim: bool = True) -> tuple[int, float, Interval]:
         """Of how many trainings, the mean accuracy, and its 95 % CI: of all, or of the first."""
@@ -207,7 +208,7 @@ class Design:
         first, second = self.judge.values(first), self.judge.values(second)
         if not claim:
             return OfTheseTrainings(first, second, self.groups)
-        return OverSeeds(first, second, self.groups)
+        return OverSeeds(first, second, self.groups, self.judge.degrees(first.shape[1]))
 
     def caveat(self, trainings: Sequence[int], collapses: Sequence[Collapse] = ()) -> str:
         """What the claims are about, and what they leave out; the fewest seeds of a model tell.

@@ -52,6 +52,10 @@ class Shares:
         """95 % CI of the metric of one training (n)."""
         return share_interval(outcomes, groups)
 
+    def degrees(self, photos: int) -> float:
+        """Of freedom, of what varies over so many photos."""
+        return photos - 1.0
+
     def widened(self, interval: Interval, outcomes: Outcomes, groups: Groups) -> Interval:
         """The 95 % CI of a mean over trainings as it is shown."""
         return interval
@@ -125,6 +129,15 @@ class Averages:
         error = float(cases.var(ddof=1)) / len(cases)
         n = groups.number(len(values))
         return accuracy_interval_of(float(values.mean()), error, len(cases) - 1, n)
+
+    def degrees(self, photos: int) -> float:
+        """Of freedom, of what varies over so many photos: the few of a rare class decide.
+
+        Satterthwaite's, were the photos of all classes to vary alike.
+        """
+        parts = 1 / self.actual
+        freedom = (parts**2 / np.maximum(self.actual - 1, 1)).sum()
+        return float(min(parts.sum() ** 2 / freedom, photos - 1))
 
     def widened(self, interval: Interval, outcomes: Outcomes, groups: Groups) -> Interval:
         """The 95 % CI of a mean over trainings as it is shown.

@@ -33,7 +33,14 @@ class OverSeeds(Student):
     count together are one case.
     """
 
-    def __init__(self, first: Values, second: Values, groups: Groups | None = None) -> None:
+    def __init__(
+        self,
+        first: Values,
+        second: Values,
+        groups: Groups | None = None,
+        of_photos: float = math.inf,
+    ) -> None:
+        """first, second: by seed and photo. of_photos: their degrees of freedom, at most."""
         a, b, beats = len(first), len(second), chance_to_beat(first, second)
         groups = groups or Groups()
         first, second = groups.cases(first), groups.cases(second)
@@ -41,16 +48,19 @@ class OverSeeds(Student):
         one, two = first.mean(axis=0), second.mean(axis=0)
         common = _covariance_of_seeds(first) + _covariance_of_seeds(second)
         photos = max(common - 2 * float(np.cov(one, two)[0, 1]), 0.0) / n
-        parts = [_part_of_seeds(first), _part_of_seeds(second), (photos, n - 1)]
+        of_photos = min(of_photos, float(n - 1))
+        parts = [_part_of_seeds(first), _part_of_seeds(second), (photos, of_photos)]
         these_seeds = float((one - two).var(ddof=1)) / n
-        variance, degrees = max(_satterthwaite(parts), (these_seeds, float(n - 1)))
+        variance, degrees = max(_satterthwaite(parts), (these_seeds, of_photos))
         super().__init__(float(one.mean() - two.mean()), math.sqrt(variance) or 1 / n, degrees)
         self.scope = f"Over {a} seeds each" if a == b else f"Over {a} and {b} seeds"
         reach = auc_interval(beats, a, b)
         self.details = {"seeds": (a, b), "beats": beats, "beats_interval": reach}
 
 
-def accuracy_interval(correct: Values, groups: Groups | None = None) -> Interval:
+def accuracy_interval(
+    correct: Values, groups: Groups | None = None, of_photos: float = math.inf
+) -> Interval:
     """95 % CI of the mean accuracy of a way of training, over seeds and photos.
 
     Its variance as in `OverSeeds`; at least that of groups of equal photos.
@@ -60,11 +70,12 @@ def accuracy_interval(correct: Values, groups: Groups | None = None) -> Interval
     least = groups.least_variance(correct.mean(axis=0))
     correct = groups.cases(correct)
     n = correct.shape[1]
+    of_photos = min(of_photos, float(n - 1))
     photos = max(_covariance_of_seeds(correct), 0.0) / n
     these_seeds = float(correct.mean(axis=0).var(ddof=1)) / n
     variance, degrees = max(
-        _satterthwaite([_part_of_seeds(correct), (photos, n - 1)]),
-        (max(these_seeds, least), float(n - 1)),
+        _satterthwaite([_part_of_seeds(correct), (photos, of_photos)]),
+        (max(these_seeds, least), of_photos),
     )
     return accuracy_interval_of(p, variance, degrees, photos_counted)
 
@@ -80,7 +91,7 @@ def chance_to_beat(first: Values, second: Values) -> float:
     return float((against > 0).mean() + (against == 0).mean() / 2)
 
 
-def _part_of_seeds(correct: Values) -> tuple[float, int]:
+def _part_of_seeds(correct: Values) -> tuple[float, float]:
     """What the seeds add to the variance of a mean accuracy, and its degrees of freedom."""
     return float(correct.mean(axis=1).var(ddof=1)) / len(correct), len(correct) - 1
 
@@ -92,7 +103,7 @@ def _covariance_of_seeds(correct: Values) -> float:
     return (seeds**2 * float(correct.mean(axis=0).var(ddof=1)) - own) / (seeds * (seeds - 1))
 
 
-def _satterthwaite(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
+def _satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """The sum of variances with their degrees of freedom, and those of the sum."""
     variance = sum(part for part, _ in parts)
     spread = sum(part**2 / degrees for part, degrees in parts)

@@ -6,9 +6,12 @@ told: reports of other settings. Who trains again by the same settings has chose
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 from catdog.history.runs import Run, load_runs
 from catdog.promotion.rules import Entrant, tested_photos
+from catdog.settings import Settings
 from catdog.store.artifacts import Manifest
 from catdog.store.digest import value_digest
 from catdog.store.store import Store
@@ -25,8 +28,9 @@ def count_looks(challenger: Entrant, store: Store) -> int:
     tested = tested_photos(challenger.predictions, challenger.manifest)
     judging = {(str(photo), str(label)) for photo, label in tested["label"].items()}
     runs: defaultdict[str, list[Run]] = defaultdict(list)
+    default = Settings.of({}).asked()
     for run in load_runs(store):
-        runs[_settings(run)].append(run)
+        runs[_settings(run, default)].append(run)
     others = (
         same for same in runs.values() if challenger.candidate.run not in {r.id for r in same}
     )
@@ -34,8 +38,10 @@ def count_looks(challenger: Entrant, store: Store) -> int:
     return sum(any(_showed(run, judging, source, store) for run in same) for same in others)
 
 
-def _settings(run: Run) -> str:
-    return value_digest({k: v for k, v in run.settings.items() if k not in CHANGES_NO_MODEL})
+def _settings(run: Run, default: Mapping[str, Any]) -> str:
+    """A digest; a setting as by default counts as one that an earlier version did not know."""
+    changed = {k: v for k, v in run.settings.items() if v != default.get(k)}
+    return value_digest({k: v for k, v in changed.items() if k not in CHANGES_NO_MODEL})
 
 
 def _showed(run: Run, judging: set[tuple[str, str]], source: str, store: Store) -> bool:

@@ -39,6 +39,8 @@ def add_run(store: Store, of: Entrant, *, error: str | None = None, **settings: 
         ({"epochs": 5}, range(50, 100), 0),
         ({"epochs": 5, "error": "killed"}, range(50), 0),
         ({"epochs": 20}, range(50), 0),
+        ({"epochs": 20, "patience": 0}, range(50), 0),
+        ({"epochs": 20, "patience": 3}, range(50), 1),
         ({"epochs": 20, "task": "pets"}, range(50), 0),
         ({"epochs": 20, "source": "elsewhere", "equivalence_margin": 0.1}, range(50), 0),
     ],
