@@ -59,6 +59,7 @@ def test_no_claim_is_made_about_a_way_of_training_that_collapses(fake_run: FakeR
         "claim is made about baseline"
     )
     assert verdict.doubt == "no claim about baseline"
+    assert ">In part<" in render_html(found, charts=[], galleries=defaultdict(list))
     assert verdict.caveat.endswith(
         f"{seen.told}: no claim is made about the training of baseline, and intervals of it are "
         "over photos alone."
@@ -87,6 +88,7 @@ def test_a_report_with_no_claim_reads_well(fake_run: FakeRun) -> None:
     page = render_html(found, charts=[], galleries=defaultdict(list))
     assert "no claim about baseline" in page
     assert ">no claim<" in page
+    assert ">No claim<" in page
     assert "| no claim |" in render_markdown(found, pictures=[])
     assert comparison_table(found)
 
