@@ -1,40 +1,30 @@
 """Every setting of catdog, its default and its reason, in one typed home.
 
-A value comes from a keyword (a command-line flag or a flow parameter), else from the environment
-as `CATDOG_NAME` unless that is empty, else from the configuration file, else from the default here.
-Settings that belong together are a group, which is passed whole to what it decides, and into its
-key.
+A value comes from a keyword (a command-line flag or a flow parameter), else from where
+`catdog/configuration.py` looks, else from the default here. Settings that belong together are a
+group, which is passed whole to what it decides, and into its key.
 """
 
-import difflib
-import os
 import re
 import shlex
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from catdog.addresses import obstacle, without_secrets
 from catdog.backbones import BACKBONES, DEFAULT_BACKBONE
+from catdog.configuration import FILE, absolute_path, as_list, given_values
 from catdog.errors import SettingsError
 from catdog.metric import ACCURACY, AVERAGES
 from catdog.metric import FORMS as METRICS
 from catdog.metric import PATTERN as METRIC
 from catdog.models import DEFAULT, MODELS, choices, is_known
-from catdog.references import FORMS, PATTERN, absolute, name_of, require_allowed
+from catdog.references import FORMS, PATTERN, name_of, require_allowed
 from catdog.wording import quoted
 
-PREFIX = "CATDOG_"
-CONFIG = f"{PREFIX}CONFIG"
-"""The variable that names the configuration file; else it is looked for."""
-TOKEN = f"{PREFIX}API_TOKEN"
-"""The variable that holds what clients of `catdog api` must know: no setting, so that none shows
-it."""
-FILE = "catdog.toml"
 FOLDER = "folder"
 """The value of `group_by` for the photos of one folder."""
 ALL = "all"
@@ -69,12 +59,8 @@ def _metric(name: str) -> str:
     return name
 
 
-def _as_list(value: Any) -> Any:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 def _as_models(value: Any) -> Any:
-    names = _as_list(value)
+    names = as_list(value)
     if not isinstance(names, list | tuple):
         return names
     return [each for name in names for each in (MODELS if name == ALL else (name,))]
@@ -84,16 +70,6 @@ def _not_empty(path: Any) -> Any:
     if path == "":
         raise ValueError("is empty: name a folder, or leave it out")
     return path
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        whole = path.expanduser().absolute()
-    except RuntimeError as error:
-        raise ValueError("names a user whom this machine does not know") from error
-    if problem := obstacle(whole):
-        raise ValueError(problem)
-    return whole
 
 
 def _grouping(how: str | None) -> str | None:
@@ -469,8 +445,8 @@ class Allowing(Group):
     """Whose code may run here; set where the runs start, never by who asks for one."""
 
     model_paths: Annotated[
-        tuple[Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_absolute)], ...],
-        BeforeValidator(_as_list),
+        tuple[Annotated[Path, BeforeValidator(_not_empty), AfterValidator(absolute_path)], ...],
+        BeforeValidator(as_list),
     ] = Field(
         (),
         description="Folders whose code the runs of deployments, and capsules, may use as models, "
@@ -542,7 +518,7 @@ class Settings(
 
     SECTION = SECTIONS[-1]
 
-    home: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_absolute)] = Field(
+    home: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(absolute_path)] = Field(
         default_factory=lambda: user_data_path("catdog", appauthor=False),
         description="The folder that keeps all artifacts.",
     )
@@ -557,7 +533,8 @@ class Settings(
 
         Raises SettingsError for an unknown or wrong name or value, in one line with the choices.
         """
-        found, standing = given_values(given), given_values({})
+        known = cls.model_fields
+        found, standing = given_values(given, known), given_values({}, known)
         for name in ADDRESSES & found.keys() & standing.keys():
             if without_secrets(str(standing[name].value)) == found[name].value:
                 found[name] = standing[name]
@@ -631,102 +608,11 @@ def _flag(value: Any) -> str:
     return separator + shlex.quote(text)
 
 
-class Given(NamedTuple):
-    """A value that somebody has set."""
-
-    value: Any
-    origin: str
-    """The variable, or the path of the file, that sets it; empty for a keyword."""
-
-
-def given_values(given: Mapping[str, Any]) -> dict[str, Given]:
-    """What is set, by the name of its setting: keywords over the environment over the file.
-
-    Raises SettingsError for an unknown name, and for a file that is missing or no TOML.
-    """
-    keywords = {name: Given(value, "") for name, value in given.items() if value is not None}
-    return _from_file() | _from_environment() | keywords
-
-
-def config_file() -> Path | None:
-    """The configuration file: the one that CATDOG_CONFIG names, else the nearest one upwards.
-
-    A folder's `catdog.toml` counts before a table `tool.catdog` of its `pyproject.toml`. Raises
-    SettingsError when a file is no TOML, or its name begins with an unknown user.
-    """
-    if named := os.environ.get(CONFIG):
-        try:
-            return _absolute(Path(named))
-        except ValueError as error:
-            problem = f"{quoted(named)} {error}."
-            raise SettingsError(problem, "Name another file with --config.") from error
-    here = _working_folder()
-    for folder in (here, *here.parents):
-        if (own := folder / FILE).is_file():
-            return own
-        shared = folder / "pyproject.toml"
-        if shared.is_file() and _own_table(shared) is not None:
-            return shared
-    return None
-
-
-def _working_folder() -> Path:
-    try:
-        return Path.cwd()
-    except FileNotFoundError as error:
-        raise SettingsError("The working folder is gone.", "Go to another one.") from error
-
-
-def _own_table(project: Path) -> Any:
-    """The table `tool.catdog` of a pyproject.toml; None without one."""
-    tool = _read_toml(project).get("tool")
-    return tool.get("catdog") if isinstance(tool, dict) else None
-
-
 def schema() -> dict[str, Any]:
     """The JSON schema of a configuration file, for editors."""
     made = Settings.model_json_schema()
     made["properties"]["home"].pop("default", None)  # it differs from user to user
     return made | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE}
-
-
-def _from_environment() -> dict[str, Given]:
-    found = {
-        name.upper(): os.environ[name]
-        for name in os.environ  # not all values: another thread may be taking one away
-        if name.startswith(PREFIX) and os.environ[name]
-    }
-    known = {PREFIX + field.upper(): field for field in Settings.model_fields}
-    _require_known(found, [*known, CONFIG, TOKEN], "environment variable {}")
-    return {known[name]: Given(text, name) for name, text in found.items() if name in known}
-
-
-def _from_file() -> dict[str, Given]:
-    path = config_file()
-    if path is None:
-        return {}
-    values = (_own_table if path.name == "pyproject.toml" else _read_toml)(path) or {}
-    if not isinstance(values, dict):
-        raise SettingsError(f"tool.catdog in {path} is no table.", "See 'catdog config schema'.")
-    _require_known(values, list(Settings.model_fields), f"setting '{{}}' in {path}")
-    if isinstance(home := values.get("home"), str) and home:
-        values["home"] = home if home.startswith("~") else path.parent / home
-    if isinstance(models := _as_list(values.get("models")), list):
-        values["models"] = [
-            absolute(each, path.parent) if isinstance(each, str) else each for each in models
-        ]
-    return {name: Given(value, str(path)) for name, value in values.items()}
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(
-            f"{path} cannot be read as settings ({quoted(reason)}).",
-            "Mend it, or name another file with --config.",
-        ) from error
 
 
 def _require_models(models: Iterable[str]) -> None:
@@ -736,14 +622,6 @@ def _require_models(models: Iterable[str]) -> None:
             raise SettingsError(
                 f"models: unknown model '{name}'; {choices()}.", f"See '{Settings.HELP}'."
             )
-
-
-def _require_known(names: Iterable[str], known: list[str], called: str) -> None:
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(known)}."
-            raise SettingsError(f"Unknown {called.format(quoted(name))}.", hint)
 
 
 def _problem(item: Mapping[str, Any], origins: Mapping[str, str]) -> str:

@@ -77,7 +77,9 @@ def test_the_example_of_use_runs(
     store = Store(home)
     for artifact in (trained, flatbuffer):
         shutil.copytree(artifact.path, store.folder(artifact.kind, artifact.key))
-    monkeypatch.setattr(load, "choose_model", lambda store, name: Chosen(trained, None, "a run"))
+    monkeypatch.setattr(
+        load, "choose_model", lambda store, name, task: Chosen(trained, None, "a run")
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CATDOG_HOME", str(home))
     for name in ("cat.jpg", "dog.jpg"):

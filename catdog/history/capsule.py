@@ -146,7 +146,8 @@ def _predicted(run: Run, file: Path) -> Iterator[Predicted]:
 def _joined(facts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Facts of several machines as those of one; each value once."""
     several = [
-        {name: str(value) for name, value in each.items() if name in computer()} for each in facts
+        {name: str(value) for name, value in each.items() if name in (*computer(), "threads")}
+        for each in facts
     ]
     names = dict.fromkeys(name for each in several for name in each)
     return {

@@ -23,12 +23,13 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from catdog.configuration import TOKEN
 from catdog.errors import StoreError
 from catdog.inference.classifier import Prediction
 from catdog.machine import DISTRIBUTION, available_cores
 from catdog.promotion.decision import DEFAULT
 from catdog.promotion.tasks import NoSuchTaskError
-from catdog.settings import TOKEN, Limits
+from catdog.settings import Limits
 from deployments.api.body import MULTIPART, uploads
 from deployments.api.journal import Journal
 from deployments.api.observed import Metrics, Observed

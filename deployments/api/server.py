@@ -10,9 +10,10 @@ from types import FrameType
 
 import uvicorn
 
+from catdog.configuration import TOKEN
 from catdog.errors import SettingsError
 from catdog.promotion.decision import DEFAULT
-from catdog.settings import TOKEN, Limits
+from catdog.settings import Limits
 from catdog.store.files import make_home, writing
 from deployments.api.application import Api
 from deployments.api.journal import Journal

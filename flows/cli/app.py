@@ -13,9 +13,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from catdog.configuration import CONFIG, config_file
 from catdog.errors import CatdogError, SettingsError
 from catdog.machine import DISTRIBUTION
-from catdog.settings import CONFIG, ExportFormat, Settings, config_file
+from catdog.settings import ExportFormat, Settings
 from flows.cli.terminal import (
     Home,
     Switch,

@@ -5,7 +5,8 @@ import json
 from cyclopts import App
 
 from catdog.addresses import without_secrets
-from catdog.settings import Settings, config_file, given_values, schema
+from catdog.configuration import config_file, given_values
+from catdog.settings import Settings, schema
 from flows.cli.terminal import out, say, table
 from flows.parameters import as_typed
 
@@ -15,7 +16,7 @@ config_app = App(name="config", help="Show the settings and where they come from
 @config_app.command
 def show() -> None:
     """Show each setting, its value, and what sets it: a variable, the file, or the default."""
-    settings, given, file = Settings.load(), given_values({}), config_file()
+    settings, given, file = Settings.load(), given_values({}, Settings.model_fields), config_file()
     shown = table("setting", "value", "from")
     for name in Settings.model_fields:
         value = as_typed(getattr(settings, name))

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from catdog.addresses import without_secrets
+from catdog.configuration import PREFIX
 from catdog.errors import CatdogError
 from catdog.history.runs import ModelsFailedError, Run
 from catdog.models import model_spec
@@ -16,7 +17,7 @@ from catdog.promotion.decision import Decision
 from catdog.promotion.explain import task_flag
 from catdog.promotion.tasks import decisions_of
 from catdog.report.write import load_comparison
-from catdog.settings import NOT_OF_A_RUN, PREFIX, Settings
+from catdog.settings import NOT_OF_A_RUN, Settings
 from catdog.sources.download import require_source
 from catdog.store.files import no_space, writing
 from catdog.training.progress import claim_progress, progress_folder, write_stage

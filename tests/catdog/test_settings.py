@@ -10,9 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from catdog.backbones import BACKBONES
+from catdog.configuration import PREFIX, given_values
 from catdog.errors import SettingsError
 from catdog.models import DEFAULT, MODELS
-from catdog.settings import PREFIX, Settings, given_values, schema
+from catdog.settings import Settings, schema
 from flows.cli.app import app
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -98,7 +99,10 @@ def test_a_file_counts_below_the_environment(
     settings = Settings.load(epochs=None)
     assert (settings.epochs, settings.seed, settings.models) == (7, 6, ("transfer",))
     assert Settings.load(epochs=3).epochs == 3
-    origins = {name: given.origin for name, given in given_values({"epochs": 3}).items()}
+    origins = {
+        name: given.origin
+        for name, given in given_values({"epochs": 3}, Settings.model_fields).items()
+    }
     assert origins == {"models": str(tmp_path / "catdog.toml"), "seed": "CATDOG_SEED", "epochs": ""}
 
 

@@ -19,7 +19,9 @@ def test_each_run_trains_once_more_and_what_its_first_try_trained_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: TrainedModel
 ) -> None:
     store = Store(tmp_path)
-    arrays: Any = SimpleNamespace(content="photos", digest="photos", held_out=None)
+    arrays: Any = SimpleNamespace(
+        content="photos", digest="photos", held_out=None, classes=("cats", "dogs")
+    )
     job = Job("baseline", arrays, Training(), None)
 
     def train() -> None:

@@ -111,7 +111,7 @@ def test_the_metric_of_the_selected_epoch_is_that_of_its_predictions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not twin:
-        monkeypatch.setattr(module, "accelerate", lambda model, threads: model)
+        monkeypatch.setattr(module, "accelerate", lambda model, **_: model)
     asked = training.model_copy(update={"metric": metric, "epochs": 3})
     model = train("preprocessed", arrays, asked, store)
     history = model.history().set_index("epoch")["val_metric"]

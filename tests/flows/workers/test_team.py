@@ -66,7 +66,7 @@ class SlowToStart:
 
 
 def test_an_interruption_also_ends_a_process_that_starts_at_that_moment(tmp_path: Path) -> None:
-    arrays = Arrays.model_construct(content="photos")
+    arrays = Arrays.model_construct(content="photos", classes=("cats", "dogs"))
     jobs = [
         Job(name, arrays, Training(epochs=1, seed=1), None) for name in ("augmented", "baseline")
     ]
@@ -121,7 +121,7 @@ def test_a_process_that_cannot_start_is_told_as_what_it_is_and_both_its_logs_sta
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'path'}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "path"), *sys.path])  # spawn passes it on
     store = Store(tmp_path / "home")
-    arrays = Arrays.model_construct(content="photos")
+    arrays = Arrays.model_construct(content="photos", classes=("cats", "dogs"))
     jobs = [Job("baseline", arrays, Training(), None)]
     workers = ProcessWorkers(Plan(1, 1), store)
     (result,) = train_and_evaluate(jobs, workers, store=store, progress_folder=tmp_path)
@@ -133,7 +133,7 @@ def test_a_process_that_cannot_start_is_told_as_what_it_is_and_both_its_logs_sta
 @pytest.mark.usefixtures("server")
 def test_a_process_that_dies_before_it_has_a_task_run_is_tried_again(tmp_path: Path) -> None:
     process = DiesAtItsStart()
-    arrays = Arrays.model_construct(content="photos")
+    arrays = Arrays.model_construct(content="photos", classes=("cats", "dogs"))
     jobs = [Job("baseline", arrays, Training(), None)]
     workers: Any = DeadWorkers(process)
     (result,) = train_and_evaluate(jobs, workers, store=Store(tmp_path), progress_folder=tmp_path)
