@@ -154,7 +154,7 @@ class Comparison(Record):
                 f"A model that always predicts {metric.of_class} has all the {metric.label}: look "
                 "at its precision, and at the accuracy, too."
             )
-        if not rare or not metric.default:
+        if not rare or not metric.default or len(self.classes) > FEW:
             return ""
         share = photos[rare] / sum(photos.values())
         return (

@@ -10,6 +10,7 @@ from catdog.errors import SettingsError
 from catdog.metric import Metric
 from catdog.report.write import write_report
 from catdog.settings import Comparing
+from catdog.wording import FEW
 from tests.catdog.conftest import Run
 
 METRICS = ["balanced-accuracy", "macro-f1", "recall:dogs"]
@@ -91,3 +92,5 @@ def test_what_accuracy_hides_is_told_where_a_class_is_rare(fake_run: Callable[..
     assert "95.0 %" in rare.unequal
     assert "--metric balanced-accuracy" in rare.unequal
     assert not rare.model_copy(update={"judged_by": "macro-f1"}).unequal
+    many = (*rare.classes, *map(str, range(FEW)))
+    assert not rare.model_copy(update={"classes": many}).unequal
