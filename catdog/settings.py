@@ -203,7 +203,14 @@ class Measured(Group):
     metric: Annotated[
         str,
         AfterValidator(_metric),
-        Field(json_schema_extra={"anyOf": [{"enum": [ACCURACY, *AVERAGES]}, {"pattern": METRIC}]}),
+        Field(
+            json_schema_extra={
+                "anyOf": [
+                    {"title": "of all classes", "enum": [ACCURACY, *AVERAGES]},
+                    {"title": "recall of one", "pattern": METRIC},
+                ]
+            }
+        ),
     ] = Field(
         ACCURACY,
         description="What selects the epoch, ranks the models, is tested, and decides on the "
