@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from catdog.report.style import INK, look, panels
+from catdog.report.style import INK, WIDE, look
 from catdog.store.artifacts import Arrays
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 THUMBNAIL = 192
+GAP, LINE = 0.08, 0.15
+"""Inches: between two photos of a sheet, and of a line of text below one."""
 
 Image = npt.NDArray[np.uint8]
 """height x width x 3, RGB."""
@@ -85,13 +87,21 @@ def thumbnail(image: Image) -> bytes:
 
 @look()
 def sheet(pictures: Sequence[Picture], *, columns: int = 6) -> "Figure":
-    """Photos in rows, each with its caption below."""
+    """Square photos in rows, each with its caption below."""
+    from matplotlib.figure import Figure
+
     lines = max(picture.caption.count("\n") + 1 for picture in pictures)
-    height = 0.06 + 0.17 * lines
-    figure, grid = panels(len(pictures), columns=columns, height=height, aspect=1)
-    for axes, picture in zip(grid, pictures, strict=True):
-        axes.imshow(picture.image, interpolation="bilinear")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_xlabel(picture.caption, fontsize=8, color=INK)
+    cell, rows = WIDE / columns, -(-len(pictures) // columns)
+    side, height = cell - GAP, cell + LINE * lines
+    figure = Figure(figsize=(WIDE, rows * height), layout="none")
+    # One axes for all, in inches: with one for each photo the layout takes most of the time.
+    axes = figure.add_axes((0, 0, 1, 1))
+    for number, picture in enumerate(pictures):
+        left, top = number % columns * cell + GAP / 2, number // columns * height + GAP / 2
+        place = (left, left + side, top + side, top)
+        axes.imshow(picture.image, extent=place, interpolation="bilinear")
+        middle, below = left + side / 2, top + side + GAP / 2
+        axes.text(middle, below, picture.caption, size=8, color=INK, ha="center", va="top")
+    axes.set(xlim=(0, WIDE), ylim=(rows * height, 0))
+    axes.set_axis_off()
     return figure

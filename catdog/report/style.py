@@ -107,7 +107,8 @@ def panels(
 def settle(figure: "Figure") -> None:
     """Place everything once, so that writing the figure again costs no new layout."""
     with look():
-        figure.draw_without_rendering()
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
     figure.set_layout_engine("none")
 
 

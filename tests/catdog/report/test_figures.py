@@ -164,15 +164,15 @@ def test_galleries_hold_the_photos_that_the_comparison_names(drawn: Drawn) -> No
     assert all(" %" in picture.caption for picture in worst)
     assert len(found["examples"].pictures) == 12
     assert len(found["augmentation"].pictures) == 12
-    photo, lit = found["grad-cam"].pictures[:2]
-    assert photo.alt.split(":")[0] == lit.alt.split(":")[0]
-    assert photo.image.shape == lit.image.shape
+    plain, lit = found["grad-cam"].pictures[:2]
+    assert plain.alt.split(":")[0] == lit.alt.split(":")[0]
+    assert plain.image.shape == lit.image.shape
     made = sheet(worst)
-    settle(made)
-    for axes in made.axes:
-        caption = axes.xaxis.label.get_window_extent()
-        assert caption.y1 <= axes.get_images()[0].get_window_extent().y0
-        assert caption.y0 > -0.5
+    (axes,) = made.axes
+    for photo, caption in zip(axes.get_images(), axes.texts, strict=True):
+        below = caption.get_window_extent()
+        assert below.y1 <= photo.get_window_extent().y0
+        assert below.y0 > -0.5
     with Image.open(io.BytesIO(jpeg(made))) as image:
         assert image.format == "JPEG"
 
