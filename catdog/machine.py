@@ -6,7 +6,7 @@ import platform
 import re
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -64,6 +64,19 @@ def threads() -> int:
     from_environment = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
     set_in_code = int(tf.config.threading.get_intra_op_parallelism_threads())
     return set_in_code or from_environment or os.cpu_count() or 1
+
+
+_shares: list[Callable[[], int]] = []
+
+
+def share_cores(share: Callable[[], int]) -> None:
+    """Let the parent of this process say how many cores it may use by now."""
+    _shares[:] = [share]
+
+
+def shared_cores() -> int:
+    """So many cores may be used by what can change its threads; 0 where nobody shares them."""
+    return max((share() for share in _shares), default=0)
 
 
 def peak_memory_bytes() -> int:

@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime
 from functools import partial
+from threading import Thread
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -22,6 +23,7 @@ from catdog.history.runs import (
 from catdog.metric import Metric
 from catdog.models import model_spec
 from catdog.references import absolute
+from catdog.report.write import prepare
 from catdog.settings import Comparing, Cut, Decoding, Folding, Settings, Training
 from catdog.store.artifacts import HELD_OUT, Arrays
 from catdog.store.store import Store
@@ -87,6 +89,7 @@ def catdog(settings: Settings) -> Run:
     followed = [job.followed(store) for job in jobs]
     tracking = choose_tracking(settings, run_id(settings.source, began), followed, store)
     stage("Training")
+    Thread(target=prepare, name="prepare-report", daemon=True).start()
     with tracking.following(), live_table(progress):
         results = train_and_evaluate(jobs, workers, store=store, progress_folder=progress)
     stage("Writing the report")

@@ -12,19 +12,22 @@ import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from catdog.errors import CatdogError
-from catdog.machine import divert_native_stderr, import_tensorflow
+from catdog.machine import divert_native_stderr, import_tensorflow, share_cores
 
 PARENT_CHECK_SECONDS = 0.5
 STARTED_BY_RUNNER = "PREFECT__FLOW_RUN_ID"
 """Prefect's workers and served deployments set this for the process of a flow run."""
 
 
-def start_training_process(parent: int, environment: Mapping[str, str], native_log: Path) -> None:
+def start_training_process(
+    parent: int, environment: Mapping[str, str], native_log: Path, share: Any = None
+) -> None:
     """What a process does first that will train a model: nothing has imported TensorFlow yet.
 
+    share: an integer in shared memory, the cores that the process may use by now.
     native_log: gets what native code writes, and why the process could not start; the one of the
     process before it stays next to it, as `NAME.log.1`.
     """
@@ -36,6 +39,8 @@ def start_training_process(parent: int, environment: Mapping[str, str], native_l
         warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is for the user's own code
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
         os.environ.update(environment)
+        if share is not None:
+            share_cores(lambda: int(share.value))
         import_tensorflow()
         logging.getLogger("catdog").setLevel(logging.INFO)
     except BaseException:  # noqa: BLE001  whatever it is: the parent sees the exit code alone

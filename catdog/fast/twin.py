@@ -14,6 +14,7 @@ On GPUs Keras itself is fast. In bfloat16, where that is asked for, a twin train
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import takewhile
 from math import prod
@@ -24,7 +25,7 @@ import numpy as np
 from catdog.fast.augmentation import Augmentation
 from catdog.fast.convolution import PooledConvolution
 from catdog.fast.division import divided
-from catdog.fast.frozen_base import FrozenBase
+from catdog.fast.frozen_base import FrozenBase, none_free
 from catdog.fast.mixed_precision import HalfPrecision, mixed_precision
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,19 @@ FEATURES = "features"
 """A batch of features is a dictionary with this key, so that it is never taken for images."""
 FEATURES_BYTES = 2**29
 """Of a model's held-out photos: 14,000 of 160 x 160 where MobileNetV2 trains from block 11 on."""
+KEPT_BYTES = 2**26
+"""Of features that outlive the training: 14,000 photos through MobileNetV2 and its pooling."""
 EXAMPLES = 2
 """Images of noise on which a base is tried: a lost weight would show on the first."""
 
 
-def accelerate(model: Any, *, threads: int, precision: str = FLOAT32) -> Any:
+def accelerate(
+    model: Any,
+    *,
+    threads: int,
+    precision: str = FLOAT32,
+    free_cores: Callable[[], int] = none_free,
+) -> Any:
     """A twin of a Sequential model, compiled like it; any other model, or one without gain, itself.
 
     The twin takes the same images, also as uint8, and draws the same random numbers. It also
@@ -48,6 +57,7 @@ def accelerate(model: Any, *, threads: int, precision: str = FLOAT32) -> Any:
     count as its weights, and those are the model's own. With a GPU, the layers are Keras's.
     precision: of training, as the setting. A frozen base on the processor stays float32, as it
     only predicts.
+    threads, free_cores: as for a frozen base.
     """
     import keras
     import tensorflow as tf
@@ -55,7 +65,8 @@ def accelerate(model: Any, *, threads: int, precision: str = FLOAT32) -> Any:
     if not isinstance(model, keras.Sequential):
         return model
     gpus = tf.config.list_physical_devices("GPU")
-    stages = model.layers if gpus else _stages(model, threads)
+    how = {"threads": threads, "free_cores": free_cores}
+    stages = model.layers if gpus else _stages(model, how)
     if precision != FLOAT32:
         stages = mixed_precision(stages)
     if all(stage in model.layers for stage in stages):
@@ -77,11 +88,13 @@ def precision_of(model: Any) -> str:
     return "bfloat16" if any(halves) else FLOAT32
 
 
-def without_base(model: Any, batches: Any) -> Any:
+def without_base(model: Any, batches: Any, photos: str = "") -> Any:
     """The (images, labels) batches of a tf.data.Dataset as (features, labels), computed now.
 
     For images that are the same in every epoch. Unchanged for a model that is not a twin, for one
     without a frozen base, and where the features would take more than `FEATURES_BYTES`.
+    photos: says which these are. Their features are kept until there are others, so that scoring
+    what was trained just now computes none; empty keeps nothing.
     """
     import tensorflow as tf
 
@@ -95,10 +108,28 @@ def without_base(model: Any, batches: Any) -> Any:
             needed >> 20,
         )
         return batches
-    pairs = [(model.features(images), labels) for images, labels in batches]
-    features, labels = (tf.concat(parts, axis=0) for parts in zip(*pairs, strict=True))
-    whole = tf.data.Dataset.from_tensor_slices(({FEATURES: features}, labels))
-    return whole.batch(len(pairs[0][1]))
+    kept = photos and needed <= KEPT_BYTES
+    features = _features(model, batches, photos) if kept else _computed(model, batches)
+    labels = [labels for _, labels in batches]
+    pairs = {FEATURES: features}, tf.concat(labels, axis=0)
+    return tf.data.Dataset.from_tensor_slices(pairs).batch(len(labels[0]))
+
+
+_kept: dict[tuple[str, str], Any] = {}
+
+
+def _features(model: Any, batches: Any, photos: str) -> Any:
+    key = (photos, model.stages[model.with_base - 1].digest)
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = _computed(model, batches)
+    return _kept[key]
+
+
+def _computed(model: Any, batches: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.concat([model.features(images) for images, _ in batches], axis=0)
 
 
 def through(stages: list[Stage], values: Any, training: bool) -> Any:
@@ -108,14 +139,14 @@ def through(stages: list[Stage], values: Any, training: bool) -> Any:
     return values
 
 
-def _stages(model: Any, threads: int) -> list[Stage]:
+def _stages(model: Any, how: Mapping[str, Any]) -> list[Stage]:
     shape = (EXAMPLES, *model.input_shape[1:])
     values = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
     stages: list[Stage] = []
     done = 0
     while rest := model.layers[done:]:
         try:
-            found, layers = _next_stages(rest, values, threads)
+            found, layers = _next_stages(rest, values, how)
         except Exception as error:  # noqa: BLE001 - whatever it is, Keras can do the same, slower
             log.warning(
                 "'%s' trains the slow way: its base cannot be converted (%s)", model.name, error
@@ -127,17 +158,19 @@ def _stages(model: Any, threads: int) -> list[Stage]:
     return stages
 
 
-def _next_stages(layers: list[Any], examples: Any, threads: int) -> tuple[list[Stage], int]:
+def _next_stages(
+    layers: list[Any], examples: Any, how: Mapping[str, Any]
+) -> tuple[list[Stage], int]:
     """The fastest way through the first of these layers; it stands for so many of them."""
     if augmentation := Augmentation.of(layers):
         return [augmentation], augmentation.layers
     if convolution := PooledConvolution.of(layers):
         return [convolution], 2
     if whole := _frozen(layers):
-        return [FrozenBase(whole, examples=examples, threads=threads)], len(whole.layers)
+        return [FrozenBase(whole, examples=examples, **how)], len(whole.layers)
     if parts := divided(layers[0]):
         lower, upper = parts
-        return [FrozenBase(lower, examples=examples, threads=threads), upper], 1
+        return [FrozenBase(lower, examples=examples, **how), upper], 1
     return layers[:1], 1
 
 

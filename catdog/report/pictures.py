@@ -93,7 +93,8 @@ def sheet(pictures: Sequence[Picture], *, columns: int = 6) -> "Figure":
     lines = max(picture.caption.count("\n") + 1 for picture in pictures)
     cell, rows = WIDE / columns, -(-len(pictures) // columns)
     side, height = cell - GAP, cell + LINE * lines
-    figure = Figure(figsize=(WIDE, rows * height), layout="none")
+    figure = Figure(figsize=(WIDE, rows * height))
+    figure.set_layout_engine("none")
     # One axes for all, in inches: with one for each photo the layout takes most of the time.
     axes = figure.add_axes((0, 0, 1, 1))
     for number, picture in enumerate(pictures):

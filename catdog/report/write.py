@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIBRARIES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
+DRAWN_WITH = ("pandas", "scipy.stats", "sklearn.metrics", "matplotlib.backends.backend_svg")
 MARKDOWN_BYTES = 1_900_000
 """Prefect takes a Markdown artifact of 2 MB; pictures beyond that are left to `figures/`."""
+
+
+def prepare() -> None:
+    """Import what takes seconds to import, for who has them to spare before there are results."""
+    for module in DRAWN_WITH:
+        import_module(module)
 
 
 def recipe(study: Study) -> Recipe[Report]:

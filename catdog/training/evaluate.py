@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catdog.errors import TrainingError
-from catdog.fast.twin import accelerate
+from catdog.fast.twin import accelerate, without_base
 from catdog.inference.temperature import fit_temperature
 from catdog.machine import prepare_tensorflow, threads
 from catdog.store.artifacts import HELD_OUT, Arrays, Predictions, TrainedModel
@@ -63,9 +63,11 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
     network = load_model(model.file("model.keras"))
     network.trainable = False  # what has been fine-tuned is a frozen base from now on
     twin = accelerate(network, threads=threads())
-    probabilities = {split: _predict(twin, arrays, split) for split in HELD_OUT}
+    validation, test = (_batches(arrays, split) for split in HELD_OUT)
+    known = without_base(twin, validation, arrays.digest)
+    probabilities = {"validation": _predict(twin, known), "test": _predict(twin, test)}
     # Only now: the very first batch takes seconds, and no later one does.
-    passes = timeit.repeat(lambda: _predict(twin, arrays, "test"), number=1, repeat=PASSES)
+    passes = timeit.repeat(lambda: _predict(twin, test), number=1, repeat=PASSES)
     tables = [_table(model, arrays, split, found) for split, found in probabilities.items()]
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
     _write_attention(network, arrays, probabilities["test"], folder)
@@ -78,8 +80,11 @@ def _write(model: TrainedModel, arrays: Arrays, folder: Path) -> Mapping[str, An
     }
 
 
-def _predict(network: Any, arrays: Arrays, split: str) -> Probabilities:
-    batches = ordered_batches(arrays.images(split), arrays.labels(split), batch_size=BATCH_SIZE)
+def _batches(arrays: Arrays, split: str) -> Any:
+    return ordered_batches(arrays.images(split), arrays.labels(split), batch_size=BATCH_SIZE)
+
+
+def _predict(network: Any, batches: Any) -> Probabilities:
     return np.asarray(network.predict(batches, verbose=0), dtype=np.float32)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from catdog.backbones import Base, new_base
 from catdog.fast.mixed_precision import slow_in_bfloat16
 from catdog.fast.twin import accelerate, precision_of, through, without_base
-from catdog.machine import machine, peak_memory_bytes, threads, versions
+from catdog.machine import machine, peak_memory_bytes, shared_cores, threads, versions
 from catdog.metric import Metric
 from catdog.models import (
     OWN_TRAINING,
@@ -177,7 +177,12 @@ class _Job:
         twin = (
             model
             if self.spec.code
-            else accelerate(model, threads=threads(), precision=self.training.precision)
+            else accelerate(
+                model,
+                threads=threads(),
+                precision=self.training.precision,
+                free_cores=shared_cores,
+            )
         )
         if not stretch.to_come:
             for note in self._notes(twin):
@@ -216,7 +221,7 @@ class _Job:
         if smoothing := training.label_smoothing:
             batches = softened(batches, len(arrays.classes), smoothing)
             validation = softened(validation, len(arrays.classes))
-        held_out = without_base(twin, validation)
+        held_out = without_base(twin, validation, arrays.digest)
         steps = steps_per_epoch(arrays.counts["train"], training.batch_size)
         keeper = EpochKeeper(
             arrays.trial(self.spec.name, training.seed),

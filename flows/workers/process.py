@@ -65,6 +65,10 @@ class ProcessWorkers:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.places = plan.processes
         self._threads = plan.threads
+        self._cores = plan.processes * plan.threads
+        self._share = multiprocessing.get_context("spawn").RawValue("i", plan.threads)
+        self._running = 0
+        self._counting = Lock()
         self._store = store
         self._free: SimpleQueue[dict[str, str]] = SimpleQueue()
         for environment in plan.environments():
@@ -86,7 +90,7 @@ class ProcessWorkers:
             pool = _PoolOfOne(
                 max_workers=1,
                 initializer=start_training_process,
-                initargs=(os.getpid(), environment, log),
+                initargs=(os.getpid(), environment, log, self._share),
             )
             pool.environment = environment
             with pool:
@@ -99,10 +103,18 @@ class ProcessWorkers:
     def _environment(self) -> Iterator[dict[str, str]]:
         """What the next process finds in its environment: threads, and a GPU that is free."""
         own = self._free.get()
+        self._share_cores(+1)
         try:
             yield tensorflow_environment(self._threads) | own
         finally:
+            self._share_cores(-1)
             self._free.put(own)
+
+    def _share_cores(self, more: int) -> None:
+        """Leave the cores of a process that has ended to those that still run."""
+        with self._counting:
+            self._running += more
+            self._share.value = self._cores // max(1, self._running)
 
 
 def _exit_code(process: BaseProcess | None) -> int | None:

@@ -5,6 +5,7 @@ import logging
 import os
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,8 @@ def built(name: str, base: Base | None, phase: Phase | None = None, **varied: An
     return model
 
 
-def batches() -> Any:
-    return tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(4)
+def batches(images: np.ndarray = IMAGES) -> Any:
+    return tf.data.Dataset.from_tensor_slices((images, LABELS)).batch(4)
 
 
 def drawn(model: Any, seeded: Any, images: np.ndarray) -> Any:
@@ -191,6 +192,28 @@ def test_held_out_photos_need_the_base_once(base: Base, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in features]), LABELS)
     np.testing.assert_allclose(
         twin.evaluate(features, verbose=0), model.evaluate(batches(), verbose=0), atol=1e-5
+    )
+
+
+def test_scoring_what_was_just_trained_runs_the_base_on_no_validation_photo_again(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = built("transfer", base)
+    known = without_base(accelerate(model, threads=1), batches(), "these")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    loaded.trainable = False
+    twin = accelerate(loaded, threads=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(FrozenBase, "run", lambda *_: pytest.fail("the base ran again"))
+        again = without_base(twin, batches(), "these")
+    np.testing.assert_array_equal(
+        twin.predict(again, verbose=0),
+        accelerate(model, threads=1).predict(known, verbose=0),
+    )
+    others = without_base(twin, batches(IMAGES[::-1]), "others")
+    np.testing.assert_array_equal(
+        twin.predict(others, verbose=0), twin.predict(again, verbose=0)[::-1]
     )
 
 

@@ -5,14 +5,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from prefect import task
 
 from catdog.errors import TrainingError
+from catdog.machine import shared_cores
 from catdog.settings import Training
 from catdog.store.artifacts import Arrays
 from catdog.store.store import Store
@@ -128,6 +130,19 @@ def test_a_process_that_cannot_start_is_told_as_what_it_is_and_both_its_logs_sta
     assert words in str(result.error)
     logs = store.home / "work" / "logs"
     assert sorted(log.name for log in logs.iterdir()) == ["baseline-42.log", "baseline-42.log.1"]
+
+
+@pytest.mark.usefixtures("server")
+def test_the_cores_of_an_ended_training_go_to_those_that_still_run(tmp_path: Path) -> None:
+    arrays = Arrays.model_construct(content="photos", classes=("cats", "dogs"))
+    jobs = [Job(name, arrays, Training(), None) for name in ("transfer", "baseline")]
+    workers = ProcessWorkers(Plan(2, 1), Store(tmp_path))
+    with ExitStack() as other, workers.runner(jobs[0]) as running:
+        other.enter_context(workers.runner(jobs[1]))
+        found = [running.submit(task(shared_cores), {}).result()]
+        other.close()
+        found.append(running.submit(task(shared_cores), {}).result())
+    assert found == [1, 2]
 
 
 @pytest.mark.usefixtures("server")
