@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +22,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIBRARIES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
-DRAWN_WITH = ("pandas", "scipy.stats", "sklearn.metrics", "matplotlib.backends.backend_svg")
 MARKDOWN_BYTES = 1_900_000
 """Prefect takes a Markdown artifact of 2 MB; pictures beyond that are left to `figures/`."""
 
 
 def prepare() -> None:
     """Import what takes seconds to import, for who has them to spare before there are results."""
-    for module in DRAWN_WITH:
-        import_module(module)
+    import matplotlib.backends.backend_svg  # noqa: F401
+    import pandas as pd  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn.metrics  # noqa: F401
 
 
 def recipe(study: Study) -> Recipe[Report]:
