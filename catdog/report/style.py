@@ -101,6 +101,8 @@ def panels(
     axes: list[Axes] = grid.ravel().tolist()
     for spare in axes[count:]:
         spare.remove()
+    for lowest in axes[:count][-columns:]:
+        lowest.tick_params(labelbottom=True)
     return figure, axes[:count]
 
 

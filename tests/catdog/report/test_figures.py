@@ -15,7 +15,7 @@ from catdog.comparison.compare import Comparison, compare
 from catdog.report.charts import Chart, charts, galleries
 from catdog.report.figures import learning_curves
 from catdog.report.pictures import overlay, sheet, thumbnail
-from catdog.report.style import DARK, INK, jpeg, png, settle, svg
+from catdog.report.style import DARK, INK, jpeg, panels, png, settle, svg
 from catdog.report.write import training_history
 
 
@@ -154,6 +154,12 @@ def test_svg_is_the_same_each_time_and_follows_light_and_dark(drawn: Drawn) -> N
 def test_png_is_as_wide_as_a_page(drawn: Drawn) -> None:
     with Image.open(io.BytesIO(png(drawn.charts["class-counts"].draw()))) as image:
         assert image.width == 990
+
+
+def test_the_lowest_panel_of_each_column_has_numbers_on_its_axis() -> None:
+    _, axes = panels(5, columns=3, height=1, shared=True)
+    numbered = [any(tick.label1.get_visible() for tick in a.xaxis.get_major_ticks()) for a in axes]
+    assert numbered == [False, False, True, True, True]
 
 
 def test_galleries_hold_the_photos_that_the_comparison_names(drawn: Drawn) -> None:
