@@ -81,6 +81,13 @@ def _grouping(how: str | None) -> str | None:
     return how or None
 
 
+def _as_share(value: Any) -> Any:
+    """A share, also as a percentage."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return float(value.strip()[:-1]) / 100
+    return value
+
+
 def _named_task(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError("must be letters, digits, '_', '-' and '.', and not begin with a mark")
@@ -446,6 +453,19 @@ class Answering(Group):
         0.8, description="A prediction of a lower confidence is flagged as uncertain."
     )
     """On the official validation photos 2.5 % of `transfer`'s are, of which a quarter are wrong."""
+    risk: Annotated[ProperShare, BeforeValidator(_as_share)] | None = Field(
+        None,
+        description="Answer only where at most this share of the answers is wrong, such as 1%, at "
+        "95 % confidence, and where the photo is not unlike all training photos. Default: answer "
+        "all.",
+    )
+    """What a wrong answer costs only its owner knows."""
+    false_flags: Annotated[Share, BeforeValidator(_as_share)] = Field(
+        0.01,
+        description="With a risk, the share of ordinary photos that may be taken for unlike "
+        "anything seen, such as 1%; 0 looks for none.",
+    )
+    """So few cost hardly an answer, and letters and textures are all found."""
 
 
 class Allowing(Group):

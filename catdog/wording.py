@@ -25,6 +25,11 @@ def percent(share: float) -> str:
     return f"{value:g} %" if value in (0, 100) else f"{value:.1f} %"
 
 
+def rate(share: float) -> str:
+    """A share that somebody has chosen, as they wrote it: "1 %", "0.5 %"."""
+    return f"{100 * share:.4g} %"
+
+
 def points(difference: float) -> str:
     """A difference of accuracies as a number of percentage points, with its sign."""
     value = round(100 * difference, 1)

@@ -1,6 +1,7 @@
 """The flow `catdog`: photos in, models trained in parallel, a comparison out."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Thread
@@ -35,6 +36,7 @@ from flows.retraining import challenge, forget_models, note_changes
 from flows.workers.choose import choose_workers
 from flows.workers.team import Job, train_and_evaluate
 from tasks.download import download
+from tasks.evidence import evidence
 from tasks.live_table import live_table
 from tasks.prefetch import prefetch
 from tasks.report import report
@@ -96,6 +98,8 @@ def catdog(settings: Settings) -> Run:
     news = changes if changes and changes.any else None
     comparing = settings.group(Comparing)
     study = Study(photos, manifest, arrays, results, settings.described(), news, comparing)
+    known = [evidence(*each, arrays, manifest) for each in study.leaders]
+    study = replace(study, evidence=[each for each in known if each])
     written = report(study) if study.compared else None
     if written:
         publish_report(written)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from catdog.comparison import mistakes
+from catdog.comparison.answers import Answers, answers
 from catdog.comparison.collapse import Collapse, collapsed
 from catdog.comparison.design import Design, design_of
 from catdog.comparison.groups import Grouped
@@ -21,12 +22,13 @@ from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, Trained, judging, outcomes, score
 from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
+from catdog.inference.caution import knowledge_of
 from catdog.metric import ACCURACY, BALANCED, Metric, rare_class
 from catdog.photos.changes import Changes
 from catdog.photos.quality import DataQuality, data_quality
 from catdog.settings import Comparing, Seeded, Training
 from catdog.sources.official import SEED_REMARK, missing_official
-from catdog.store.artifacts import HELD_OUT, Arrays, Manifest, ModelResult, Photos
+from catdog.store.artifacts import HELD_OUT, Arrays, Evidence, Manifest, ModelResult, Photos
 from catdog.store.store import Record
 from catdog.wording import FEW, listing, percent
 
@@ -47,6 +49,8 @@ class Study:
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
     comparing: Comparing = field(default_factory=lambda: Comparing.model_validate({}))
+    evidence: Sequence[Evidence] = ()
+    """Of the models that may win: see `leaders`."""
 
     @property
     def scored(self) -> list[Trained]:
@@ -74,6 +78,17 @@ class Study:
         return {
             name: each for name, each in found.items() if whole(p.fold_or_seed for _, p in each)
         }
+
+    @property
+    def leaders(self) -> list[Trained]:
+        """The models to be used that are best on validation: usually one."""
+        metric, found = Metric(self.comparing.metric), dict[str, float]()
+        for name, each in self.compared.items() if self.design.usable else ():
+            tables = (predictions.table() for _, predictions in each)
+            values = [metric.of_table(t[t["split"] == "validation"]) for t in tables]
+            found[name] = sum(values) / len(values)
+        best = max(found.values(), default=0.0)
+        return [self.compared[name][0] for name, value in found.items() if value >= best]
 
 
 class Comparison(Record):
@@ -123,6 +138,9 @@ class Comparison(Record):
     """None in a cross-validation, which has `labels`."""
     labels: LabelCheck | None = None
     """Potential label errors; None without a cross-validation or an accurate model."""
+    answers: Answers | None = Field(None, exclude_if=lambda value: value is None)
+    """What the winner's answers are worth where it may leave photos unanswered; None of a
+    cross-validation, or from an older version."""
     quality: DataQuality
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
@@ -229,6 +247,11 @@ def changed_text(settings: Mapping[str, Any]) -> str:
     )
 
 
+def _answers(winner: str, study: Study) -> Answers | None:
+    found = next((each for each in study.evidence if each.name == winner), None)
+    return answers(knowledge_of(found)) if found else None
+
+
 def _shared(pairs: Iterable[tuple[str | None, str]]) -> dict[str, list[str]]:
     """The names that a text belongs to."""
     found: defaultdict[str, list[str]] = defaultdict(list)
@@ -326,6 +349,7 @@ def compare(study: Study) -> Comparison:
         labels=check_labels(verdict.winner, winner)
         if not design.usable and by_name[verdict.winner].validation.accuracy >= ACCURATE_ENOUGH
         else None,
+        answers=_answers(verdict.winner, study),
         quality=data_quality(study.manifest, design.counts(study.manifest), design.fold_of),
         changes=study.changes,
         published=published,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from catdog.errors import SettingsError, StoreError
+from catdog.export.evidence import evidence_of
 from catdog.export.exported import DESCRIPTION, IN_WORDS, Description
 from catdog.export.flatbuffer import flatbuffer_of
 from catdog.export.load import facts_of
@@ -24,7 +25,7 @@ from catdog.inference.litert import Floats, Network
 from catdog.machine import DISTRIBUTION
 from catdog.promotion.candidates import Chosen, choose_model
 from catdog.settings import ExportFormat
-from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.store.artifacts import Arrays, Evidence, TrainedModel
 from catdog.store.digest import file_digest
 from catdog.store.files import (
     beside,
@@ -102,7 +103,7 @@ def export(
         how = KINDS[kind]
         how.write(chosen.model, store, making / how.file)
         replay = _replay(how.open(making / how.file), chosen, store)
-        _describe(making, kind, chosen, replay)
+        _describe(making, kind, chosen, replay, store)
     return replay
 
 
@@ -137,13 +138,20 @@ def _replay(predict: Predict, chosen: Chosen, store: Store) -> Replay:
     return replay
 
 
-def _describe(folder: Path, kind: ExportFormat, chosen: Chosen, replay: Replay) -> None:
+def _describe(
+    folder: Path, kind: ExportFormat, chosen: Chosen, replay: Replay, store: Store
+) -> None:
     facts, how = facts_of(chosen), KINDS[kind]
-    file = folder / how.file
+    file, evidence = folder / how.file, folder / Evidence.NAME
+    known = evidence_of(chosen, store)
+    if known:
+        shutil.copyfile(known.file(Evidence.NAME), evidence)
     description = Description(
         format=kind,
         model=how.file,
         sha256=file_digest(file) if file.is_file() else None,
+        evidence=file_digest(evidence) if known else None,
+        choices=known.choices if known else 1,
         **facts.model_dump(),
     )
     write_json(folder / DESCRIPTION, description.model_dump(mode="json"))

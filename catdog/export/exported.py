@@ -5,7 +5,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from catdog.errors import StoreError
+from catdog.inference.caution import Knowledge, read_knowledge
 from catdog.inference.classifier import Facts
+from catdog.store.artifacts import Evidence, read_arrays
 from catdog.store.digest import file_digest
 
 DESCRIPTION = "preprocessing.json"
@@ -28,6 +30,10 @@ class Description(Facts):
     """The file or folder that holds it."""
     sha256: str | None
     """Of the file; None for a folder."""
+    evidence: str | None = None
+    """SHA-256 of `evidence.npz`, by which `catdog predict --risk` answers; None without one."""
+    choices: int = 1
+    """Models that the validation photos chose among."""
     resize: str = "bilinear, half-pixel centres, no antialiasing, aspect ratio not kept"
     layout: str = "NHWC"
     channels: str = "RGB"
@@ -36,22 +42,15 @@ class Description(Facts):
     steps: tuple[str, ...] = tuple(IN_WORDS)
 
 
+AGAIN = "Export it again: 'catdog export'."
+
+
 def read_export(folder: Path) -> tuple[Facts, Path]:
     """A LiteRT export: what is known of the model, and its file.
 
     Raises StoreError when the folder is no export, of another format, or damaged.
     """
-    again = "Export it again: 'catdog export'."
-    try:
-        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
-        found = Description.model_validate_json(text)
-    except FileNotFoundError as error:
-        raise StoreError(f"{folder} is no export: it has no {DESCRIPTION}.", again) from error
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise StoreError(
-            f"{folder / DESCRIPTION} is damaged or of another version ({reason}).", again
-        ) from error
+    found = _described(folder)
     file = folder / Path(found.model).name
     if found.format != "litert":
         raise StoreError(
@@ -59,5 +58,34 @@ def read_export(folder: Path) -> tuple[Facts, Path]:
             "catdog itself reads 'catdog export --format litert'.",
         )
     if not file.is_file() or file_digest(file) != found.sha256:
-        raise StoreError(f"{file} is missing or damaged.", again)
+        raise StoreError(f"{file} is missing or damaged.", AGAIN)
     return found, file
+
+
+def read_evidence(folder: Path) -> Knowledge:
+    """What the model of an export knows.
+
+    Raises StoreError when the export lacks it, as older ones do, or it is damaged.
+    """
+    found, file = _described(folder), folder / Evidence.NAME
+    if found.evidence is None:
+        raise StoreError(
+            f"{folder} does not say what its model knows.", f"Leave out --risk. {AGAIN}"
+        )
+    if not file.is_file() or file_digest(file) != found.evidence:
+        raise StoreError(f"{file} is missing or damaged.", AGAIN)
+    return read_knowledge(read_arrays(file), found.name, found.choices)
+
+
+def _described(folder: Path) -> Description:
+    try:
+        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+        found = Description.model_validate_json(text)
+    except FileNotFoundError as error:
+        raise StoreError(f"{folder} is no export: it has no {DESCRIPTION}.", AGAIN) from error
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"{folder / DESCRIPTION} is damaged or of another version ({reason}).", AGAIN
+        ) from error
+    return found

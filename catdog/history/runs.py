@@ -22,6 +22,7 @@ from catdog.settings import Comparing, Settings, Share
 from catdog.store.artifacts import (
     HELD_OUT,
     Arrays,
+    Evidence,
     Manifest,
     ModelResult,
     Photos,
@@ -324,14 +325,17 @@ def study_of(run: Run, store: Store) -> Study:
             f"Run {run.id} was made by another version of catdog ({error.problem.rstrip('.')}).",
             f"Its first report is still in {run.folder}.",
         ) from error
+    results = [_result(score, run, store) for score in run.scores]
+    evidence = (Evidence.of(each.predictions, store) for each in results if each.predictions)
     return Study(
         run.stored(Photos, store),
         run.stored(Manifest, store),
         run.stored(Arrays, store),
-        [_result(score, run, store) for score in run.scores],
+        results,
         settings=settings.described(),
         changes=_changes(run),
         comparing=settings.group(Comparing),
+        evidence=[each for each in evidence if each],
     )
 
 

@@ -17,7 +17,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from catdog.errors import PhotosError
-from catdog.inference.litert import Network
+from catdog.inference.caution import Caution, Why
+from catdog.inference.features import with_features
+from catdog.inference.litert import Floats, Network
 from catdog.inference.temperature import soften
 from catdog.machine import available_cores
 from catdog.photos.reading import (
@@ -43,7 +45,7 @@ AHEAD = 4
 
 
 class Prediction(BaseModel):
-    """What a model says of one photo; without a class where the photo cannot be read."""
+    """What a model says of one photo; without a class where it cannot be read, or is unanswered."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +56,10 @@ class Prediction(BaseModel):
     """Of `label`, 0 to 1."""
     probabilities: dict[str, float] = {}
     uncertain: bool = False
-    """Whether `probability` is below the threshold that was set."""
+    """Whether `probability` is below the threshold that was set, or there is no answer."""
+    unanswered: Why | None = None
+    """Why there is no class where the risk is limited: the model doubts too much ("unsure"), or
+    the photo is unlike all that it was trained on ("unlike"). Its `probabilities` are given."""
     error: str | None = None
 
 
@@ -78,11 +83,18 @@ class Classifier:
     """
 
     def __init__(
-        self, facts: Facts, flatbuffer: bytes, *, threshold: float, calibrated: bool = False
+        self,
+        facts: Facts,
+        flatbuffer: bytes,
+        *,
+        threshold: float,
+        calibrated: bool = False,
+        caution: Caution | None = None,
     ) -> None:
         """threshold: a prediction of a lower probability is `uncertain`.
 
         calibrated: give probabilities at the model's temperature.
+        caution: when not to answer at all; the threshold then does not count.
         Raises ValueError when the flatbuffer is damaged, or fits neither photos nor classes.
         """
         self.facts = facts
@@ -96,8 +108,10 @@ class Classifier:
         """The side of the square in pixels that photos are resized to."""
         self.threshold = threshold
         self.temperature = facts.temperature or 1.0 if calibrated else 1.0
-        self._flatbuffer = flatbuffer
-        first = Network(flatbuffer)
+        self.caution = caution
+        self._strangers = caution is not None and caution.known is not None
+        self._flatbuffer = with_features(flatbuffer) if self._strangers else flatbuffer
+        first = Network(self._flatbuffer)
         shapes = (1, facts.image_size, facts.image_size, 3), (1, len(facts.classes))
         if (first.input_shape, first.output_shape) != shapes:
             raise ValueError(f"it turns {first.input_shape} into {first.output_shape}")
@@ -124,7 +138,8 @@ class Classifier:
             for p in self.predict(photos)
         ]
         shares = (f"p_{name}" for name in self.classes)
-        columns = ["path", "label", "probability", "uncertain", *shares, "error"]
+        why = ["unanswered"] if self.caution else []
+        columns = ["path", "label", "probability", "uncertain", *why, *shares, "error"]
         return pd.DataFrame(rows, columns=columns)
 
     def stream(self, photos: Iterable[Photo]) -> Iterator[Prediction]:
@@ -144,9 +159,17 @@ class Classifier:
 
     def classify(self, pixels: Pixels) -> Probabilities:
         """The probability of each class, for one photo of image_size x image_size x 3."""
+        return self._calibrated(self._look(pixels)[0])
+
+    def _calibrated(self, probabilities: Probabilities) -> Probabilities:
+        (each,) = probabilities
+        return each if self.temperature == 1 else soften(each, self.temperature)
+
+    def _look(self, pixels: Pixels) -> tuple[Probabilities, Floats | None]:
+        """Probabilities (1, classes), and features where strangers are looked for."""
         with self._network() as network:
-            (probabilities,) = network(pixels[None].astype(np.float32))
-        return probabilities if self.temperature == 1 else soften(probabilities, self.temperature)
+            probabilities = network(pixels[None].astype(np.float32))
+            return probabilities, network.output(1) if self._strangers else None
 
     def predict_one(self, photo: Photo, *, max_pixels: int = MAX_PIXELS) -> Prediction:
         """As `predict`, for one photo, in the thread that asks.
@@ -158,7 +181,13 @@ class Classifier:
             pixels = _resized(photo, self.image_size, max_pixels)
         except UnreadablePhotoError as error:
             return Prediction(path=path, error=error.reason)
-        probabilities = dict(zip(self.classes, self.classify(pixels).tolist(), strict=True))
+        seen = self._look(pixels)
+        shares = self._calibrated(seen[0]).tolist()
+        probabilities = dict(zip(self.classes, shares, strict=True))
+        if self.caution and (why := self.caution.objection(*seen)):
+            return Prediction(
+                path=path, probabilities=probabilities, uncertain=True, unanswered=why
+            )
         label = max(probabilities, key=probabilities.__getitem__)
         best = probabilities[label]
         return Prediction(
@@ -166,7 +195,7 @@ class Classifier:
             label=label,
             probability=best,
             probabilities=probabilities,
-            uncertain=best < self.threshold,
+            uncertain=self.caution is None and best < self.threshold,
         )
 
     @contextmanager

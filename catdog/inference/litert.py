@@ -56,8 +56,9 @@ class Network:
             self._interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
             self._interpreter.allocate_tensors()
         inputs = self._interpreter.get_input_details()[0]
+        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
         outputs = self._interpreter.get_output_details()[0]
-        self._input, self._output = inputs["index"], outputs["index"]
+        self._input = inputs["index"]
         self.input_shape = tuple(int(side) for side in inputs["shape"])
         self.output_shape = tuple(int(side) for side in outputs["shape"])
 
@@ -65,7 +66,11 @@ class Network:
         """The output for a batch of exactly `input_shape`."""
         self._interpreter.set_tensor(self._input, batch)
         self._interpreter.invoke()
-        output: Floats = self._interpreter.get_tensor(self._output)
+        return self.output(0)
+
+    def output(self, number: int) -> Floats:
+        """One of the outputs for the batch before."""
+        output: Floats = self._interpreter.get_tensor(self._outputs[number])
         return output
 
 

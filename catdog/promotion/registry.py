@@ -22,7 +22,7 @@ from catdog.promotion.ledger import levels
 from catdog.promotion.looks import count_looks
 from catdog.promotion.rules import Entrant, Hurdles, Ruling, incomparable, rule
 from catdog.settings import Promotion
-from catdog.store.artifacts import Flatbuffer, Manifest, Predictions, TrainedModel
+from catdog.store.artifacts import Evidence, Flatbuffer, Manifest, Predictions, TrainedModel
 from catdog.store.files import read_entry, read_json, write_text, writing
 from catdog.store.store import Artifact, Recipe, Store
 
@@ -180,6 +180,8 @@ class Registry:
         # A model of an older version has none yet; who uses it first makes it.
         if flatbuffer := self.origin.find(Flatbuffer, champion.model.flatbuffer_key):
             self._keep(flatbuffer, flatbuffer.key)
+        if evidence := Evidence.of(champion.predictions, self.origin):
+            self._keep(evidence, evidence.key)
 
     def _keep(self, artifact: Artifact, key: str) -> None:
         kept = self.store.obtain(

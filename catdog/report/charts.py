@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from catdog.comparison.answers import Answers
 from catdog.comparison.compare import Comparison, Study
 from catdog.comparison.labels import LabelIssue
 from catdog.comparison.metrics import CONFIDENCE
@@ -18,7 +19,7 @@ from catdog.metric import ACCURACY, Metric
 from catdog.report import figures, quality_figures
 from catdog.report.pictures import Album, Picture, overlay
 from catdog.store.artifacts import Arrays, ModelResult
-from catdog.wording import FEW, percent, span
+from catdog.wording import FEW, percent, rate, span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ CLASSES_SHOWN = 10
 Judged = JudgedPhoto | ConfidentError | LabelIssue
 
 Section = Literal[
-    "scores", "repeats", "training", "classes", "calibration", "data", "measures",
+    "scores", "repeats", "training", "classes", "calibration", "answers", "data", "measures",
 ]  # fmt: skip
 """The places for charts in the report; its templates show all charts of each."""
 
@@ -127,6 +128,8 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
             partial(quality_figures.spreads, c.quality),
         ),
     ]
+    if c.answers:
+        found.append(_answers(c.answers))
     if c.repeats:
         repeated = Chart(
             "repeats",
@@ -140,6 +143,23 @@ def charts(c: Comparison, history: "pd.DataFrame") -> list[Chart]:
         )
         found.append(repeated)
     return found
+
+
+def _answers(found: Answers) -> Chart:
+    promised = "; ".join(
+        f"risk {rate(p.risk)}: {p.test.answered:,} of {p.test.photos:,} answered, "
+        f"{p.test.wrong:,} wrong"
+        for p in found.promises
+    )
+    return Chart(
+        "answers",
+        "answers",
+        f"The photos that {found.name} doubts least are answered first. Dots are promises, where "
+        "they were found on validation and how they did on test.",
+        f"Accuracy of the answers of {found.name} by the share of photos that is answered. "
+        f"On the test set, {promised or 'nothing can be promised'}",
+        partial(figures.answers, found),
+    )
 
 
 def _by_class(c: Comparison) -> list[Chart]:

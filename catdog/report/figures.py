@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from catdog.comparison.answers import Answers
 from catdog.comparison.compare import Comparison
 from catdog.comparison.metrics import Metrics
 from catdog.comparison.repeats import Repeated, Repeats
 from catdog.comparison.scores import ScoredModel
 from catdog.metric import BY_ACCURACY, Metric
 from catdog.report.style import BLUE, INK, MUTED, PALETTE, PAPER, VERMILLION, look, panels
-from catdog.wording import FEW, percent
+from catdog.wording import FEW, percent, rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,6 +136,32 @@ def reliability(models: tuple[ScoredModel, ...], *, narrow: bool = False) -> "Fi
         axes.set(xlim=(-3, 108), ylim=(-3, 108), aspect="equal")
     grid[0].set_ylabel("accuracy, %")
     figure.supxlabel("confidence, %", fontsize=9, color=MUTED)
+    return figure
+
+
+@look()
+def answers(found: Answers, *, narrow: bool = False) -> "Figure":
+    """Accuracy of the answers by the share of photos that is answered, and what is promised."""
+    figure, (axes,) = panels(1, height=2.6, narrow=narrow)
+    curves = ("validation", found.validation, MUTED), ("test", found.test, BLUE)
+    for split, curve, colour in curves:
+        x, y = ([100 * each for each in ends] for ends in (curve.x, curve.y))
+        axes.plot(x, y, color=colour, label=split)
+        tested = [(getattr(p, split), p.risk) for p in found.promises]
+        shown = [(t, risk) for t, risk in tested if t.answered]
+        axes.plot(
+            [100 * t.answered / t.photos for t, _ in shown],
+            [100 * (1 - t.wrong / t.answered) for t, _ in shown],
+            "o",
+            color=colour,
+        )
+        for t, risk in shown if split == "test" else ():
+            place = 100 * t.answered / t.photos, 100 * (1 - t.wrong / t.answered)
+            axes.annotate(rate(risk), place, (0, -12), textcoords="offset points", ha="center")
+    axes.set_xlabel("photos answered, %")
+    axes.set_ylabel("accuracy of the answers, %")
+    axes.set_xlim(0, 101)
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 

@@ -62,6 +62,7 @@ def recipe(study: Study) -> Recipe[Report]:
         settings=dict(study.settings),
         comparing=study.comparing.model_dump(),
         changes=changes.model_dump(mode="json") if changes else None,
+        evidence=[(each.name, each.content) for each in study.evidence],
     )
     return Recipe(Report, key, lambda folder: _write(folder, study))
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 from catdog.errors import PhotosError, StoreError
 from catdog.store.digest import KEY_LENGTH, value_digest
 from catdog.store.files import write_text
-from catdog.store.store import Artifact, Record
+from catdog.store.store import Artifact, Record, Store
 from catdog.wording import quoted
 
 if TYPE_CHECKING:
@@ -338,6 +339,20 @@ class TrainedModel(Artifact, Cost):
         table = read_table(self.file("history.csv"))
         return table if "phase" in table else table.assign(phase=1)
 
+    def choices(self) -> int:
+        """Models that the validation photos chose among.
+
+        They chose one of the epochs, whether or not early stopping cut them short; and a phase
+        begins with the best epoch before it, so that other photos would have led to others.
+        """
+        phases = Counter(row.get("phase", "1") for row in _rows(self.file("history.csv")))
+        asked = int(self.facts().get("epochs", self.epochs))
+        *before, last = phases.values()
+        found = 0
+        for epochs in (*before, max(last, asked - sum(before))):
+            found += max(found, 1) * epochs
+        return found
+
     def facts(self) -> dict[str, Any]:
         """`model.json`."""
         return dict(json.loads(self.file("model.json").read_text(encoding="utf-8")))
@@ -402,6 +417,31 @@ class Predictions(Artifact, Trial):
             return dict(zip(stored["paths"].tolist(), stored["maps"], strict=True))
 
 
+class Evidence(Artifact):
+    """What a promise about a model's answers is made from; it holds no photo.
+
+    File: `evidence.npz`, for `validation` and `test` with a photo of each picture: SPLIT_doubt (the
+    probability of all classes but the predicted one), SPLIT_wrong and, where the model has
+    features, SPLIT_distance to the training photos, whose features are in `known`.
+    """
+
+    kind: ClassVar[str] = "evidence"
+    NAME: ClassVar[str] = "evidence.npz"
+
+    name: str
+    predictions: str
+    """The key of the predictions that it is of."""
+    choices: int
+    """Models that the validation photos chose among."""
+
+    @classmethod
+    def of(cls, predictions: Predictions, store: Store) -> "Evidence | None":
+        """That of these predictions in a store, the newest; None without one."""
+        found = (store.find(cls, folder.name) for folder in store.folders(cls))
+        ours = [each for each in found if each and each.predictions == predictions.key]
+        return max(ours, key=lambda each: each.number, default=None)
+
+
 class Report(Artifact):
     """The comparison of all models. Files: see `catdog.report.write`."""
 
@@ -419,6 +459,12 @@ class ModelResult(Record, Trial):
 
 _ABSURD = (MemoryError, RecursionError, SyntaxError, TokenError, TypeError)
 """What comes of a header that asks for terabytes, or is no description of an array."""
+
+
+def read_arrays(file: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an npz file by name. Raises StoreError where it does not hold plain arrays."""
+    with _plain_arrays(file), file.open("rb") as opened, np.load(opened) as stored:
+        return dict(stored)
 
 
 def _array(file: Path, *, mapped: bool = False) -> npt.NDArray[Any]:

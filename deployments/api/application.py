@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from catdog.configuration import TOKEN
 from catdog.errors import StoreError
+from catdog.inference.caution import Caution
 from catdog.inference.classifier import Prediction
 from catdog.machine import DISTRIBUTION, available_cores
 from catdog.promotion.decision import DEFAULT
@@ -55,7 +56,15 @@ class Answer(BaseModel):
     label: str | None = Field(alias="class", examples=["dogs"])
     confidence: float | None = Field(description="Of the class, 0 to 1.", examples=[0.993])
     probabilities: dict[str, float] = Field(examples=[{"cats": 0.007, "dogs": 0.993}])
-    uncertain: bool = Field(description="Whether the confidence is below the threshold.")
+    uncertain: bool = Field(
+        description="Whether the confidence is below the threshold, or there is no answer."
+    )
+    unanswered: Literal["unsure", "unlike"] | None = Field(
+        None,
+        description="Why there is no class where the server limits the risk: the model doubts too "
+        "much, or the photo is unlike all that it was trained on.",
+        examples=[None],
+    )
     error: str | None = Field(description="Why the photo cannot be read.", examples=[None])
 
 
@@ -69,6 +78,32 @@ class Answers(BaseModel):
     predictions: list[Answer]
 
 
+class Promised(BaseModel):
+    """What holds of the answers, with 95 % confidence, for photos like the test photos."""
+
+    risk: float = Field(description="At most this share of them is wrong.", examples=[0.01])
+    confidence: float = Field(description="An answer has more than this, uncalibrated.")
+    test_answered: int = Field(description="Of the test photos, a picture once.", examples=[160])
+    test_wrong: int = Field(examples=[0])
+    test_unlike: int | None = Field(description="Taken for unlike anything seen.", examples=[1])
+    sentence: str = Field(description="All of this in words.")
+
+    @classmethod
+    def of(cls, caution: Caution | None) -> "Promised | None":
+        """What a classifier's caution is worth."""
+        if caution is None:
+            return None
+        promise, flagged = caution.promise, caution.flagged
+        return cls(
+            risk=promise.risk,
+            confidence=1 - promise.limit,
+            test_answered=promise.test.answered,
+            test_wrong=promise.test.wrong,
+            test_unlike=flagged.flagged if flagged else None,
+            sentence=caution.sentence,
+        )
+
+
 class Card(BaseModel):
     """The model that answers, and how its run tested it."""
 
@@ -80,6 +115,7 @@ class Card(BaseModel):
     calibrated: bool
     temperature: float | None = Field(description="What calibrates it.", examples=[1.31])
     threshold: float = Field(description="A lower confidence is uncertain.", examples=[0.8])
+    promise: Promised | None = Field(description="Where the server limits the risk (--risk).")
     champion: bool = Field(description="Whether it is the registry's champion.")
     run: str | None = Field(description="That trained the champion.")
     photos: str | None = Field(description="Where the champion's photos came from.")
@@ -231,6 +267,7 @@ class Api:
             calibrated=self._models.calibrated,
             temperature=facts.temperature,
             threshold=served.classifier.threshold,
+            promise=Promised.of(served.classifier.caution),
             champion=champion is not None,
             run=champion.run if champion else None,
             photos=champion.origin if champion else None,

@@ -8,7 +8,7 @@ from cyclopts.validators import Number
 
 from catdog.errors import StoreError
 from catdog.settings import Limits
-from flows.cli.terminal import Home, Switch, Task, Threshold, task_of, use
+from flows.cli.terminal import FalseFlags, Home, Risk, Switch, Task, Threshold, task_of, use
 from flows.parameters import flags
 from flows.server.client import HOST
 from flows.server.private import listen
@@ -26,6 +26,8 @@ def api(
     task: Task = None,
     calibrated: Switch = False,
     threshold: Threshold = None,
+    risk: Risk = None,
+    false_flags: FalseFlags = None,
     wait: Switch = False,
     keep_photos: Switch = False,
     limits: Limits,
@@ -56,7 +58,15 @@ def api(
     folder = use(home)
     token = token_for(host)
     with listen(host, port) as listener:
-        models = Models(model, calibrated, threshold, folder, task_of(task))
+        models = Models(
+            model,
+            calibrated,
+            threshold,
+            folder,
+            risk=risk,
+            false_flags=false_flags,
+            task=task_of(task),
+        )
         with suppress(StoreError) if wait else nullcontext():
             models.take()
         run(listener, models, limits, token=token, keep_photos=keep_photos)

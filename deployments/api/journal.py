@@ -39,6 +39,7 @@ class Journal:
             "sha256": digest,
             "class": prediction.label,
             "confidence": prediction.probability,
+            "unanswered": prediction.unanswered,
             "error": prediction.error,
             "task": task,
             "model": model.name,

@@ -32,6 +32,8 @@ class Models:
     calibrated: bool
     threshold: float | None
     home: Path
+    risk: str | None = None
+    false_flags: str | None = None
     task: str | None = None
     """Whose champion answers where a request names no task."""
     served: Mapping[str, Served] = field(default_factory=dict)
@@ -114,6 +116,8 @@ class Models:
             task=named,
             calibrated=self.calibrated,
             threshold=self.threshold,
+            risk=self.risk,
+            false_flags=self.false_flags,
             home=self.home,
         )
         return Served(classifier, champion, task)

@@ -18,7 +18,9 @@ from catdog.errors import CatdogError, SettingsError
 from catdog.machine import DISTRIBUTION
 from catdog.settings import ExportFormat, Settings
 from flows.cli.terminal import (
+    FalseFlags,
     Home,
+    Risk,
     Switch,
     Task,
     Threshold,
@@ -103,6 +105,8 @@ def predict(
     task: Task = None,
     calibrated: Switch = False,
     threshold: Threshold = None,
+    risk: Risk = None,
+    false_flags: FalseFlags = None,
     json: Switch = False,
     csv: Path | None = None,
     home: Home = None,
@@ -127,7 +131,15 @@ def predict(
 
     files = named(photos)
     folder = use(home)
-    classifier = load(model, task=task, calibrated=calibrated, threshold=threshold, home=folder)
+    classifier = load(
+        model,
+        task=task,
+        calibrated=calibrated,
+        threshold=threshold,
+        risk=risk,
+        false_flags=false_flags,
+        home=folder,
+    )
     return predict_photos(files, classifier, as_json=json, csv=csv)
 
 

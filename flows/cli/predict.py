@@ -21,6 +21,8 @@ STANDARD = Path("-")
 STDIN = Path("/dev/stdin")
 MANY = 50
 """Photos that take long enough for a progress bar."""
+WHY = {"unsure": "not sure", "unlike": "unlike anything seen"}
+"""In place of a class that is not given."""
 SURE = 0.95
 """From here on a confidence is shown in green."""
 
@@ -43,7 +45,7 @@ def predict_photos(
         _require_file(csv)
     predictions = _predict(photos, classifier)
     if csv:
-        _write_csv(predictions, classifier.classes, csv)
+        _write_csv(predictions, classifier, csv)
     if as_json:
         print(json.dumps([p.model_dump(mode="json") for p in predictions], indent=2), flush=True)  # noqa: T201
     elif not csv:
@@ -76,20 +78,29 @@ def _print_table(predictions: Sequence[Prediction], classifier: Classifier) -> N
     console = Console(markup=False, highlight=False)
     scale = "" if classifier.temperature == 1 else f", temperature {classifier.temperature:.2f}"
     console.print(f"Predicted by {classifier.name} {classifier.version[:12]}{scale}")
-    readable = [p for p in predictions if p.probability is not None]
+    if classifier.caution:
+        console.print(classifier.caution.sentence)
+    readable = [p for p in predictions if p.probabilities]
     if console.is_terminal:  # what reads a pipe may count on the order of the photos
-        readable.sort(key=lambda p: -(p.probability or 0))
+        readable.sort(key=lambda p: -_confidence(p))
     if not readable:
         return
     table = Table(Column("photo", overflow="fold"), "class", Column("confidence", justify="right"))
     for p in readable:
         mark = " ?" if p.uncertain else "  "
-        table.add_row(
-            escaped(p.path), p.label, f"{percent(p.probability or 0)}{mark}", style=_style(p)
-        )
+        said = p.label or WHY[str(p.unanswered)]
+        table.add_row(escaped(p.path), said, f"{percent(_confidence(p))}{mark}", style=_style(p))
     console.print(table)
-    if uncertain := sum(p.uncertain for p in readable):
+    uncertain = sum(p.uncertain for p in readable)
+    if classifier.caution:
+        console.print(f"{len(readable) - uncertain:,} of {len(readable):,} answered.")
+    elif uncertain:
         console.print(f"? {uncertain:,} below {percent(classifier.threshold)}: look yourself.")
+
+
+def _confidence(prediction: Prediction) -> float:
+    """Of the likeliest class, answered or not."""
+    return max(prediction.probabilities.values())
 
 
 def _style(prediction: Prediction) -> str:
@@ -98,10 +109,15 @@ def _style(prediction: Prediction) -> str:
     return "green" if (prediction.probability or 0) >= SURE else ""
 
 
-def _write_csv(predictions: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:
+def _write_csv(predictions: Sequence[Prediction], classifier: Classifier, path: Path) -> None:
+    classes, why = classifier.classes, ["unanswered"] if classifier.caution else []
     table = csv_text(
-        ("path", "label", *(f"p_{name}" for name in classes), "error"),
-        ((p.path, p.label, *map(p.probabilities.get, classes), p.error) for p in predictions),
+        ("path", "label", *why, *(f"p_{name}" for name in classes), "error"),
+        (
+            (p.path, p.label, *(getattr(p, of) for of in why), *shares, p.error)
+            for p in predictions
+            for shares in [map(p.probabilities.get, classes)]
+        ),
         line_end="\r\n",  # else a '\r' in a name is not quoted
     )
     table = table.encode(errors="backslashreplace").decode()  # a name may be no UTF-8

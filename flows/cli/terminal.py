@@ -24,6 +24,8 @@ Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 DEFAULT_PORT = 4200
 """Prefect's own, so that its command line finds the server where it looks first."""
 Threshold = Annotated[float | None, flag("threshold")]
+Risk = Annotated[str | None, flag("risk")]
+FalseFlags = Annotated[str | None, flag("false_flags")]
 Task = Annotated[
     str | None,
     Parameter(help="Whose champion, where several tasks have one. [default: the first one's]"),

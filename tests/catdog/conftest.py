@@ -12,7 +12,15 @@ import pytest
 
 from catdog.backbones import Backbone, Base
 from catdog.comparison.compare import Study
-from catdog.store.artifacts import Arrays, Manifest, ModelResult, Photos, Predictions, TrainedModel
+from catdog.store.artifacts import (
+    Arrays,
+    Evidence,
+    Manifest,
+    ModelResult,
+    Photos,
+    Predictions,
+    TrainedModel,
+)
 from catdog.store.store import Recipe, Store
 
 SIZE = 24
@@ -30,6 +38,22 @@ class Run:
     manifest: Manifest
     arrays: Arrays
     results: list[ModelResult]
+
+    def evidence(self, name: str) -> Evidence:
+        """What a model of the run knows: it errs on a fifth of the photos, where it doubts most."""
+        predictions = next(r.predictions for r in self.results if r.name == name)
+        assert predictions
+
+        def make(folder: Path) -> dict[str, Any]:
+            found: dict[str, Any] = {"known": np.eye(4, dtype=np.float16)}
+            for split, n in (("validation", 600), ("test", 192)):
+                found[f"{split}_doubt"] = np.linspace(0, 0.5, n)
+                found[f"{split}_wrong"] = (np.arange(n) > 0.8 * n) & (np.arange(n) % 2 == 0)
+                found[f"{split}_distance"] = np.linspace(0.1, 0.3, n)
+            np.savez(folder / Evidence.NAME, **found)
+            return {"name": name, "predictions": predictions.key, "choices": 6}
+
+        return self.store.obtain(Recipe(Evidence, f"evidence-{name}", make))
 
     def study(self, **options: Any) -> Study:
         """What its report is made from, but for what is given."""

@@ -84,6 +84,13 @@ def predictions(store: Store) -> Artifact:
     return store.obtain(recipe(only(store, TrainedModel), only(store, Arrays)))
 
 
+def evidence(store: Store) -> Artifact:
+    from catdog.export.evidence import recipe
+
+    made = only(store, TrainedModel), only(store, Predictions), only(store, Arrays)
+    return store.obtain(recipe(*made, only(store, Manifest), store))
+
+
 def report(store: Store) -> Artifact:
     from catdog.comparison.compare import Study
     from catdog.report.write import recipe
@@ -103,6 +110,7 @@ RECIPES: tuple[Callable[[Store], Artifact], ...] = (
     arrays,
     model,
     predictions,
+    evidence,
     report,
 )
 """In an order in which each finds what it is made from."""

@@ -8,11 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cli_command import Answer, Command, assert_one_clear_line, photo
 
-from catdog.store.artifacts import Predictions
-from catdog.store.store import Store
+from catdog.store.artifacts import Evidence, Predictions
+from catdog.store.store import Recipe, Store
 
 
 @pytest.fixture
@@ -186,6 +187,65 @@ def test_a_model_without_a_temperature_cannot_be_calibrated(
     assert command("predict", "--calibrated", mixed[0]).code == 0
     shutil.rmtree(Store(used_home).folder(predictions.kind, predictions.key))
     assert_one_clear_line(command("predict", "--calibrated", mixed[0]), "--calibrated")
+
+
+@pytest.fixture
+def knowing_home(used_home: Path, predictions: Predictions) -> Path:
+    """A home whose model has been asked what it knows; it has seen nothing like the photos."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {"known": np.zeros((1, 32), np.float16)}
+        for split in ("validation", "test"):
+            found[f"{split}_doubt"] = np.linspace(0, 0.5, 400)
+            found[f"{split}_wrong"] = np.zeros(400, bool)
+            found[f"{split}_distance"] = np.linspace(0, 0.5, 400)
+        np.savez(folder / Evidence.NAME, **found)
+        return {"name": "baseline", "predictions": predictions.key, "choices": 1}
+
+    Store(used_home).obtain(Recipe(Evidence, "made-up", make))
+    return used_home
+
+
+def test_what_is_unlike_anything_seen_is_not_answered(
+    knowing_home: Path, command: Command, mixed: list[Path], tmp_path: Path
+) -> None:
+    told = command("predict", "--risk", "1%", mixed[0]).out
+    assert "At most 1 % of its answers are wrong, with 95 % confidence" in told
+    assert "unlike anything seen" in told
+    assert "0 of 1 answered" in told
+    (found,) = json.loads(command("predict", "--json", "--risk", "0.01", mixed[0]).out)
+    assert (found["label"], found["unanswered"], found["uncertain"]) == (None, "unlike", True)
+    answer = command("predict", "--risk", "1%", "--false-flags", "0", "--csv", "-", mixed[0])
+    (row,) = csv.DictReader(io.StringIO(answer.out))
+    assert row["label"] in ("cats", "dogs")
+    assert row["unanswered"] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--risk", "0.01%"), ("0.01 %", "cannot be promised", "validation photos", "--risk")),
+        (("--risk", "a lot"), ("risk",)),
+        (("--risk", "100%"), ("risk",)),
+        (("--risk", "1%", "--false-flags", "-1%"), ("false_flags",)),
+        (("--risk", "1%", "--threshold", "0.5"), ("threshold", "risk")),
+    ],
+)
+def test_a_risk_that_cannot_be_kept_is_one_line(
+    words: tuple[str, ...],
+    names: tuple[str, ...],
+    knowing_home: Path,
+    command: Command,
+    mixed: list[Path],
+) -> None:
+    assert_one_clear_line(command("predict", *words, mixed[0]), *names)
+
+
+def test_a_model_of_which_nothing_was_gathered_is_one_line(
+    used_home: Path, command: Command, mixed: list[Path]
+) -> None:
+    answer = command("predict", "--risk", "1%", mixed[0])
+    assert_one_clear_line(answer, "baseline", "never gathered", "--risk")
 
 
 def test_an_export_into_a_folder_that_is_not_empty_is_one_line(
