@@ -20,6 +20,7 @@ from catdog.comparison.pairs import PairTest, compare_pairs, equivalence, sensit
 from catdog.comparison.published import Published, published_results
 from catdog.comparison.repeats import Repeats, summarise_repeats
 from catdog.comparison.scores import FailedModel, ScoredModel, Trained, judging, outcomes, score
+from catdog.comparison.slices import Slices, slices
 from catdog.comparison.verdict import Verdict, decide
 from catdog.errors import PhotosError, TrainingError
 from catdog.inference.caution import knowledge_of
@@ -141,6 +142,8 @@ class Comparison(Record):
     answers: Answers | None = Field(None, exclude_if=lambda value: value is None)
     """What the winner's answers are worth where it may leave photos unanswered; None of a
     cross-validation, or from an older version."""
+    slices: Slices | None = Field(None, exclude_if=lambda value: value is None)
+    """The winner's accuracy by what is known of the test photos; None where these are few."""
     quality: DataQuality
     changes: Changes | None = None
     """What became of the photos since an earlier run; None where nothing did."""
@@ -350,6 +353,7 @@ def compare(study: Study) -> Comparison:
         if not design.usable and by_name[verdict.winner].validation.accuracy >= ACCURATE_ENOUGH
         else None,
         answers=_answers(verdict.winner, study),
+        slices=slices(verdict.winner, winner, study.photos, study.manifest),
         quality=data_quality(study.manifest, design.counts(study.manifest), design.fold_of),
         changes=study.changes,
         published=published,

@@ -298,7 +298,8 @@ def _unpack_tables(folder: Path, name: str) -> str:
 def _record(folder: Path, inventory: Inventory, origin: str, note: str = "") -> dict[str, Any]:
     columns: tuple[str, ...] = ("path", "bytes", "sha256")
     rows: Iterable[tuple[object, ...]] = inventory.rows
-    for column, values in (("place", inventory.places), ("group", inventory.groups)):
+    told = {"place": inventory.places, "group": inventory.groups, "facts": inventory.facts}
+    for column, values in told.items():
         if values:
             columns = (*columns, column)
             rows = [(*row, value) for row, value in zip(rows, values, strict=True)]

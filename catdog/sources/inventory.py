@@ -1,5 +1,6 @@
 """Which photo files a folder holds."""
 
+import json
 import logging
 import posixpath
 from collections import Counter
@@ -37,10 +38,14 @@ class Inventory:
     """Where a metadata file names the classes: of each row, its path if folders did."""
     groups: tuple[str, ...] = ()
     """Where a metadata file names groups: of each row, its group, or nothing."""
+    facts: tuple[str, ...] = ()
+    """Where it has other columns: of each row, what they say, as JSON, or nothing."""
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that is said of them: equal for the same photos wherever they lie."""
+        if self.facts:
+            return value_digest((self.rows, self.places, self.groups, self.facts))
         if self.groups:
             return value_digest((self.rows, self.places, self.groups))
         return value_digest((self.rows, self.places) if self.places else self.rows)
@@ -84,13 +89,19 @@ def take_inventory(folder: Path, *, name: str | None = None) -> Inventory:
     # A name alone is outside of every class.
     places = tuple(known.places.get(p, file.name) for p, file in zip(photos, files, strict=True))
     groups = tuple(known.groups.get(photo, "") for photo in photos)
+    facts = tuple(_as_json(known.facts.get(photo)) for photo in photos)
     return Inventory(
         root,
         tuple(rows),
         left_out,
         places if known.places else (),
         groups if known.groups else (),
+        facts if known.facts else (),
     )
+
+
+def _as_json(facts: dict[str, str] | None) -> str:
+    return json.dumps(facts, ensure_ascii=False, sort_keys=True) if facts else ""
 
 
 def hidden(name: str) -> bool:

@@ -3,7 +3,8 @@
 The layout `imagefolder` of Hugging Face's datasets has such a file in the folder of all photos, or
 in that of each split. Its column `file_name` is a path from there, `label` the class, and `group`
 what the photo shows together with others, such as a patient. A file without labels, such as one of
-captions, leaves the folders' names in force.
+captions, leaves the folders' names in force. Its other columns, such as a camera, are facts of the
+photos, by which the report divides them.
 """
 
 import csv
@@ -17,6 +18,8 @@ from catdog.store.artifacts import SPLIT_FOLDERS
 from catdog.wording import escaped, quoted
 
 NAMES = frozenset(("metadata.csv", "metadata.jsonl"))
+COLUMNS = frozenset(("file_name", "label", "group"))
+"""Those that have a meaning of their own."""
 LONGEST = 255
 """Characters of a class: of a folder's name, file systems allow no more."""
 _LABELS = f"A class or group has a name of 1 to {LONGEST} characters, like a folder, on one line."
@@ -30,6 +33,8 @@ class Metadata(NamedTuple):
     """Where each labelled photo would lie if folders named the splits and classes."""
     groups: dict[str, str]
     """The name of the group of each photo that has one."""
+    facts: dict[str, dict[str, str]]
+    """What its other columns say of each photo that they say something of, by column."""
 
 
 def read_metadata(folder: Path, files: Iterable[Path], name: str) -> Metadata:
@@ -40,19 +45,37 @@ def read_metadata(folder: Path, files: Iterable[Path], name: str) -> Metadata:
     gives one two labels or groups.
     """
     there = {file.as_posix() for file in files}
-    found = Metadata({}, {})
+    found = Metadata({}, {}, {})
     for path in sorted(path for path in there if PurePosixPath(path).name in NAMES):
         seen: dict[str, tuple[Any, Any]] = {}
         for line, row in _rows(folder / path, f"{name}: {path}"):
             given = row.get("file_name")
             said = row.get("label"), row.get("group") or None
+            photo = (PurePosixPath(path).parent / str(given)).as_posix()
+            if photo in there and (facts := _facts(row)):
+                found.facts.setdefault(photo, {}).update(facts)
             if said == (None, None) or seen.get(str(given)) == said:
                 continue
-            photo = (PurePosixPath(path).parent / str(given)).as_posix()
             if problem := _problem(photo, given, said, there, found):
                 raise SourceError(f"{name}: line {line} of {path} {problem}", _REMEDY)
             seen[str(given)] = said
     return found
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, str]:
+    """What is short enough to divide photos by, on one line; other columns may hold anything."""
+    plain = {
+        str(name): str(value).strip()
+        for name, value in row.items()
+        if name not in COLUMNS and isinstance(name, str) and isinstance(value, str | int | float)
+    }
+    return {
+        name: value
+        for name, value in plain.items()
+        if name
+        and value
+        and all(len(each) <= LONGEST and escaped(each) == each for each in (name, value))
+    }
 
 
 def _problem(

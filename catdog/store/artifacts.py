@@ -57,7 +57,8 @@ class Photos(Artifact):
 
     Files: `photos.csv` with a row a file: path (relative to `root`, POSIX), bytes, sha256; and,
     for an archive or the sample, the photos themselves below `photos/`. Where a metadata file
-    names the classes, also place: the path that the photo would have if folders did.
+    names the classes, also place: the path that the photo would have if folders did; and facts,
+    what its other columns say, as JSON.
     """
 
     kind: ClassVar[str] = "photos"

@@ -129,3 +129,12 @@ def test_a_row_that_is_there_a_million_times_costs_no_more_than_to_read_it(
     files = [Path("0.jpg"), Path("metadata.csv")]
     assert metadata.read_metadata(tmp_path, files, "pets").places == {"0.jpg": "cats/0.jpg"}
     assert len(made) == 1
+
+
+def test_other_columns_are_facts_of_the_photos(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "metadata.csv").write_text(
+        "file_name,label,camera,caption\na.jpg,cats,old," + "x" * 300 + "\n", encoding="utf-8"
+    )
+    found = metadata.read_metadata(tmp_path, [Path("a.jpg"), Path("metadata.csv")], "here")
+    assert found.facts == {"a.jpg": {"camera": "old"}}
