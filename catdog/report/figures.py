@@ -12,6 +12,7 @@ import numpy as np
 
 from catdog.comparison.answers import Answers
 from catdog.comparison.compare import Comparison
+from catdog.comparison.learning import LearningCurve
 from catdog.comparison.metrics import Metrics
 from catdog.comparison.repeats import Repeated, Repeats
 from catdog.comparison.scores import ScoredModel
@@ -161,6 +162,30 @@ def answers(found: Answers, *, narrow: bool = False) -> "Figure":
     axes.set_xlabel("photos answered, %")
     axes.set_ylabel("accuracy of the answers, %")
     axes.set_xlim(0, 101)
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
+
+
+@look()
+def more_photos(found: LearningCurve, *, narrow: bool = False) -> "Figure":
+    """Error by the number of training photos, both logarithmic, and the forecast for twice."""
+    from matplotlib.ticker import NullLocator
+
+    figure, (axes,) = panels(1, height=2.8, narrow=narrow)
+    for photos, accuracies in zip(found.photos, found.accuracies, strict=True):
+        errors = [100 * (1 - each) for each in accuracies]
+        axes.plot([photos] * len(errors), errors, "o", color=BLUE, alpha=0.55, ms=5, mew=0)
+    means = [100 * (1 - sum(each) / len(each)) for each in found.accuracies]
+    axes.plot(found.photos, means, color=BLUE, label="measured")
+    ahead, reach = 2 * found.photos[-1], found.forecast.interval
+    ends = [100 * (1 - reach.high), 100 * (1 - reach.low)]
+    axes.plot([ahead, ahead], ends, color=VERMILLION, label="forecast, 95 % interval")
+    axes.plot(ahead, 100 * (1 - found.forecast.twice), "o", color=VERMILLION)
+    axes.set(xscale="log", yscale="log", xlabel="training photos", ylabel="error, %")
+    axes.set_xticks([*found.photos, ahead], [f"{each:,}" for each in (*found.photos, ahead)])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     figure.legend(loc="outside upper left", ncols=2)
     return figure
 

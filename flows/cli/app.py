@@ -63,6 +63,8 @@ ELSEWHERE = {
     "training.",
     "flows.cli.reports:compare": "Compare two past runs on the same test photos, or say why they "
     "cannot be paired.",
+    "flows.cli.learn:learn": "Tell what more photos would bring, from parts of those that there "
+    "are.",
     "flows.cli.reproduce:reproduce": "Train a past run again, here or elsewhere, and compare the "
     "predictions.",
     "flows.cli.cache:cache_app": "List, measure, verify and prune the stored artifacts.",

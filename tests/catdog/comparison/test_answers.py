@@ -22,21 +22,16 @@ def test_promises_are_made_where_they_can_be_and_else_refused(fake_run: FakeRun)
     run = fake_run()
     found = compare(run.study(evidence=[run.evidence("transfer")])).answers
     assert found is not None
-    assert [promise.risk for promise in found.promises] == [risk for risk in RISKS if risk > 0.01]
+    assert [promise.risk for promise in found.promises] == [risk for risk in RISKS if risk >= 0.01]
     answered = [promise.validation.answered for promise in found.promises]
     assert answered == sorted(answered)
     assert all(p.validation.wrong <= p.risk * p.validation.answered for p in found.promises)
-    assert "A risk of 1 % cannot be promised" in found.refusal
-    assert found.sentence.startswith("At most 2 % of its answers are wrong")
+    assert "A risk of 0.5 % cannot be promised" in found.refusal
+    assert found.sentence.startswith("At most 1 % of its answers are wrong")
     assert found.flagged
     assert found.flagged.flagged == 2
-    assert found.test.y[-1] == pytest.approx(compare_accuracy(found.test.x[-1]), abs=0.01)
-
-
-def compare_accuracy(share: float) -> float:
-    """Of the made-up model, which errs on every second photo of the last fifth."""
-    assert share == 1
-    return 0.9
+    assert found.test.x[-1] == 1
+    assert found.test.y[-1] == pytest.approx(0.9, abs=0.01)
 
 
 def test_without_evidence_a_report_is_as_before(fake_run: FakeRun) -> None:

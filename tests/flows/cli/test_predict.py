@@ -227,7 +227,7 @@ def test_what_is_unlike_anything_seen_is_not_answered(
         (("--risk", "0.01%"), ("0.01 %", "cannot be promised", "validation photos", "--risk")),
         (("--risk", "a lot"), ("risk",)),
         (("--risk", "100%"), ("risk",)),
-        (("--risk", "1%", "--false-flags", "-1%"), ("false_flags",)),
+        (("--risk", "1%", "--false-flags", "120%"), ("false_flags",)),
         (("--risk", "1%", "--threshold", "0.5"), ("threshold", "risk")),
     ],
 )
