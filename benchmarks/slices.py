@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
-from scipy.stats import fisher_exact
 
 from catdog.comparison.metrics import score_interval
 from catdog.comparison.over_photos import holm
+from catdog.comparison.slices import fisher
 
 
 class Cell(NamedTuple):
@@ -49,8 +49,9 @@ def judged(
     chance: npt.NDArray[np.float64],
     differs: bool,
 ) -> npt.NDArray[np.float64]:
-    p = np.array([_p(right, each) for each in inside])
-    adjusted, down = np.array(holm(p)), [right[e].mean() < right[~e].mean() for e in inside]
+    p = [fisher(right, each) for each in inside]
+    adjusted = np.array(holm(p))
+    down = np.array([right[e].mean() < right[~e].mean() for e in inside])
     luck = slice(int(differs), None)
     critical = float(ndtri(1 - 0.025 / len(inside)))
     limits = [score_interval(float(right[e].mean()), int(e.sum()), critical) for e in inside]
@@ -60,16 +61,11 @@ def judged(
     return np.array(
         [
             ((adjusted < 0.05) & down)[luck].any(),
-            ((p < 0.05) & down)[luck].any(),
+            ((np.array(p) < 0.05) & down)[luck].any(),
             differs and adjusted[0] < 0.05 and down[0],
             all(held),
         ]
     )
-
-
-def _p(right: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]) -> float:
-    table = [[(right[w] == r).sum() for r in (True, False)] for w in (inside, ~inside)]
-    return float(fisher_exact(table).pvalue)
 
 
 def rows(times: int) -> Iterator[str]:

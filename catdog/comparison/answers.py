@@ -21,7 +21,7 @@ class Answers(Record):
 
     name: str
     promises: tuple[Promise, ...]
-    """Of `RISKS`, those that can be made, each by itself."""
+    """Of `RISKS`, those that can be made, each by itself; the strictest of those that are alike."""
     refusal: str
     """Why the smallest that cannot be made cannot, and what would help; empty where all can."""
     flagged: Flagged | None
@@ -40,13 +40,16 @@ class Answers(Record):
 
 def answers(known: Knowledge) -> Answers:
     """What can be promised of a model, and what it would look like without a promise."""
-    promises, refusal, flagged = [], "", None
+    promises: list[Promise] = []
+    refusal, flagged = "", None
     for risk in reversed(RISKS):
         try:
             found = known.caution(risk, FALSE_FLAGS)
         except StoreError as error:
             refusal = refusal or error.problem
             continue
+        if promises and found.promise.limit == promises[-1].limit:
+            promises.pop()  # it answers the same photos
         promises.append(found.promise)
         flagged = found.flagged
     return Answers(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from catdog.comparison.metrics import CONFIDENCE, Interval
+from catdog.comparison.metrics import CONFIDENCE, Interval, wilson_interval
 from catdog.comparison.over_photos import ALPHA, POWER, mcnemar_power
 from catdog.store.store import Record
 from catdog.wording import counted, percent, span
@@ -109,24 +109,26 @@ def learning_curve(
     )
 
 
-def forecast(of: str, found: Sequence[Part], which: Right, times: float = 2) -> Forecast:
-    """The accuracy with so many times the photos of the largest part, on some test photos."""
+def forecast(of: str, found: Sequence[Part], which: Right) -> Forecast:
+    """The accuracy with twice the photos of the largest part, on some test photos."""
     photos = np.log([part.photos for part in found])
     right = [part.right[:, which].astype(float) for part in found]
-    ahead = photos[-1] + np.log(times)
-    least = 0.5 / int(which.sum())
+    ahead = photos[-1] + np.log(2)
+    n = int(which.sum())
+    least = 0.5 / n
     errors = np.array([1 - each.mean() for each in right])
     drawn = np.maximum(_drawn(right), least)
     law = np.exp(_power_law(photos, np.log(drawn), ahead))
     law *= np.exp(np.random.default_rng(1).normal(0, _scatter(photos, errors, least), len(law)))
-    tails = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
-    low, high = min(np.quantile(law, tails[0]), 1.0), np.quantile(drawn[:, -1], tails[1])
+    most = 1 - min(float(np.quantile(law, (1 - CONFIDENCE) / 2)), 1.0)
     twice = float(np.exp(_power_law(photos, np.log(np.maximum(errors, least))[None], ahead))[0])
     return Forecast(
         of=of,
         now=float(1 - errors[-1]),
         twice=1 - min(twice, 1.0),
-        interval=Interval(low=max(0.0, 1 - float(high)), high=1 - float(low)),
+        interval=Interval(
+            low=wilson_interval(round(n * (1 - float(errors[-1]))), n).low, high=most
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Where an accuracy hides errors: by what is known of the photos, each part against the rest.
 
-Whoever looks at many parts finds a bad one by luck. So p values are adjusted for all parts that
+Who looks at many parts finds a bad one by luck. So p values are adjusted for all parts that
 were looked at (Holm), and the intervals hold all at once (Bonferroni).
 """
 
@@ -35,7 +35,7 @@ class Slice(Record):
     """The test photos that have something in common."""
 
     of: str
-    """Such as "brightness", or a column of the metadata file."""
+    """Such as "megapixels", or a column of the metadata file."""
     value: str
     n: int
     """A photo of each picture or group."""
@@ -93,7 +93,7 @@ def slices(name: str, tested: "pd.DataFrame", photos: Photos, manifest: Manifest
     ]
     if not parts:
         return None
-    adjusted = holm([_fisher(right, part.inside) for part in parts])
+    adjusted = holm([fisher(right, part.inside) for part in parts])
     found = [_slice(part, right, len(parts), p) for part, p in zip(parts, adjusted, strict=True)]
     return Slices(name=name, slices=tuple(sorted(found, key=lambda s: (s.accuracy, s.p_adjusted))))
 
@@ -115,13 +115,12 @@ def _slice(part: _Part, right: npt.NDArray[np.bool_], looks: int, p: float) -> S
     )
 
 
-def _fisher(right: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]) -> float:
+def fisher(right: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]) -> float:
+    """Two-sided p of "as accurate inside as outside" (Fisher's exact test). Both: (n)."""
     from scipy.stats import fisher_exact
 
-    table = [
-        [int((right[w] == is_right).sum()) for is_right in (True, False)] for w in (inside, ~inside)
-    ]
-    return float(fisher_exact(table).pvalue)
+    counts = [[right[w].sum(), (~right[w]).sum()] for w in (inside, ~inside)]
+    return float(fisher_exact(np.array(counts)).pvalue)
 
 
 def _one_a_picture(tested: "pd.DataFrame", manifest: Manifest) -> "pd.DataFrame":
@@ -136,26 +135,26 @@ def _one_a_picture(tested: "pd.DataFrame", manifest: Manifest) -> "pd.DataFrame"
 def _known(table: "pd.DataFrame") -> Iterator[_Part]:
     """What the photos themselves tell: size, brightness, colour and aspect."""
     width, height = (table[side].to_numpy(float) for side in ("width", "height"))
-    yield from _quarters("size", width * height / 1e6, "megapixels")
-    yield from _quarters("brightness", table["brightness"].to_numpy(float), "of 255")
+    yield from _quarters("megapixels", width * height / 1e6)
+    yield from _quarters("brightness", table["brightness"].to_numpy(float))
     yield _Part("colour", "none", table["mode"].isin(GREY).to_numpy())
     yield _Part("aspect", "upright", height > SQUARE * width)
     yield _Part("aspect", "wide", width > SQUARE * height)
     yield _Part("aspect", "square", np.maximum(width, height) <= SQUARE * np.minimum(width, height))
 
 
-def _quarters(of: str, values: npt.NDArray[np.float64], unit: str) -> Iterator[_Part]:
+def _quarters(of: str, values: npt.NDArray[np.float64]) -> Iterator[_Part]:
     """Four parts of as many photos, or fewer where many have the same value."""
     edges = np.unique(np.quantile(values, QUARTERS))
     place = np.searchsorted(edges, values, side="right")
     shown = [f"{edge:.3g}" for edge in edges]
     for quarter in range(len(edges) + 1):
         if quarter == 0:
-            told = f"below {shown[0]} {unit}"
+            told = f"below {shown[0]}"
         elif quarter == len(edges):
-            told = f"{shown[-1]} {unit} or more"
+            told = f"{shown[-1]} or more"
         else:
-            told = f"{shown[quarter - 1]} to {shown[quarter]} {unit}"
+            told = f"{shown[quarter - 1]} to {shown[quarter]}"
         yield _Part(of, told, place == quarter)
 
 
@@ -167,7 +166,7 @@ def _told(paths: Iterable[str], photos: Photos) -> Iterator[_Part]:
         values = np.array([facts.get(column, "") for facts in mine])
         kinds = [value for value in np.unique(values).tolist() if value]
         if len(kinds) > FEW and (numbers := _numbers(values)) is not None:
-            yield from _quarters(column, numbers, "")
+            yield from _quarters(column, numbers)
         else:
             yield from (_Part(column, value, values == value) for value in kinds)
 

@@ -26,7 +26,7 @@ def learn(chosen: Chosen, store: Store) -> LearningCurve:
     """The learning curve of a model whose base is frozen, with a new last layer for each part.
 
     Validation photos test, too: no epoch is chosen on them here. Raises StoreError when the base
-    learns, as the parts would then have to be trained anew, or the photos are gone.
+    learns, as the parts would then have to be trained again, or the photos are gone.
     """
     model = chosen.model
     if not model.facts().get("weights") or model.choices() != model.facts().get("epochs"):
@@ -38,14 +38,17 @@ def learn(chosen: Chosen, store: Store) -> LearningCurve:
     eye = Eye(flatbuffer_of(model, store).file(FILE).read_bytes())
     seen = {split: eye.all(arrays.images(split), _all(arrays, split))[1] for split in arrays.counts}
     labels = {split: arrays.labels(split) for split in arrays.counts}
-    tested = tuple(np.concatenate([of[split] for split in HELD_OUT]) for of in (seen, labels))
+    tested = (
+        np.concatenate([seen[split] for split in HELD_OUT]),
+        np.concatenate([labels[split] for split in HELD_OUT]),
+    )
     return curve(model.name, (seen["train"], labels["train"]), tested, arrays.classes)
 
 
 def curve(
     name: str,
     train: tuple[Floats, Labels],
-    test: tuple[Floats, ...],
+    test: tuple[Floats, Labels],
     classes: tuple[str, ...],
 ) -> LearningCurve:
     """The same from features (n, width) and labels (n) of both."""
@@ -56,7 +59,7 @@ def curve(
         used = chosen if len(chosen[0]) < len(labels) else chosen[:1]
         right = [_right(features[rows], labels[rows], *test) for rows in used]
         found.append(Part(len(chosen[0]), np.array(right)))
-    return learning_curve(name, found, np.asarray(test[1], np.int32), classes)
+    return learning_curve(name, found, test[1], classes)
 
 
 def _right(

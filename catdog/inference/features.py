@@ -31,12 +31,13 @@ def with_features(flatbuffer: bytes) -> bytes:
     (graph,) = model.subgraphs
     maker = {int(each): operator for operator in graph.operators for each in operator.outputs}
     kinds = schema.BuiltinOperator
-    softmax = maker[int(graph.outputs[0])]
-    dense = maker.get(int(softmax.inputs[0]))
-    for operator, kind in ((softmax, kinds.SOFTMAX), (dense, kinds.FULLY_CONNECTED)):
+    seen = int(graph.outputs[0])
+    for kind in (kinds.SOFTMAX, kinds.FULLY_CONNECTED):
+        operator = maker.get(seen)
         if operator is None or model.operatorCodes[operator.opcodeIndex].builtinCode != kind:
             raise ValueError("it does not end in a dense layer with softmax")
-    graph.outputs = np.array([*graph.outputs, dense.inputs[0]], dtype=np.int32)
+        seen = int(operator.inputs[0])
+    graph.outputs = np.array([*graph.outputs, seen], dtype=np.int32)
     model.signatureDefs = None
     builder = flatbuffers.Builder(len(flatbuffer))
     builder.Finish(model.Pack(builder), b"TFL3")

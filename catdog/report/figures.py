@@ -158,7 +158,7 @@ def answers(found: Answers, *, narrow: bool = False) -> "Figure":
         )
         for t, risk in shown if split == "test" else ():
             place = 100 * t.answered / t.photos, 100 * (1 - t.wrong / t.answered)
-            axes.annotate(rate(risk), place, (0, -12), textcoords="offset points", ha="center")
+            axes.annotate(rate(risk), place, (-6, -11), textcoords="offset points", ha="right")
     axes.set_xlabel("photos answered, %")
     axes.set_ylabel("accuracy of the answers, %")
     axes.set_xlim(0, 101)

@@ -7,10 +7,19 @@ from cyclopts import Parameter
 
 from catdog.export.learning import learn as find_out
 from catdog.promotion.candidates import choose_model
-from catdog.store.files import require_storable, write_where_named
 from catdog.store.store import Store
 from catdog.wording import percent, span
-from flows.cli.terminal import Home, Task, out, say, table, task_of, use
+from flows.cli.terminal import (
+    Home,
+    Task,
+    out,
+    require_file,
+    say,
+    table,
+    task_of,
+    use,
+    write_file,
+)
 
 
 def learn(
@@ -23,7 +32,7 @@ def learn(
 ) -> None:
     """Tell what more photos would bring, from parts of those that there are.
 
-    For models on a frozen base, whose last layer is trained anew on each part: seconds.
+    For models on a frozen base, of which each part trains a last layer alone.
 
     Parameters
     ----------
@@ -31,7 +40,7 @@ def learn(
         A model of the newest run that has it. [default: the champion]
     """
     if figure:
-        require_storable(figure, "Choose another file for --figure.")
+        require_file(figure, "--figure")
     store = Store(use(home))
     found = find_out(choose_model(store, model, task_of(task)), store)
     shown = table(numbers=("training photos", "draws", "accuracy", "range"))
@@ -45,5 +54,5 @@ def learn(
         from catdog.report.figures import more_photos
         from catdog.report.style import svg
 
-        write_where_named(figure, svg(more_photos(found), "more-photos"))
+        write_file(figure, svg(more_photos(found), "more-photos"), "--figure")
         say(f"The curve is in {figure}.")

@@ -8,13 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from catdog.errors import SettingsError, StoreError
+from catdog.errors import SettingsError
 from catdog.inference.classifier import Classifier, Photo, Prediction
 from catdog.sources.named_photos import find_photos
 from catdog.store.artifacts import csv_text
-from catdog.store.files import require_storable, write_where_named
 from catdog.wording import escaped, percent
-from flows.cli.terminal import err
+from flows.cli.terminal import err, require_file, write_file
 
 STANDARD = Path("-")
 """Among the photos: standard input. For the CSV: standard output."""
@@ -42,7 +41,7 @@ def predict_photos(
     if as_json and csv == STANDARD:
         raise SettingsError("--json and '--csv -' both print.", "Name a file for --csv.")
     if csv:
-        _require_file(csv)
+        require_file(csv, "--csv")
     predictions = _predict(photos, classifier)
     if csv:
         _write_csv(predictions, classifier, csv)
@@ -54,13 +53,6 @@ def predict_photos(
     for prediction in unreadable:
         print(f"{escaped(prediction.path)}: {prediction.error}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
-
-
-def _require_file(csv: Path) -> None:
-    """Refuse before anything is predicted what could not be written afterwards."""
-    require_storable(csv, "Choose another file for --csv.")
-    if csv.is_dir():
-        raise StoreError(f"{csv} is a folder.", "Choose a file for --csv.")
 
 
 def _predict(photos: Sequence[Path], classifier: Classifier) -> list[Prediction]:
@@ -124,9 +116,4 @@ def _write_csv(predictions: Sequence[Prediction], classifier: Classifier, path: 
     if path == STANDARD:
         print(table, end="", flush=True)  # noqa: T201
         return
-    try:
-        write_where_named(path, table)
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written ({error.strerror}).", "Choose another file for --csv."
-        ) from error
+    write_file(path, table, "--csv")

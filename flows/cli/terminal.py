@@ -10,7 +10,9 @@ from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Column, Table
 
+from catdog.errors import StoreError
 from catdog.settings import Settings
+from catdog.store.files import require_storable, write_where_named
 from catdog.wording import escaped
 from flows.parameters import flag
 
@@ -65,3 +67,20 @@ def share(settings: Settings) -> Path:
     """Let this process and its children find the home folder of these settings."""
     os.environ["CATDOG_HOME"] = str(settings.home)
     return settings.home
+
+
+def require_file(path: Path, option: str) -> None:
+    """Refuse before any work what could not be written after it. option: that names the path."""
+    require_storable(path, f"Choose another file for {option}.")
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder.", f"Choose a file for {option}.")
+
+
+def write_file(path: Path, text: str, option: str) -> None:
+    """Write what an option asks for. Raises StoreError where that cannot be."""
+    try:
+        write_where_named(path, text)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written ({error.strerror}).", f"Choose another file for {option}."
+        ) from error

@@ -56,6 +56,7 @@ def test_an_unreadable_photo_costs_only_itself(client: httpx.Client) -> None:
         "confidence": None,
         "probabilities": {},
         "uncertain": False,
+        "unanswered": None,
         "error": "not an image (text?)",
     }
     assert third["error"]
@@ -177,6 +178,7 @@ def test_each_prediction_is_a_line_of_the_log(client: httpx.Client, server: Serv
         "sha256": hashlib.sha256(content).hexdigest(),
         "class": found["class"],
         "confidence": found["confidence"],
+        "unanswered": None,
         "error": None,
         "task": "default",
         "model": answer["model"],
