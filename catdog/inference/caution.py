@@ -20,8 +20,9 @@ from catdog.inference.risk import (
     Wrong,
     doubts,
     least_risk,
+    limit,
+    outcome,
     photos_needed,
-    promise,
 )
 from catdog.store.artifacts import HELD_OUT, Evidence, read_arrays
 from catdog.store.store import Record
@@ -51,11 +52,11 @@ class Held:
     wrong: Wrong
     distance: npt.NDArray[np.float64] | None
 
-    def strange(self, farthest: float) -> npt.NDArray[np.bool_]:
-        """Which of them are no less than so far from the training photos."""
+    def guarded(self, farthest: float) -> Doubts:
+        """The doubts, without end of what is no less than so far from the training photos."""
         if self.distance is None:
-            return np.zeros(len(self.doubt), np.bool_)
-        return np.asarray(self.distance >= farthest)
+            return self.doubt
+        return np.where(self.distance >= farthest, np.inf, self.doubt)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Knowledge:
     name: str
     validation: Held
     test: Held
-    known: npt.NDArray[np.float16] | None
+    known: Floats | None
     choices: int
 
     def caution(self, risk: float, false_flags: float) -> "Caution":
@@ -77,17 +78,27 @@ class Knowledge:
         farthest = float("inf")
         if self.validation.distance is not None and false_flags:
             farthest = strange_from(self.validation.distance, false_flags)
-        near = ~self.validation.strange(farthest)
-        held = self.validation.doubt[near], self.validation.wrong[near]
-        strange = self.test.strange(farthest)
-        test = np.where(strange, np.inf, self.test.doubt), self.test.wrong
-        found = promise(held, test, risk, self.choices)
-        if found is None:
+        doubt, tested = self.validation.guarded(farthest), self.test.guarded(farthest)
+        near = doubt < np.inf
+        held = doubt[near], self.validation.wrong[near]
+        below = limit(*held, risk, self.choices)
+        if not below:
             raise StoreError(self._refusal(held, risk), "Ask for a larger --risk.")
+        found = Promise(
+            risk=risk,
+            limit=below,
+            validation=outcome(doubt, self.validation.wrong, below),
+            test=outcome(tested, self.test.wrong, below),
+        )
         if self.known is None or not np.isfinite(farthest):
             return Caution(found, None, farthest, None)
-        flagged = Flagged(rate=false_flags, flagged=int(strange.sum()), photos=len(strange))
-        return Caution(found, self.known, farthest, flagged)
+        strange = int(np.isinf(tested).sum())
+        return Caution(
+            found,
+            self.known,
+            farthest,
+            Flagged(rate=false_flags, flagged=strange, photos=len(tested)),
+        )
 
     def _refusal(self, held: tuple[Doubts, Wrong], risk: float) -> str:
         least = least_risk(*held, self.choices)
@@ -115,7 +126,8 @@ def read_knowledge(found: Mapping[str, npt.NDArray[Any]], name: str, choices: in
     validation, test = (
         Held(found[f"{s}_doubt"], found[f"{s}_wrong"], found.get(f"{s}_distance")) for s in HELD_OUT
     )
-    return Knowledge(name, validation, test, found.get("known"), choices)
+    known = found["known"].astype(np.float32) if "known" in found else None
+    return Knowledge(name, validation, test, known, choices)
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ class Caution:
     """
 
     promise: Promise
-    known: npt.NDArray[np.float16] | None
+    known: Floats | None
     farthest: float
     flagged: Flagged | None
 
@@ -151,7 +163,7 @@ class Caution:
 def promise_text(made: Promise, flagged: Flagged | None) -> str:
     """A promise in words, and how it did on the test photos."""
     test = made.test
-    strangers = ""
+    strangers = " What is unlike anything seen is not looked for."
     if flagged:
         strangers = (
             f" Unlike anything seen: {flagged.flagged:,} of {counted(flagged.photos, 'test photo')}"

@@ -55,12 +55,12 @@ def narrowed(features: Floats) -> Floats:
     return np.asarray(flat / np.maximum(lengths, TINY), np.float32)
 
 
-def distance(features: Floats, known: npt.NDArray[np.float16]) -> float:
+def distance(features: Floats, known: Floats) -> float:
     """1 less the cosine to the most similar training photo: 0 for a copy, 1 for no likeness.
 
     features: (width) of length 1. known: those of the training photos (n, width).
     """
-    return 1 - float((known.astype(np.float32, copy=False) @ features).max())
+    return 1 - float((known @ features).max())
 
 
 def strange_from(distances: npt.NDArray[np.float64], false_flags: float) -> float:

@@ -12,6 +12,7 @@ divided by the number of models that they chose among (Bonferroni): what holds f
 once holds for the chosen one.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache
 
@@ -75,14 +76,20 @@ def limit(doubt: Doubts, wrong: Wrong, risk: float, choices: int) -> float:
     """
     order = np.argsort(doubt, kind="stable")
     n, level = len(order), (1 - CONFIDENCE) / choices
-    errors = np.flatnonzero(wrong[order])
     start = _start(n, risk, level)
-    if start > n or _p(int((errors < start).sum()), start, risk) > level:
+    if start > n:
         return 0.0
-    for count, place in enumerate(errors.tolist(), 1):
-        if place >= start and _p(count, place + 1, risk) > level:
-            return float(doubt[order[place]])
-    return ALWAYS
+    errors = np.flatnonzero(wrong[order])
+    later = [place for place in errors.tolist() if place >= start]
+    before = len(errors) - len(later)
+    # A right answer more lowers p: only the first test, and one at an error, can fail.
+    tests = [(before, start), *((before + i, place + 1) for i, place in enumerate(later, 1))]
+    failed = next((answered for count, answered in tests if _p(count, answered, risk) > level), 0)
+    if not failed:
+        return ALWAYS
+    below = float(doubt[order[failed - 1]])
+    # Fewer than the first test was about: it failed, or many photos are doubted alike.
+    return 0.0 if np.count_nonzero(doubt < below) < start else below
 
 
 def outcome(doubt: Doubts, wrong: Wrong, below: float) -> Tested:
@@ -90,17 +97,6 @@ def outcome(doubt: Doubts, wrong: Wrong, below: float) -> Tested:
     answered = doubt < below
     count, errors = int(answered.sum()), int((answered & wrong).sum())
     return Tested(answered=count, wrong=errors, photos=len(doubt))
-
-
-def promise(
-    validation: tuple[Doubts, Wrong], test: tuple[Doubts, Wrong], risk: float, choices: int
-) -> Promise | None:
-    """What can be promised of the answers; None where nothing can at this risk."""
-    below = limit(*validation, risk, choices)
-    if not below:
-        return None
-    both = outcome(*validation, below), outcome(*test, below)
-    return Promise(risk=risk, limit=below, validation=both[0], test=both[1])
 
 
 def least_risk(doubt: Doubts, wrong: Wrong, choices: int) -> float | None:
@@ -143,18 +139,14 @@ def fewest(risk: float, level: float, wrong: int) -> int:
 
 
 def _smallest(passes: Callable[[int], bool]) -> int:
-    low, high = 1, MOST
-    while low < high:
-        middle = (low + high) // 2
-        if passes(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return 1 + bisect_left(range(1, MOST), True, key=passes)
 
 
 def _p(wrong: int, answered: int, risk: float) -> float:
-    """Exact binomial p value of "the risk is larger": P(at most so many wrong)."""
+    """Exact binomial p value of "the risk is larger": P(at most so many wrong).
+
+    Written out, as what only predicts has no SciPy.
+    """
     if wrong >= answered:
         return 1.0
     counts = np.arange(1, wrong + 1)

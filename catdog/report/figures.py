@@ -146,19 +146,14 @@ def answers(found: Answers, *, narrow: bool = False) -> "Figure":
     figure, (axes,) = panels(1, height=2.6, narrow=narrow)
     curves = ("validation", found.validation, MUTED), ("test", found.test, BLUE)
     for split, curve, colour in curves:
-        x, y = ([100 * each for each in ends] for ends in (curve.x, curve.y))
-        axes.plot(x, y, color=colour, label=split)
-        tested = [(getattr(p, split), p.risk) for p in found.promises]
-        shown = [(t, risk) for t, risk in tested if t.answered]
-        axes.plot(
-            [100 * t.answered / t.photos for t, _ in shown],
-            [100 * (1 - t.wrong / t.answered) for t, _ in shown],
-            "o",
-            color=colour,
-        )
-        for t, risk in shown if split == "test" else ():
-            place = 100 * t.answered / t.photos, 100 * (1 - t.wrong / t.answered)
-            axes.annotate(rate(risk), place, (-6, -11), textcoords="offset points", ha="right")
+        axes.plot(100 * np.array(curve.x), 100 * np.array(curve.y), color=colour, label=split)
+        for promise in found.promises:
+            t = getattr(promise, split)
+            place = 100 * t.answered / t.photos, 100 * (1 - t.wrong / max(t.answered, 1))
+            axes.plot(*place, "o", color=colour)
+            if split == "test":
+                told = rate(promise.risk)
+                axes.annotate(told, place, (-6, -11), textcoords="offset points", ha="right")
     axes.set_xlabel("photos answered, %")
     axes.set_ylabel("accuracy of the answers, %")
     axes.set_xlim(0, 101)

@@ -64,18 +64,16 @@ def read_metadata(folder: Path, files: Iterable[Path], name: str) -> Metadata:
 
 def _facts(row: Mapping[str, Any]) -> dict[str, str]:
     """What is short enough to divide photos by, on one line; other columns may hold anything."""
-    plain = {
-        str(name): str(value).strip()
-        for name, value in row.items()
-        if name not in COLUMNS and isinstance(name, str) and isinstance(value, str | int | float)
+    told = {
+        str(name): str(said).strip()
+        for name, said in row.items()
+        if name not in COLUMNS and isinstance(said, str | int | float)
     }
-    return {
-        name: value
-        for name, value in plain.items()
-        if name
-        and value
-        and all(len(each) <= LONGEST and escaped(each) == each for each in (name, value))
-    }
+    return {name: said for name, said in told.items() if _short(name) and _short(said)}
+
+
+def _short(text: str) -> bool:
+    return 0 < len(text) <= LONGEST and escaped(text) == text
 
 
 def _problem(

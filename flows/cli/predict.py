@@ -102,13 +102,18 @@ def _style(prediction: Prediction) -> str:
 
 
 def _write_csv(predictions: Sequence[Prediction], classifier: Classifier, path: Path) -> None:
-    classes, why = classifier.classes, ["unanswered"] if classifier.caution else []
+    classes, why = classifier.classes, ("unanswered",) if classifier.caution else ()
     table = csv_text(
         ("path", "label", *why, *(f"p_{name}" for name in classes), "error"),
         (
-            (p.path, p.label, *(getattr(p, of) for of in why), *shares, p.error)
+            (
+                p.path,
+                p.label,
+                *(p.unanswered for _ in why),
+                *map(p.probabilities.get, classes),
+                p.error,
+            )
             for p in predictions
-            for shares in [map(p.probabilities.get, classes)]
         ),
         line_end="\r\n",  # else a '\r' in a name is not quoted
     )

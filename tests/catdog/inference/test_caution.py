@@ -56,15 +56,16 @@ def test_what_cannot_be_promised_is_one_line_with_what_can() -> None:
 
 def test_strangers_are_left_out_before_anything_is_promised() -> None:
     validation = held(*range(990, 1_000))
-    assert knowledge(validation).caution(0.01, 0.01).promise.validation.photos == 990
-    assert knowledge(validation).caution(0.01, 0.0).promise.validation.photos == 1_000
+    plain, wary = (knowledge(validation).caution(0.02, share).promise for share in (0.0, 0.01))
+    assert (plain.validation.wrong, wary.validation.wrong) == (10, 0)
+    assert (plain.validation.answered, wary.validation.answered) == (1_000, 990)
 
 
 def test_a_model_without_features_promises_all_the_same() -> None:
     bare = Knowledge("own", held(distance=None), held(n=200, distance=None), None, 1)
     caution = bare.caution(0.01, 0.01)
     assert caution.flagged is None
-    assert "Unlike" not in caution.sentence
+    assert caution.sentence.endswith("What is unlike anything seen is not looked for.")
     assert caution.promise.test.answered == 200
 
 

@@ -67,6 +67,12 @@ def test_equal_doubts_are_answered_together_or_not_at_all() -> None:
     assert outcome(doubt, wrong, limit(doubt, wrong, 0.01, choices=1)).answered == 600
 
 
+def test_fewer_answers_than_were_tested_are_never_promised() -> None:
+    doubt, wrong = ranked(0, *range(200, 300))
+    doubt[10:] = 0.4
+    assert limit(doubt, wrong, 0.05, choices=1) == 0, "one of ten is wrong"
+
+
 def test_it_is_told_how_many_photos_would_do() -> None:
     assert photos_needed(*ranked(n=100), 0.01, choices=1) == 299
     assert photos_needed(*ranked(*range(0, 800, 20)), 0.01, choices=1) is None

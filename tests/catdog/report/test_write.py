@@ -119,12 +119,17 @@ def page_of(made: Report) -> Page:
     return Page(made.file("report.html").read_text(encoding="utf-8"))
 
 
+def whole_of(run: Any) -> dict[str, Any]:
+    settings = {"command": "catdog run --seed 1", "seed": 1, "models": ["baseline"]}
+    return {"settings": settings, "evidence": [run.evidence("transfer")]}
+
+
 @pytest.fixture(scope="module")
 def whole(make_fake_run: FakeRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Report]:
     run = make_fake_run(tmp_path_factory.mktemp("report"), repeats=2)
     with pytest.MonkeyPatch.context() as patch:
         draw_only(patch, "accuracies", "repeats")
-        return run, written(run, command="catdog run --seed 1", seed=1, models=["baseline"])
+        return run, write_report(run.study(**whole_of(run)), run.store)
 
 
 def test_all_files_are_there(whole: tuple[Any, Report]) -> None:
@@ -332,10 +337,13 @@ def test_the_card_lies_beside_the_model_which_stays_whole(whole: tuple[Any, Repo
 
 def test_a_report_is_reused_until_something_in_it_changes(whole: tuple[Any, Report]) -> None:
     run, made = whole
-    settings = {"command": "catdog run --seed 1", "seed": 1, "models": ["baseline"]}
-    assert recipe(run.study(settings=settings)).key == made.key
-    assert recipe(run.study(settings=settings, results=run.results[1:])).key != made.key
-    assert recipe(run.study(settings=settings | {"seed": 2})).key != made.key
+    given = whole_of(run)
+    assert recipe(run.study(**given)).key == made.key
+    assert recipe(run.study(**given, results=run.results[1:])).key != made.key
+    assert recipe(run.study(**given | {"evidence": []})).key != made.key
+    assert (
+        recipe(run.study(**given | {"settings": given["settings"] | {"seed": 2}})).key != made.key
+    )
 
 
 def test_equal_inputs_give_equal_bytes(fake_run: FakeRun, undrawn: None) -> None:
