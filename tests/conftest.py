@@ -35,7 +35,15 @@ from hypothesis import settings
 
 from catdog.settings import Training
 from catdog.store import holds
-from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
+from catdog.store.artifacts import (
+    Arrays,
+    DuplicatePair,
+    Flatbuffer,
+    Manifest,
+    Predictions,
+    TrainedModel,
+    write_csv,
+)
 from catdog.store.store import Recipe, Store
 
 # The same examples in each run, so that a change is to blame for a failure, and no deadline, since
@@ -98,6 +106,36 @@ def make_tiny_arrays() -> Callable[..., Arrays]:
 def arrays(store_of_tests: Store) -> Arrays:
     """40 + 24 + 12 photos of two classes, 32 x 32."""
     return tiny_arrays(store_of_tests)
+
+
+@pytest.fixture(scope="session")
+def manifest_of(arrays: Arrays) -> Callable[..., Manifest]:
+    """Make a manifest of the tiny arrays: the first photos of validation show one picture."""
+
+    def make(store: Store, *, burst: int) -> Manifest:
+        def write(folder: Path) -> dict[str, Any]:
+            first, header = (
+                arrays.paths("validation")[0],
+                ("path", "label", "split", "sha256", "group"),
+            )
+            rows = (
+                (
+                    path,
+                    "",
+                    split,
+                    f"{i:064}",
+                    first if split == "validation" and i < burst else path,
+                )
+                for split in arrays.counts
+                for i, path in enumerate(arrays.paths(split))
+            )
+            write_csv(folder / "manifest.csv", header, rows)
+            write_csv(folder / "duplicates.csv", DuplicatePair.model_fields, ())
+            return {"classes": arrays.classes, "counts": {}, "rejected": 0, "duplicates": 0}
+
+        return store.obtain(Recipe(Manifest, f"burst-{burst}", write))
+
+    return make
 
 
 @pytest.fixture(scope="session")

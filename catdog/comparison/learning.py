@@ -5,6 +5,7 @@ arXiv:1712.00409), until they level off where labels or photos cannot be told ap
 cannot show where that is. So a forecast reaches from the power law down to no gain at all.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -168,15 +169,6 @@ def needed(error: float) -> int | None:
     Where no photo is wrong for both: the more they err on alike, the fewer would do.
     """
     differ = min(1.0, max(error, GAP) + max(error - GAP, 0.0))
-    low, high = 10, 20
-    while mcnemar_power(high, GAP, differ, ALPHA) < POWER:
-        if high == LARGEST_TEST:
-            return None
-        low, high = high, min(2 * high, LARGEST_TEST)
-    while high - low > max(1, low // 50):
-        middle = (low + high) // 2
-        if mcnemar_power(middle, GAP, differ, ALPHA) < POWER:
-            low = middle
-        else:
-            high = middle
-    return high
+    sizes = range(10, LARGEST_TEST + 1)
+    found = bisect_left(sizes, POWER, key=lambda n: mcnemar_power(n, GAP, differ, ALPHA))
+    return sizes[found] if found < len(sizes) else None

@@ -1,7 +1,8 @@
 """What a model knows and how well: found once, after its evaluation, and kept with a champion."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import local
 from typing import Any
@@ -92,46 +93,49 @@ def _write(
     manifest: Manifest,
     store: Store,
 ) -> Mapping[str, Any]:
-    see = Eye(flatbuffer_of(model, store).file(FILE).read_bytes())
+    reader = Reader(flatbuffer_of(model, store).file(FILE).read_bytes())
     found: dict[str, npt.NDArray[Any]] = {}
-    if see.known:
+    if reader.has_features:
         count = arrays.counts["train"]
-        rows = np.unique(np.linspace(0, count - 1, min(count, KNOWN)).round().astype(int))
-        found["known"] = see.all(arrays.images("train"), rows)[1].astype(np.float16)
+        even = np.linspace(0, count - 1, min(count, KNOWN)).round().astype(int).tolist()
+        found["known"] = reader.read(arrays.images("train"), even)[1].astype(np.float16)
     for split in HELD_OUT:
-        rows = _pictures(arrays.paths(split), manifest)
-        probabilities, features = see.all(arrays.images(split), rows)
+        rows = pictures(arrays.paths(split), manifest)
+        probabilities, features = reader.read(arrays.images(split), rows)
         found[f"{split}_doubt"] = doubts(probabilities)
         found[f"{split}_wrong"] = probabilities.argmax(axis=1) != arrays.labels(split)[rows]
-        if see.known:
-            far = in_threads(lambda each: distance(each, found["known"]), list(features))
+        if reader.has_features:
+            known = found["known"].astype(np.float32)  # as it is read again
+            far = in_threads(partial(distance, known=known), list(features))
             found[f"{split}_distance"] = np.array(far)
     np.savez(folder / Evidence.NAME, **found)  # type: ignore[arg-type]
     return {"name": model.name, "predictions": predictions.key, "choices": model.choices()}
 
 
-def _pictures(paths: list[str], manifest: Manifest) -> npt.NDArray[np.intp]:
+def pictures(paths: list[str], manifest: Manifest) -> list[int]:
     """A photo of each picture or group, in order: that with the lowest SHA-256."""
     digest = {row["path"]: row["sha256"] for row in manifest.rows()}
     group_of, first = manifest.groups(), dict[str, int]()
     for place in sorted(range(len(paths)), key=lambda each: digest[paths[each]]):
         first.setdefault(group_of.get(paths[place], paths[place]), place)
-    return np.array(sorted(first.values()), dtype=np.intp)
+    return sorted(first.values())
 
 
-class Eye:
-    """A LiteRT model in as many threads as there are cores."""
+class Reader:
+    """What a LiteRT model makes of photos, in as many threads as there are cores."""
 
     def __init__(self, flatbuffer: bytes) -> None:
         try:
-            self._flatbuffer, self.known = with_features(flatbuffer), True
+            self._flatbuffer, self.has_features = with_features(flatbuffer), True
         except ValueError:
-            self._flatbuffer, self.known = flatbuffer, False
+            self._flatbuffer, self.has_features = flatbuffer, False
         self._own = local()
 
-    def all(self, images: Images, rows: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """Probabilities (n, classes) and features (n, width) of some photos; no width without."""
-        seen = in_threads(lambda row: self._look(images[row]), rows.tolist())
+    def read(
+        self, images: Images | list[npt.NDArray[np.uint8]], rows: Sequence[int]
+    ) -> tuple[Floats, Floats]:
+        """Probabilities (n, classes) and features (n, width), of some rows; no width without."""
+        seen = in_threads(lambda row: self._look(images[row]), rows)
         probabilities, features = zip(*seen, strict=True)
         return np.concatenate(probabilities), np.concatenate(features)
 
@@ -140,5 +144,5 @@ class Eye:
             self._own.network = Network(self._flatbuffer)
         network = self._own.network
         probabilities = network(image[None].astype(np.float32))
-        features = narrowed(network.output(1)) if self.known else np.empty((1, 0), np.float32)
-        return probabilities, features
+        nothing = np.empty((1, 0), np.float32)
+        return probabilities, narrowed(network.output(1)) if self.has_features else nothing

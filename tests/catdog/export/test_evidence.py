@@ -2,8 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,36 +15,18 @@ from catdog.export.exported import DESCRIPTION, Description, read_evidence
 from catdog.inference.caution import knowledge_of
 from catdog.store.artifacts import (
     Arrays,
-    DuplicatePair,
     Evidence,
     Flatbuffer,
     Manifest,
     Predictions,
     TrainedModel,
     read_arrays,
-    write_csv,
 )
 from catdog.store.digest import file_digest
 from catdog.store.files import write_json
-from catdog.store.store import Recipe, Store
+from catdog.store.store import Store
 
-
-def manifest(store: Store, arrays: Arrays, burst: int) -> Manifest:
-    """The first so many validation photos show one picture."""
-
-    def make(folder: Path) -> dict[str, Any]:
-        rows = [
-            {"path": path, "label": "", "split": split, "sha256": f"{i:064}", "group": path}
-            for split in arrays.counts
-            for i, path in enumerate(arrays.paths(split))
-        ]
-        for row in [row for row in rows if row["split"] == "validation"][:burst]:
-            row["group"] = arrays.paths("validation")[0]
-        pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
-        write_csv(folder / "duplicates.csv", DuplicatePair.model_fields, ())
-        return {"classes": arrays.classes, "counts": {}, "rejected": 0, "duplicates": 0}
-
-    return store.obtain(Recipe(Manifest, f"burst-{burst}", make))
+ManifestOf = Callable[..., Manifest]
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +38,13 @@ def store(tmp_path_factory: pytest.TempPathFactory, flatbuffer: Flatbuffer) -> S
 
 @pytest.fixture(scope="module")
 def evidence(
-    store: Store, trained: TrainedModel, predictions: Predictions, arrays: Arrays
+    store: Store,
+    trained: TrainedModel,
+    predictions: Predictions,
+    arrays: Arrays,
+    manifest_of: ManifestOf,
 ) -> Evidence:
-    made = manifest(store, arrays, burst=4)
+    made = manifest_of(store, burst=4)
     return store.obtain(recipe(trained, predictions, arrays, made, store))
 
 
@@ -97,8 +83,9 @@ def test_other_groups_give_other_evidence(
     trained: TrainedModel,
     predictions: Predictions,
     arrays: Arrays,
+    manifest_of: ManifestOf,
 ) -> None:
-    other = recipe(trained, predictions, arrays, manifest(store, arrays, burst=1), store)
+    other = recipe(trained, predictions, arrays, manifest_of(store, burst=1), store)
     assert other.key != evidence.key
 
 

@@ -1,6 +1,7 @@
 """`catdog learn`: what more photos would bring, or why that cannot be told."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,25 @@ import pytest
 from cli_command import Command, assert_one_clear_line, table
 
 from catdog.history.runs import load_run, save_run
-from catdog.store.artifacts import Arrays, TrainedModel
+from catdog.store.artifacts import Arrays, Manifest, TrainedModel
 from catdog.store.store import Store
 
 
 @pytest.fixture
-def frozen(used_home: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> Path:
+def frozen(
+    used_home: Path,
+    arrays: Arrays,
+    manifest_of: Callable[..., Manifest],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """The run has its photos, and its model counts as one on a frozen base."""
     store = Store(used_home)
     shutil.copytree(arrays.path, store.folder(arrays.kind, arrays.key))
     run = load_run("latest", store)
+    manifest = manifest_of(store, burst=4)
     told = {
-        "artifacts": dict(run.artifacts) | {"arrays": arrays.key},
-        "contents": dict(run.contents) | {"arrays": arrays.content},
+        "artifacts": run.artifacts | {"arrays": arrays.key, "manifest": manifest.key},
+        "contents": run.contents | {"arrays": arrays.content, "manifest": manifest.content},
     }
     save_run(run.model_copy(update=told), None, store)
     facts = TrainedModel.facts
@@ -44,7 +51,7 @@ def test_it_tells_and_draws_what_twice_the_photos_would_give(
     words = " ".join(answer.out.split())
     assert "With 40 training photos the accuracy is" in words
     assert "the weakest class" in words
-    assert "test photos; there are" in words
+    assert "test photos; there are 33." in words, "24 of validation, less 3 of a burst, and 12"
     assert "training photos" in figure.read_text(encoding="utf-8")
 
 
