@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -25,7 +25,7 @@ from starlette.types import ASGIApp
 
 from catdog.configuration import TOKEN
 from catdog.errors import StoreError
-from catdog.inference.caution import Caution
+from catdog.inference.caution import Caution, Why
 from catdog.inference.classifier import Prediction
 from catdog.machine import DISTRIBUTION, available_cores
 from catdog.promotion.decision import DEFAULT
@@ -59,7 +59,7 @@ class Answer(BaseModel):
     uncertain: bool = Field(
         description="Whether the confidence is below the threshold, or there is no answer."
     )
-    unanswered: Literal["unsure", "unlike"] | None = Field(
+    unanswered: Why | None = Field(
         None,
         description="Why there is no class where the server limits the risk: the model doubts too "
         "much, or the photo is unlike all that it was trained on.",
