@@ -3,8 +3,8 @@
 Features are what its last layer turns into probabilities: the input of the final dense layer of
 its LiteRT model, which gives them as a second output at no cost. A photo is as strange as it is
 far from the most similar training photo, by the cosine of their features (Sun et al.,
-"Out-of-distribution detection with deep nearest neighbors", ICML 2022). Which measure finds most
-strangers was measured: see `benchmarks/README.md`.
+"Out-of-distribution detection with deep nearest neighbors", ICML 2022). What it finds is
+in `benchmarks/README.md`.
 """
 
 import numpy as np
