@@ -123,14 +123,28 @@ def forecast(of: str, found: Sequence[Part], which: Right) -> Forecast:
     law *= np.exp(np.random.default_rng(1).normal(0, _scatter(photos, errors, least), len(law)))
     most = 1 - min(float(np.quantile(law, (1 - CONFIDENCE) / 2)), 1.0)
     twice = float(np.exp(_power_law(photos, np.log(np.maximum(errors, least))[None], ahead))[0])
+    now = float(1 - errors[-1])
     return Forecast(
         of=of,
-        now=float(1 - errors[-1]),
+        now=now,
         twice=1 - min(twice, 1.0),
-        interval=Interval(
-            low=wilson_interval(round(n * (1 - float(errors[-1]))), n).low, high=most
-        ),
+        interval=Interval(low=_no_gain(now, right[-2]), high=most),
     )
+
+
+def _no_gain(now: float, half: npt.NDArray[np.float64]) -> float:
+    """The lower end: what more photos may leave it at.
+
+    So many test photos and one draw of training photos leave it open. How much another draw would
+    differ is told by those of half the photos, which differ no less: (draws, test photos).
+    """
+    from scipy.special import ndtri
+
+    draws, n = half.shape
+    tested = now - wilson_interval(round(n * now), n).low
+    critical = float(ndtri((1 + CONFIDENCE) / 2))
+    drawn = critical * float(half.mean(axis=1).std(ddof=1)) if draws > 1 else 0.0
+    return max(0.0, now - float(np.hypot(tested, drawn)))
 
 
 def _drawn(right: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:

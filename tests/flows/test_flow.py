@@ -28,6 +28,7 @@ from flows.cli.reports import report, write_again
 MADE = ("download", "split", "prefetch", "train-baseline", "train-transfer")
 MADE = (*MADE, "evaluate-baseline", "evaluate-transfer", "report")
 BY_CHANCE = {("download", "promote-baseline"), ("weights", "report")}
+BY_CHANCE |= {("evidence-baseline", "promote-baseline")}
 """Prefect also joins what is given the same text object, such as the name of the source."""
 
 
@@ -66,6 +67,8 @@ def test_each_task_run_is_joined_to_those_whose_results_it_was_given(
     (promote,) = (name for name in outcome.tasks if name.startswith("promote-"))
     winner = promote.removeprefix("promote-")
     given[promote] = ["split", f"train-{winner}", f"evaluate-{winner}"]
+    given[f"evidence-{winner}"] = ["prefetch", *given[promote]]
+    given["report"].append(f"evidence-{winner}")
     expected = {(source, name) for name, sources in given.items() for source in sources}
     assert set(outcome.lines) - BY_CHANCE == expected
 
