@@ -15,6 +15,9 @@ LONGEST_PATH = 4095
 """Bytes: the limits of Linux and its file systems, and those of macOS are not above them."""
 PORTS = range(1, 1 << 16)
 
+BUCKET = r"(s3|gs|az)://([a-z0-9][a-z0-9._-]+)((?:/[\w.=-]+)*)/?"
+"""A folder in a bucket: its scheme, the bucket and the folder. No login has room in it."""
+
 _PARTS = re.compile(
     r"(?P<scheme>[a-z0-9+.-]*://)(?P<host>[^/?#]*)(?P<path>[^?#]*)"
     r"(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",

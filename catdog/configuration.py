@@ -43,6 +43,12 @@ def given_values(given: Mapping[str, Any], known: Collection[str]) -> dict[str, 
     return _from_file(known) | _from_environment(known) | keywords
 
 
+def standing_value(name: str) -> Any:
+    """What the environment or the file sets for one setting; None for neither."""
+    path = config_file()
+    return os.environ.get(PREFIX + name.upper()) or (path and _values_in(path).get(name)) or None
+
+
 def config_file() -> Path | None:
     """The configuration file: the one that CATDOG_CONFIG names, else the nearest one upwards.
 
@@ -93,9 +99,7 @@ def _from_file(known: Collection[str]) -> dict[str, Given]:
     path = config_file()
     if path is None:
         return {}
-    values = (_own_table if path.name == "pyproject.toml" else _read_toml)(path) or {}
-    if not isinstance(values, dict):
-        raise SettingsError(f"tool.catdog in {path} is no table.", "See 'catdog config schema'.")
+    values = _values_in(path)
     _require_known(values, known, f"setting '{{}}' in {path}")
     if isinstance(home := values.get("home"), str) and home:
         values["home"] = home if home.startswith("~") else path.parent / home
@@ -104,6 +108,13 @@ def _from_file(known: Collection[str]) -> dict[str, Given]:
             absolute(each, path.parent) if isinstance(each, str) else each for each in models
         ]
     return {name: Given(value, str(path)) for name, value in values.items()}
+
+
+def _values_in(path: Path) -> dict[str, Any]:
+    values = (_own_table if path.name == "pyproject.toml" else _read_toml)(path) or {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"tool.catdog in {path} is no table.", "See 'catdog config schema'.")
+    return values
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from catdog.addresses import obstacle, without_secrets
+from catdog.addresses import BUCKET, obstacle, without_secrets
 from catdog.backbones import BACKBONES, DEFAULT_BACKBONE
 from catdog.configuration import FILE, absolute_path, as_list, given_values
 from catdog.errors import SettingsError
@@ -518,8 +518,8 @@ class Limits(Group):
         return cls.of({name: value for name, value in given.items() if value is not None})
 
 
-NOT_OF_A_RUN = {"home", *Answering.model_fields, *Allowing.model_fields}
-"""What a flow run is not told: a worker has its own home."""
+NOT_OF_A_RUN = {"home", "remote", *Answering.model_fields, *Allowing.model_fields}
+"""What a flow run is not told: a worker has its own place."""
 ADDRESSES = {"source", "mlflow"}
 """Settings that may let their owner in: shown and kept by `without_secrets` alone."""
 ASKED = (Origin, Subject, Training, Decoding, Cut, Folding, Comparing)
@@ -548,6 +548,12 @@ class Settings(
     home: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(absolute_path)] = Field(
         default_factory=lambda: user_data_path("catdog", appauthor=False),
         description="The folder that keeps all artifacts.",
+    )
+    remote: str | None = Field(
+        None,
+        pattern=f"^{BUCKET}$",
+        description="A folder in a bucket that homes share, s3://BUCKET/FOLDER (or gs, az): what "
+        "one has made, the others find. Default: none.",
     )
 
     @classmethod

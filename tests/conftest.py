@@ -26,15 +26,18 @@ os.environ |= {
 }
 
 import csv
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from buckets import Bucket, s3_bucket, s3_server
 from hypothesis import settings
 
+from catdog.promotion import sharing
 from catdog.settings import Training
-from catdog.store import holds
+from catdog.store import holds, remote
 from catdog.store.artifacts import (
     Arrays,
     DuplicatePair,
@@ -88,6 +91,24 @@ def _nothing_stays_held() -> Iterator[None]:
     yield
     while holds._files:
         os.close(holds._files.popitem()[1])
+
+
+@pytest.fixture(scope="session")
+def s3_port() -> Iterator[int]:
+    """The port of an S3 server on this machine."""
+    with s3_server() as port:
+        yield port
+
+
+@pytest.fixture
+def bucket(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket, which all homes of this process share."""
+    remote._away.clear()
+    sharing._agreed.clear()
+    with s3_bucket(s3_port, f"team-{uuid.uuid4().hex}") as bucket:
+        bucket.use(monkeypatch)
+        yield bucket
+    remote._away.clear()
 
 
 @pytest.fixture(scope="session")

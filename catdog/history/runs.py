@@ -15,6 +15,7 @@ from catdog.addresses import short_name, without_secrets
 from catdog.comparison.compare import Study
 from catdog.comparison.design import Design, designed
 from catdog.errors import SettingsError, StoreError, TrainingError
+from catdog.history.sharing import RECORD, bring_records, bring_report, share_run
 from catdog.machine import packages
 from catdog.metric import Metric
 from catdog.photos.changes import Changes, compare_manifests
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RECORD = "run.json"
 COMPARISON = "comparison.json"
 ASKED: Mapping[str, type | tuple[type, ...]] = {
     "source": str,
@@ -125,8 +125,8 @@ class Run(Record):
     """Digest of the code that made predictions from photos. Empty before it was recorded."""
     packages: dict[str, str] = Field(default_factory=dict)
     """The versions of Python, catdog and what it needs. Empty before they were recorded."""
-    folder: Path
-    """Holds this record, and the report's files unless every model failed."""
+    folder: Path = Field(Path(), exclude=True)
+    """Holds this record, and the report's files unless every model failed; in each home another."""
 
     @property
     def design(self) -> Design:
@@ -426,7 +426,8 @@ def save_run(run: Run, report: Report | None, store: Store) -> Run:
                 ignored = shutil.ignore_patterns("entry.json")
                 shutil.copytree(report.path, making, dirs_exist_ok=True, ignore=ignored)
             write_text(making / RECORD, run.model_dump_json(indent=2) + "\n")
-    return run
+    name = share_run(run.id, store)
+    return run.model_copy(update={"id": name, "folder": run.folder.with_name(name)})
 
 
 def _apart(run: Run, past: Sequence[Run]) -> Run:
@@ -446,7 +447,9 @@ def load_runs(store: Store) -> list[Run]:
     """All runs, the newest last; a record that cannot be read is left out, and said so.
 
     Those of an earlier version, which are not numbered, come first, in the order of their clock.
+    Of a run of another home, the record is brought here, and its report with `load_run`.
     """
+    bring_records(store)
     records = runs_folder(store).glob(f"[!.]*/{RECORD}")
     runs = [run for record in records if (run := _read(record))]
     return sorted(runs, key=lambda run: (run.number, run.id))
@@ -472,10 +475,10 @@ def load_run(name: str, store: Store) -> Run:
     runs = {run.id: run for run in load_runs(store)}
     if not runs:
         raise StoreError(f"There are no runs in {runs_folder(store)}.", "Start one: 'catdog run'.")
-    if name == "latest":
-        return list(runs.values())[-1]
+    name = list(runs)[-1] if name == "latest" else name
     if name not in runs:
         raise StoreError(
             f"There is no run '{name}'.", f"Newest: {list(runs)[-1]}; see 'catdog runs'."
         )
+    bring_report(runs[name].folder, store)
     return runs[name]

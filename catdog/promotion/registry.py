@@ -4,14 +4,15 @@ Layout below `CATDOG_HOME/champion`: `decisions/NUMBER.json`, one whole file a d
 changed; `tasks/NAME/NUMBER.json`, those of further tasks; `store/`, all champions' own
 copies of their artifacts (hard links where the disk has them), which pruning the artifact store
 leaves alone. Who is champion is what the newest decision says, so that a reader sees either the old
-champion or the new one.
+champion or the new one. Of homes that share a bucket, only one can create `NUMBER.json` there.
 """
 
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from catdog.promotion.explain import sentence, task_flag
 from catdog.promotion.ledger import levels
 from catdog.promotion.looks import count_looks
 from catdog.promotion.rules import Entrant, Hurdles, Ruling, incomparable, rule
+from catdog.promotion.sharing import OvertakenError, bring_decisions, share_decision
 from catdog.settings import Promotion
 from catdog.store.artifacts import Evidence, Flatbuffer, Manifest, Predictions, TrainedModel
 from catdog.store.files import read_entry, read_json, write_text, writing
@@ -42,12 +44,21 @@ class Registry:
 
     def decisions(self) -> list[Decision]:
         """All decisions, the newest last. Raises StoreError for a damaged one."""
+        self.bring()
         return [_read(path) for path in sorted(self.folder.glob("[!.]*.json"))]
 
     def champion(self) -> Candidate | None:
         """The model in use, or None before the first run."""
+        self.bring()
         newest = max(self.folder.glob("[!.]*.json"), default=None)
         return _read(newest).champion if newest else None
+
+    def bring(self) -> None:
+        """Learn of the decisions of other homes.
+
+        Raises StoreError where this home has decided apart from them.
+        """
+        bring_decisions(self.store, self.folder.relative_to(self.store.home).as_posix())
 
     def model_of(self, champion: Candidate) -> TrainedModel:
         """A champion's model. Raises StoreError when its files are missing or damaged."""
@@ -66,43 +77,53 @@ class Registry:
         What was tested before and kept the champion stands when it comes again: nothing is
         recorded then, and nothing spent.
         """
-        return self._decide(challenger, promotion)
+        return self._in_turn(partial(self._judge, challenger, promotion))
 
     def promote(self, challenger: Entrant) -> Decision:
         """Make a model champion whatever the rules say, and record that."""
-        return self._decide(challenger, None)
+        return self._in_turn(partial(self._judge, challenger, None))
 
     def rollback(self) -> Decision:
         """Go back to the champion before this one. Raises StoreError when there is none."""
-        with self.store.lock("decisions"):
-            past = self.decisions()
-            reign = _reign(past)
-            if len(reign) < 2:
-                raise StoreError(
-                    "There is no earlier champion to go back to.",
-                    f"See 'catdog champion history{task_flag(self.task)}'.",
-                )
-            *_, earlier, current = reign
-            if self._entrant(earlier) is None:
-                raise StoreError(
-                    f"The earlier champion, {earlier.title}, is missing or damaged.",
-                    f"Choose a run: 'catdog champion promote RUN{task_flag(self.task)}'.",
-                )
-            return self._append(past, Ruling("rolled-back", "rollback"), earlier, current)
+        return self._in_turn(self._go_back)
 
-    def _decide(self, challenger: Entrant, promotion: Promotion | None) -> Decision:
+    def _in_turn(self, decide: Callable[[list[Decision]], Decision]) -> Decision:
+        """Decide after all that was decided; again where another home was faster."""
         with self.store.lock("decisions"):
-            past = self.decisions()
-            before = past[-1].champion if past else None
-            ruling = self._ruling(challenger, past, promotion)
-            if ruling.trials:
-                if stands := _judged_before(ruling, challenger.candidate, past, promotion):
-                    log.info("Decision %d stands: %s", stands.number, stands.sentence)
-                    return stands
-                ruling = ruling._replace(looks=count_looks(challenger, self.origin))
-            if ruling.outcome == "promoted":
-                self._keep_all(challenger)
-            return self._append(past, ruling, challenger.candidate, before, promotion)
+            while True:
+                try:
+                    return decide(self.decisions())
+                except OvertakenError:
+                    log.info("Another home has decided meanwhile: this is judged again")
+
+    def _go_back(self, past: list[Decision]) -> Decision:
+        reign = _reign(past)
+        if len(reign) < 2:
+            raise StoreError(
+                "There is no earlier champion to go back to.",
+                f"See 'catdog champion history{task_flag(self.task)}'.",
+            )
+        *_, earlier, current = reign
+        if self._entrant(earlier) is None:
+            raise StoreError(
+                f"The earlier champion, {earlier.title}, is missing or damaged.",
+                f"Choose a run: 'catdog champion promote RUN{task_flag(self.task)}'.",
+            )
+        return self._append(past, Ruling("rolled-back", "rollback"), earlier, current)
+
+    def _judge(
+        self, challenger: Entrant, promotion: Promotion | None, past: list[Decision]
+    ) -> Decision:
+        before = past[-1].champion if past else None
+        ruling = self._ruling(challenger, past, promotion)
+        if ruling.trials:
+            if stands := _judged_before(ruling, challenger.candidate, past, promotion):
+                log.info("Decision %d stands: %s", stands.number, stands.sentence)
+                return stands
+            ruling = ruling._replace(looks=count_looks(challenger, self.origin))
+        if ruling.outcome == "promoted":
+            self._keep_all(challenger)
+        return self._append(past, ruling, challenger.candidate, before, promotion)
 
     def _ruling(
         self, challenger: Entrant, past: list[Decision], promotion: Promotion | None
@@ -160,7 +181,9 @@ class Registry:
         with writing(self.store.home):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"{decision.number:06d}.json"
-            write_text(path, decision.model_dump_json(indent=2) + "\n")
+            text = decision.model_dump_json(indent=2) + "\n"
+            share_decision(self.store, path, text)
+            write_text(path, text)
         log.info("%s", decision.sentence)
         return decision
 
@@ -187,6 +210,7 @@ class Registry:
         kept = self.store.obtain(
             Recipe(type(artifact), key, lambda folder: _link(artifact, folder))
         )
+        self.store.share(kept.kind, kept.key)  # before a decision names it
         # What was written next to the artifact later, such as its card, is no part of its digest.
         for path in artifact.path.iterdir():
             if path.is_file() and not (target := kept.path / path.name).exists():

@@ -16,6 +16,7 @@ from catdog.history.runs import named_after
 from catdog.promotion.decision import DEFAULT, Candidate, Decision
 from catdog.promotion.registry import Registry
 from catdog.promotion.rules import Entrant
+from catdog.promotion.sharing import bring_tasks
 from catdog.settings import Promotion
 from catdog.store.store import Store
 from catdog.wording import listing
@@ -35,9 +36,11 @@ class NoSuchTaskError(StoreError):
 
 def tasks(home: Path) -> list[str]:
     """The tasks that have a champion, the default one first."""
-    first, others = Registry(home).folder, home / "champion" / "tasks"
+    registry, others = Registry(home), home / "champion" / "tasks"
+    registry.bring()
+    bring_tasks(registry.store)
     names = sorted({path.parent.name for path in others.glob("[!.]*/[!.]*.json")})
-    return [DEFAULT, *names] if any(first.glob("[!.]*.json")) else names
+    return [DEFAULT, *names] if any(registry.folder.glob("[!.]*.json")) else names
 
 
 def registry_of(home: Path, task: str | None) -> Registry:

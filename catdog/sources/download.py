@@ -21,9 +21,9 @@ from catdog.sources.fetch import Download, OnBytes, Remote, UnreachableError
 from catdog.sources.inventory import Inventory, reading, take_inventory
 from catdog.sources.parquet import is_table, tables_in, unpack_tables
 from catdog.sources.web import WebFile, require_host
-from catdog.store.artifacts import Archive, Photos, write_csv
+from catdog.store.artifacts import Archive, Photos, place_of, write_csv
 from catdog.store.digest import digest_once, make_key, value_digest
-from catdog.store.files import read_entry
+from catdog.store.files import read_entry, write_text, writing
 from catdog.store.store import Recipe, Store
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,9 @@ def recipe(
 ) -> Recipe[Photos]:
     """How the photos of a source are fetched and unpacked; a folder is listed, not copied.
 
-    A folder counts by the names and bytes of its photos and by its place; an archive by its
-    bytes; the sample by the code that draws it; a URL by its checksum when given, else by what
-    the server tells of the file. A server that tells nothing is asked for the file each time,
+    A folder counts by the names and bytes of its photos, wherever it is; an archive by its bytes;
+    the sample by the code that draws it; a URL by its checksum when given, else by what the server
+    tells of the file. A server that tells nothing is asked for the file each time,
     here, and its bytes count. When the server cannot be reached, the newest archive of that
     URL in the store counts. An archive that arrived damaged is not kept, so that it is fetched
     again; one with the right checksum is, since it would arrive so again.
@@ -67,7 +67,7 @@ def recipe(
     address = official.URL if source == "official" else source
     if _SCHEME.match(address):
         return _remote(*_parse_url(address), store, progress)
-    return _local(source)
+    return _local(source, store)
 
 
 def _sample() -> Recipe[Photos]:
@@ -84,11 +84,11 @@ def _sample() -> Recipe[Photos]:
     return Recipe(Photos, key, make)
 
 
-def _local(source: str) -> Recipe[Photos]:
+def _local(source: str, store: Store) -> Recipe[Photos]:
     path = _local_path(source)
     with reading():
         if path.is_dir():
-            return _folder(source, path)
+            return _folder(source, path, store)
         sha256 = digest_once(path)
 
     return _unpacked(sha256, lambda folder: (sha256, _unpack(path, folder, source)), source)
@@ -111,7 +111,7 @@ def _shown(path: str) -> str:
     return without_secrets(f"://{path}").removeprefix("://") if address else path
 
 
-def _folder(source: str, path: Path) -> Recipe[Photos]:
+def _folder(source: str, path: Path, store: Store) -> Recipe[Photos]:
     if tables := tables_in(path):
         listed = [(table.relative_to(path).as_posix(), digest_once(table)) for table in tables]
         whole = value_digest(listed)
@@ -119,8 +119,10 @@ def _folder(source: str, path: Path) -> Recipe[Photos]:
             whole, lambda folder: ("", unpack_tables(tables, path, folder, source)), source
         )
     inventory = take_inventory(path, name=source)
-    root, note = str(inventory.root), inventory.left_out
-    key = make_key(code=(__name__,), inventory=inventory.digest, root=root, note=note)
+    store.work("places")
+    with writing(store.home):
+        write_text(place_of(store.home, inventory.digest), str(inventory.root))
+    key = make_key(code=(__name__,), inventory=inventory.digest, note=inventory.left_out)
     return Recipe(Photos, key, lambda folder: _record(folder, inventory, source))
 
 
@@ -307,7 +309,7 @@ def _record(folder: Path, inventory: Inventory, origin: str, note: str = "") -> 
     own = inventory.root.is_relative_to(folder)
     return {
         "origin": origin,
-        "root": inventory.root.relative_to(folder) if own else inventory.root,
+        "root": inventory.root.relative_to(folder) if own else None,
         "inventory": inventory.digest,
         "count": len(inventory.rows),
         "note": " ".join(filter(None, [note, inventory.left_out])),

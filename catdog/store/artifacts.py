@@ -52,6 +52,11 @@ class Archive(Artifact):
     bytes: int
 
 
+def place_of(home: Path, inventory: str) -> Path:
+    """The file that says in which folder of this machine a user's own photos are."""
+    return home / "work" / "places" / inventory
+
+
 class Photos(Artifact):
     """A folder of photos as found, nothing yet decoded.
 
@@ -65,8 +70,9 @@ class Photos(Artifact):
 
     origin: str
     """Where they came from, as the user named it when they were first stored."""
-    root: Path
-    """The folder that the paths are relative to: absolute (the user's own), or below `path`."""
+    root: Path | None
+    """The folder that the paths are relative to, below `path`; None for the user's own, which may
+    lie elsewhere on each machine. By an older version, that one's absolute path."""
     inventory: str
     """Digest of the rows of `photos.csv`: the same photos have the same one wherever they lie."""
     archive_sha256: str | None = None
@@ -76,8 +82,20 @@ class Photos(Artifact):
 
     @property
     def folder(self) -> Path:
-        """The folder that the paths in `photos.csv` are relative to."""
-        return self.path / self.root
+        """The folder that the paths in `photos.csv` are relative to.
+
+        Raises PhotosError when this machine has never seen it.
+        """
+        if self.root is not None:
+            return self.path / self.root
+        told = place_of(self.path.parents[2], self.inventory)
+        try:
+            return Path(told.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise PhotosError(
+                f"The photos of {self.origin} are not on this machine.",
+                "Give --source the folder that they are in here.",
+            ) from error
 
     def rows(self) -> list[dict[str, str]]:
         """`photos.csv`, sorted by path."""

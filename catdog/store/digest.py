@@ -26,6 +26,7 @@ PLUMBING = (
     "catdog.store.digest",
     "catdog.store.files",
     "catdog.store.holds",
+    "catdog.store.remote",
     "catdog.store.store",
     "catdog.syntax",
 )

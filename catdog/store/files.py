@@ -250,7 +250,7 @@ def discard(path: Path) -> None:
 
 
 @contextmanager
-def appearing(folder: Path, making: Path) -> Iterator[None]:
+def appearing(folder: Path, making: Path) -> Iterator[Path]:
     """A folder to fill, `making`, which takes the place of another in the end, or is removed.
 
     So that other one is there whole, as it was or as it is now, and never half made.
@@ -258,7 +258,7 @@ def appearing(folder: Path, making: Path) -> Iterator[None]:
     discard(making)  # what a kill left half made
     making.mkdir(parents=True)
     try:
-        yield
+        yield making
         discard(folder)
         making.rename(folder)
     except BaseException:

@@ -3,19 +3,24 @@
 Layout below `CATDOG_HOME`: `store/KIND/KEY/` holds an artifact's files and an `entry.json` with
 its record and the size and SHA-256 of each file; `locks/` one lock a key, and what is in use;
 `work/` what is being made or was interrupted; `catdog-home.txt` says that it is a home.
+
+Where the setting `remote` names a bucket, an artifact that is not here is fetched from there, and
+one that was made is brought there.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from catdog.configuration import standing_value
 from catdog.errors import StoreError
 from catdog.store import holds
 from catdog.store.digest import value_digest
@@ -32,6 +37,7 @@ from catdog.store.files import (
     write_text,
     writing,
 )
+from catdog.store.remote import DamagedError, Remote, RemoteError
 
 log = logging.getLogger(__name__)
 
@@ -117,20 +123,30 @@ class Store:
         self._held = self.home / "locks" / "held"
         self.made: set[Path] = set()
         """The folders of the artifacts that were made by way of this object, not found."""
+        self._replaced: set[str] = set()
+        """What takes the place of what the remote has by these names."""
+
+    @cached_property
+    def remote(self) -> Remote | None:
+        """What this home shares with others, if it is set."""
+        url = standing_value("remote")
+        return Remote(url, self.home.name if self._part else "") if url else None
 
     def obtain(self, recipe: Recipe[A]) -> A:
         """The artifact of a recipe: read when it is there and whole, else made, once.
 
         Raises StoreError when the home folder cannot be written or the disk is full.
         """
-        if found := self.find(recipe.cls, recipe.key):
+        cls, key = recipe.cls, recipe.key
+        if found := self._here(cls, key):
             return found
         with self.lock(recipe.lock):
-            return self.find(recipe.cls, recipe.key) or self._make(recipe)
+            return self._here(cls, key) or self._fetch(cls, key) or self._make(recipe)
 
     def renew(self, recipe: Recipe[A]) -> A:
         """The artifact of a recipe, made in any case; an older one stays until the new is whole."""
         with self.lock(recipe.lock):
+            self._replaced.add(f"store/{recipe.cls.kind}/{recipe.key}")
             return self._make(recipe)
 
     def find(self, cls: type[A], key: str) -> A | None:
@@ -138,6 +154,13 @@ class Store:
 
         Found or not, it is held from now on.
         """
+        found = self._here(cls, key)
+        if found or not self.remote:
+            return found
+        with self.lock(lock_name(cls.kind, key)):
+            return self._here(cls, key) or self._fetch(cls, key)
+
+    def _here(self, cls: type[A], key: str) -> A | None:
         self.hold(lock_name(cls.kind, key))
         path = self.folder(cls.kind, key)
         try:
@@ -177,8 +200,9 @@ class Store:
     def drop(self, artifact: Artifact) -> None:
         """Remove an artifact that proved useless, unless it was made again since."""
         with self.lock(lock_name(artifact.kind, artifact.key)):
-            if self.find(type(artifact), artifact.key) == artifact:
+            if self._here(type(artifact), artifact.key) == artifact:
                 discard(artifact.path)
+            self._drop_there(artifact)
 
     def folders(self, cls: type[Artifact]) -> list[Path]:
         """The folders of all artifacts of a kind, whole or not."""
@@ -265,7 +289,84 @@ class Store:
                     },
                 )
         self.made.add(final)
-        return recipe.cls.model_validate({"key": key, "path": final, **record})
+        if self.remote:
+            try:
+                self._share(self.remote, kind, key)
+            except (RemoteError, DamagedError) as error:
+                log.warning("%s %s is not shared yet. %s", kind, key, error)
+        made = self._here(recipe.cls, key)  # another home's, if that was faster
+        return made or recipe.cls.model_validate({"key": key, "path": final, **record})
+
+    def _fetch(self, cls: type[A], key: str) -> A | None:
+        """The artifact as another home has made it. Its lock must be held."""
+        if not self.remote:
+            return None
+        kind, name = cls.kind, f"store/{cls.kind}/{key}"
+        try:
+            if not self.remote.entry(name):
+                return None
+            with writing(self.home, f"the {kind}"):
+                self._receive(self.remote, kind, key)
+            if found := self._here(cls, key):
+                log.info("%s %s comes from %s", kind, key, self.remote.url)
+                return found
+            raise DamagedError(f"{self.remote.url}: the files of {name} are damaged")
+        except DamagedError as error:
+            log.warning("%s: made again", error)
+            self._replaced.add(name)
+        except RemoteError as error:
+            log.warning("%s %s is looked for here only. %s", kind, key, error)
+        return None
+
+    def _receive(self, remote: Remote, kind: str, key: str) -> None:
+        final = self.folder(kind, key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with appearing(final, self.work("making") / lock_name(kind, key)) as making:
+            entry = remote.fetch(f"store/{kind}/{key}", making)
+            if entry is None:
+                raise DamagedError(f"{remote.url}: {kind} {key} is gone")
+            write_json(making / ENTRY, entry)
+
+    def share(self, kind: str, key: str) -> None:
+        """Bring an artifact of this home to the remote. Raises RemoteError.
+
+        Where another home has brought it first, that one counts, here too.
+        """
+        if self.remote and self.folder(kind, key).exists():
+            with self.lock(lock_name(kind, key)):
+                self._share(self.remote, kind, key)
+
+    def _share(self, remote: Remote, kind: str, key: str) -> None:
+        name, folder = f"store/{kind}/{key}", self.folder(kind, key)
+        read = read_entry(folder)
+        entry: dict[str, Any] = {n: value for n, value in read.items() if n != "number"}
+        entry["created"] = read["created"].isoformat()
+        if remote.publish(name, folder, entry, replace=name in self._replaced):
+            self._replaced.discard(name)
+        elif (found := remote.entry(name)) and found[0]["record"] != entry["record"]:
+            log.info("%s %s was made twice: that of another home counts", kind, key)
+            self._receive(remote, kind, key)
+
+    def share_folder(self, name: str, record: Mapping[str, Any]) -> bool:
+        """Bring a folder that is no artifact to the remote; False where there is one of this name.
+
+        record: what is to be known of it without its files. Raises RemoteError.
+        """
+        if not self.remote:
+            return True
+        folder = self.home / name
+        entry = {"files": describe_files(folder), "record": dict(record)}
+        return self.remote.publish(name, folder, entry)
+
+    def _drop_there(self, artifact: Artifact) -> None:
+        if not self.remote:
+            return
+        name = f"store/{artifact.kind}/{artifact.key}"
+        with suppress(DamagedError):
+            found = self.remote.entry(name)
+            if found and found[0]["record"].get("content") != artifact.content:
+                return
+        self.remote.discard(name)
 
 
 def _number(path: Path) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from catdog.configuration import CONFIG, config_file
+from catdog.configuration import CONFIG, PREFIX, config_file
 from catdog.errors import CatdogError, SettingsError
 from catdog.machine import DISTRIBUTION
 from catdog.settings import ExportFormat, Settings
@@ -40,8 +40,10 @@ Every setting is a flag, else an environment variable CATDOG_NAME, else a line
 of the nearest catdog.toml (or [tool.catdog] of pyproject.toml) here or above,
 or of the file that --config FILE names. 'catdog config show' tells them all.
 
+With --remote s3://BUCKET/FOLDER (or gs, az), several homes share what they make.
 With --debug, an error shows its whole traceback, and Prefect its own log.
 """
+REMOTE = f"{PREFIX}REMOTE"
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended, as shells expect it."""
 
@@ -182,6 +184,7 @@ def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]
     parser = ArgumentParser(prog="catdog", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--debug", action="store_true")
     parser.add_argument("--config", metavar="FILE")
+    parser.add_argument("--remote", metavar="URL", nargs="?", const="")
     try:
         given, words = parser.parse_known_args(arguments)
     except ArgumentError as error:
@@ -190,9 +193,22 @@ def _for_all_commands(arguments: Sequence[str] | None) -> tuple[bool, list[str]]
     if given.config:  # for the processes that it starts, too
         os.environ[CONFIG] = given.config
         os.environ[CONFIG] = str(config_file())
+    if given.remote:
+        os.environ[REMOTE] = given.remote
+    if given.remote is not None:
+        words = _of_the_remote(words, given.remote)
     if words[:1] == ["predict"]:  # alone it knows '-', which would be taken for a flag
         words = ["./-" if word == "-" else word for word in words]
     return given.debug, words
+
+
+def _of_the_remote(words: list[str], url: str) -> list[str]:
+    """Give `--remote` on to the commands that housekeep there; all others only take its value."""
+    if words[:1] == ["cache"]:
+        return [*words, "--remote"]
+    if not url:
+        raise SettingsError("Nothing is given after --remote.", "Write s3://BUCKET/FOLDER.")
+    return words
 
 
 def _require_values(words: Sequence[str]) -> None:
