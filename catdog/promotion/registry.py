@@ -8,8 +8,6 @@ champion or the new one. Of homes that share a bucket, only one can create `NUMB
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +23,7 @@ from catdog.promotion.rules import Entrant, Hurdles, Ruling, incomparable, rule
 from catdog.promotion.sharing import OvertakenError, bring_decisions, share_decision
 from catdog.settings import Promotion
 from catdog.store.artifacts import Evidence, Flatbuffer, Manifest, Predictions, TrainedModel
-from catdog.store.files import read_entry, read_json, write_text, writing
+from catdog.store.files import link_or_copy, read_entry, read_json, write_text, writing
 from catdog.store.store import Artifact, Recipe, Store
 
 log = logging.getLogger(__name__)
@@ -214,21 +212,14 @@ class Registry:
         # What was written next to the artifact later, such as its card, is no part of its digest.
         for path in artifact.path.iterdir():
             if path.is_file() and not (target := kept.path / path.name).exists():
-                _link_or_copy(path, target)
+                link_or_copy(path, target)
 
 
 def _link(artifact: Artifact, folder: Path) -> Mapping[str, Any]:
     """Fill a folder with the recorded files of an artifact, and give its record."""
     for name in read_entry(artifact.path)["files"]:
-        _link_or_copy(artifact.path / name, folder / name)
+        link_or_copy(artifact.path / name, folder / name)
     return artifact.model_dump(exclude={"key", "path", "content"})
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _read(path: Path) -> Decision:

@@ -187,6 +187,14 @@ def _is_dead(process: str) -> bool:
     return False
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under another name, without its bytes twice where the disk knows hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file that appears whole or not at all."""
     temporary = beside(path)

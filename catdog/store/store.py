@@ -343,6 +343,8 @@ class Store:
         entry["created"] = read["created"].isoformat()
         if remote.publish(name, folder, entry, replace=name in self._replaced):
             self._replaced.discard(name)
+            # No other home has to go on from there any more.
+            remote.discard(f"work/unfinished/{lock_name(kind, key)}")
         elif (found := remote.entry(name)) and found[0]["record"] != entry["record"]:
             log.info("%s %s was made twice: that of another home counts", kind, key)
             self._receive(remote, kind, key)

@@ -16,6 +16,7 @@ from catdog.store.files import (
     discard,
     write_json,
 )
+from catdog.training.offsite import STATES, Offsite
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +34,24 @@ class Checkpoints:
     """One folder an epoch, which appears whole or not at all; only the newest is kept."""
 
     folder: Path
+    offsite: Offsite | None = None
+    """Keeps it elsewhere, too."""
     history: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._drop_damaged()
+        if self.offsite:
+            newest = self._newest()
+            self.offsite.fetch(int(newest.name.rpartition("-")[2]) if newest else 0)
+            self._drop_damaged()
+        if newest := self._newest():
+            self.history = json.loads((newest / HISTORY).read_text(encoding="utf-8"))
+
+    def _drop_damaged(self) -> None:
         for folder in self.folder.glob("epoch-*"):
             if problem := damage(folder, Checkpoint):
                 log.warning("What was kept after an epoch is lost: %s", problem)
                 discard(folder)
-        if newest := self._newest():
-            self.history = json.loads((newest / HISTORY).read_text(encoding="utf-8"))
 
     def restore(self, model: Any) -> None:
         """Give a compiled model the weights, optimizer and random state of the last epoch."""
@@ -52,9 +62,9 @@ class Checkpoints:
     def save(self, model: Any, row: Row) -> None:
         """Keep the state after an epoch, and its weights when it is the best one so far."""
         history = [*self.history, row]
-        number, previous = f"{len(history):05d}", self._newest()
-        making = self.folder / f"making-{number}"
-        with appearing(self.folder / f"epoch-{number}", making):
+        previous = self._newest()
+        final = self.folder / STATES.format(len(history))
+        with appearing(final, self.folder / f"making-{len(history):05d}") as making:
             model.save_weights(making / STATE)
             best = making / STATE
             if previous and best_row(history) is not row:
@@ -65,6 +75,8 @@ class Checkpoints:
         self.history = history
         if previous:
             discard(previous)
+        if self.offsite:
+            self.offsite.keep(final)
 
     def load_best(self, model: Any) -> None:
         """Give a model, compiled as in the phase of its best epoch, the weights of that epoch."""

@@ -32,6 +32,7 @@ from catdog.store.files import write_json
 from catdog.store.store import Recipe, Store
 from catdog.training.checkpoints import Checkpoints, Row, best_row, out_of_patience
 from catdog.training.epochs import EpochKeeper, OnProgress
+from catdog.training.offsite import offsite
 from catdog.training.pipeline import (
     balanced_weights,
     ordered_batches,
@@ -91,7 +92,8 @@ def recipe(
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(TrainedModel, key)
         job = _Job(spec, arrays, training, heeded, weights, on_progress)
-        record = job.run(Checkpoints(work), folder)
+        with offsite(store, key, work) as elsewhere:
+            record = job.run(Checkpoints(work, elsewhere), folder)
         shutil.rmtree(work, ignore_errors=True)
         return record
 
