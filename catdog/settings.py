@@ -566,6 +566,7 @@ class Settings(
 
         Raises SettingsError for an unknown or wrong name or value, in one line with the choices.
         """
+        _refuse_remote(given.get("remote"))
         known = cls.model_fields
         found, standing = given_values(given, known), given_values({}, known)
         for name in ADDRESSES & found.keys() & standing.keys():
@@ -646,6 +647,14 @@ def schema() -> dict[str, Any]:
     made = Settings.model_json_schema()
     made["properties"]["home"].pop("default", None)  # it differs from user to user
     return made | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE}
+
+
+def _refuse_remote(given: Any) -> None:
+    if given is not None:
+        raise SettingsError(
+            "remote: no keyword, since all processes of this machine look for it.",
+            f"Set CATDOG_REMOTE, or remote in {FILE}.",
+        )
 
 
 def _require_models(models: Iterable[str]) -> None:

@@ -41,7 +41,7 @@ def flags(function: Callable[..., R]) -> Callable[..., R]:
     shown = {
         name: field
         for name, field in group.model_fields.items()
-        if name == "home" or name not in NOT_OF_A_RUN
+        if name in ("home", "remote") or name not in NOT_OF_A_RUN
     }
     kinds = {
         name: Annotated[_typed(field) | None, flag(name, group), _panel(group.section_of(name))]

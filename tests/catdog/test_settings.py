@@ -378,3 +378,11 @@ def test_a_wrong_address_is_named_without_its_login() -> None:
         Settings.load(mlflow="ftp://me:secret@host")
     assert "ftp://host" in caught.value.problem
     assert "secret" not in caught.value.problem
+
+
+def test_the_remote_is_no_keyword(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be without effect: a store takes it from where the next process finds it, too."""
+    with pytest.raises(SettingsError, match="CATDOG_REMOTE"):
+        Settings.load(remote="s3://team/catdog")
+    monkeypatch.setenv("CATDOG_REMOTE", "s3://team/catdog")
+    assert Settings.load().remote == "s3://team/catdog"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from buckets import Bucket
 from cli_command import Answer, Command, assert_one_clear_line, empty_folder
 from limits import files_up_to
 from rich.console import Console
