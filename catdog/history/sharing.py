@@ -8,6 +8,8 @@ import json
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from catdog.errors import StoreError
@@ -83,6 +85,29 @@ def bring_report(folder: Path, store: Store) -> None:
                 f"The report of run {folder.name} is damaged in the remote ({error}).",
                 f"Where it was made, write it again: 'catdog report {folder.name}'.",
             ) from error
+
+
+def needed_since(remote: Remote, since: datetime) -> set[str]:
+    """The names of the artifacts of the runs that were shared since then.
+
+    Raises StoreError where a run does not tell of them.
+    """
+    shared = (found for found in remote.objects("runs") if found.path.endswith(f"/{ENTRY}"))
+    recent = [found.path.rpartition("/")[0] for found in shared if found.modified > since]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = threads.map(partial(_named_by, remote), recent)
+        return {name for names in found for name in names}
+
+
+def _named_by(remote: Remote, run: str) -> list[str]:
+    try:
+        found = remote.entry(run)
+    except DamagedError as error:
+        raise StoreError(
+            f"{error}: what this run needs is not known.", "Remove its folder from the bucket."
+        ) from error
+    artifacts = found[0]["record"]["artifacts"] if found else {}
+    return [f"store/{what.split()[0]}/{key}" for what, key in artifacts.items()]
 
 
 def share_run(name: str, store: Store) -> str:

@@ -19,6 +19,7 @@ PLUMBING = (
     "catdog.errors",
     "catdog.machine",
     "catdog.references",
+    "catdog.training.offsite",
     "catdog.training.progress",
     "catdog.settings",
     "catdog.sources.fetch",

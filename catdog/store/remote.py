@@ -53,6 +53,8 @@ each step."""
 MISSING = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
 SAID = re.compile(r"status code: (\d+ [\w ]+)|HTTP error: ([\w ]+)")
 """What is told of an error: all else may hold an address with a signature."""
+FORBIDDEN = re.compile(r"40[13]\b")
+"""So obstore says it of a listing, for which it has no error of its own."""
 
 _away: dict[str, float] = {}
 """When each bucket that did not answer is asked again, by the clock of this process."""
@@ -64,6 +66,10 @@ class RemoteError(StoreError):
 
 class RefusedError(RemoteError):
     """It is not there, or it does not allow it."""
+
+
+class ForbiddenError(RefusedError):
+    """It does not allow it."""
 
 
 class DamagedError(Exception):
@@ -117,7 +123,7 @@ class Remote:
                 "Write s3://BUCKET/FOLDER, gs://... or az://CONTAINER/FOLDER.",
             )
         self.url = url
-        self._scheme, self._name, folder = found.groups()
+        self.scheme, self._name, folder = found.groups()
         self._prefix = "/".join(filter(None, [folder.strip("/"), place]))
 
     @cached_property
@@ -126,7 +132,7 @@ class Remote:
 
         kinds = {"s3": store.S3Store, "gs": store.GCSStore, "az": store.AzureStore}
         with self._asking("used"):
-            return kinds[self._scheme](self._name, prefix=self._prefix or None, **TOLD)
+            return kinds[self.scheme](self._name, prefix=self._prefix or None, **TOLD)
 
     def read(self, path: str) -> tuple[bytes, Version] | None:
         """The bytes of a small object; None where there is none."""
@@ -312,24 +318,26 @@ class Remote:
             UnauthenticatedError,
         )
 
+        forbidden = (PermissionDeniedError, UnauthenticatedError)
         if _away.get(self.url, 0) > time.monotonic():
             raise RemoteError(f"{self.url} did not answer.", LATER)
         try:
             yield
         except FileNotFoundError:
             raise
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise RefusedError(
-                f"{self.url} may not be {what} ({_said(error)}).",
-                "Check the login, which is taken from the environment: 'catdog doctor'.",
-            ) from error
         except (BaseError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of our own disk
+            said = _said(error)
+            if isinstance(error, forbidden) or FORBIDDEN.match(said):
+                raise ForbiddenError(
+                    f"{self.url} may not be {what} ({said}).",
+                    "Check the login, which is taken from the environment: 'catdog doctor'.",
+                ) from error
             self._require_bucket(error)
             if not isinstance(error, InvalidPathError):
                 _away[self.url] = time.monotonic() + AWAY_SECONDS
-            raise RemoteError(f"{self.url} could not be {what} ({_said(error)}).", LATER) from error
+            raise RemoteError(f"{self.url} could not be {what} ({said}).", LATER) from error
 
 
 CHECK = "Check --remote, or CATDOG_REMOTE: 'catdog doctor'."

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 
-from catdog.store.artifacts import TrainedModel
+from catdog.store.artifacts import Arrays, TrainedModel
 from catdog.store.files import (
     ENTRY,
     appearing,
@@ -32,9 +32,9 @@ STATES = "epoch-{:05d}"
 class Offsite:
     """Brings the newest epoch to the remote, in a thread of its own, and never waits for it."""
 
-    def __init__(self, remote: Remote, name: str, folder: Path) -> None:
-        """folder: where the training keeps its epochs, one folder each."""
-        self._remote, self._name, self._folder = remote, name, folder
+    def __init__(self, remote: Remote, name: str, folder: Path, needs: str) -> None:
+        """folder: where the training keeps its epochs; needs: what another machine goes on with."""
+        self._remote, self._name, self._folder, self._needs = remote, name, folder, needs
         self._changed = threading.Condition()
         self._newest: Path | None = None
         self._ended = False
@@ -91,27 +91,26 @@ class Offsite:
             return epoch
 
     def _send(self, epoch: Path) -> None:
-        record = {"epochs": int(epoch.name.rpartition("-")[2])}
+        epochs = int(epoch.name.rpartition("-")[2])
+        record = {"epochs": epochs, "needs": [self._needs]}
         try:
             entry = {"files": describe_files(epoch), "record": record}
             self._remote.publish(self._name, epoch, entry, replace=True)
         except RemoteError as error:
-            log.warning(
-                "After epoch %d: a lost machine would cost more. %s", *record.values(), error
-            )
+            log.warning("After epoch %d: a lost machine would cost more. %s", epochs, error)
 
 
 @contextmanager
-def offsite(store: Store, key: str, folder: Path) -> Iterator[Offsite | None]:
+def offsite(store: Store, key: str, folder: Path, *, arrays: str) -> Iterator[Offsite | None]:
     """What keeps the epochs of a model elsewhere, too, while the body runs; None without a remote.
 
-    folder: where they are kept here.
+    folder: where they are kept here; arrays: the key of those that it is trained on.
     """
     if not store.remote:
         yield None
         return
     name = f"work/unfinished/{lock_name(TrainedModel.kind, key)}"
-    kept = Offsite(store.remote, name, folder)
+    kept = Offsite(store.remote, name, folder, needs=f"store/{Arrays.kind}/{arrays}")
     run = copy_context().run  # so that the log of the flow run has it
     thread = threading.Thread(target=run, args=(kept.send,), daemon=True)
     thread.start()

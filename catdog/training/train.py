@@ -92,7 +92,7 @@ def recipe(
     def make(folder: Path) -> Mapping[str, Any]:
         work = store.unfinished(TrainedModel, key)
         job = _Job(spec, arrays, training, heeded, weights, on_progress)
-        with offsite(store, key, work) as elsewhere:
+        with offsite(store, key, work, arrays=arrays.key) as elsewhere:
             record = job.run(Checkpoints(work, elsewhere), folder)
         shutil.rmtree(work, ignore_errors=True)
         return record

@@ -18,6 +18,8 @@ from catdog.machine import (
     tensorflow_environment,
     visible_gpus,
 )
+from catdog.store.rights import require_rights
+from catdog.store.store import Store
 from catdog.training.weights import find_weights
 from flows.cli.terminal import DEFAULT_PORT, Home, Port, say, use
 from flows.server.client import configured_url, set_prefect_up
@@ -43,6 +45,7 @@ def doctor(*, port: Port = DEFAULT_PORT, home: Home = None) -> int:
         "GPU": _gpu,
         "Prefect": lambda: _prefect(folder),
         "home": lambda: _home(folder),
+        "remote": lambda: _remote(folder),
         "disk": lambda: _disk(folder),
         "port": lambda: _port(port),
         "weights": lambda: f"{find_weights('embedded', home=folder).file} is whole",
@@ -88,6 +91,14 @@ def _home(home: Path) -> str:
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise CatdogError(f"You may not write to {there}.", "Set CATDOG_HOME, or --home.")
     return str(home)
+
+
+def _remote(home: Path) -> str:
+    remote = Store(home).remote
+    if remote is None:
+        return "none: this home shares nothing"
+    require_rights(remote)
+    return f"{remote.url} can be read, written and created only once"
 
 
 def _disk(home: Path) -> str:

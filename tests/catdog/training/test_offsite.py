@@ -58,6 +58,7 @@ def test_another_machine_goes_on_and_ends_with_the_weights_of_an_unbroken_traini
     with pytest.raises(LostError):
         train(Store(tmp_path / "lost"), arrays, lost_after=2)
     assert epochs_there(bucket, name) == 2
+    assert arrays.key in str(Remote(bucket.url).entry(name)), "so that pruning leaves them there"
     model, seen = train(Store(tmp_path / "next"), arrays)
     assert seen == [3]
     assert epochs_there(bucket, name) is None, "nobody has to go on any more"

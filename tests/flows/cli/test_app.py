@@ -36,7 +36,7 @@ def test_help_shows_each_setting_of_a_run_below_what_it_decides(command: Command
     assert tuple(shown) == SECTIONS
     assert {"source", "image_size", "test_share"} <= set(shown["Photos"])
     assert {"promotion", "class_margin"} <= set(shown["Promotion"])
-    assert {"runner", "home"} <= set(shown["Running"])
+    assert {"runner", "home", "remote"} <= set(shown["Running"])
     flags = {name for names in shown.values() for name in names}
     of_answers = {"threshold", "risk", "false_flags"}
     assert flags == set(Settings.model_fields) - of_answers - {"model_paths"}
@@ -296,6 +296,15 @@ def test_the_doctor_names_what_is_amiss_and_the_remedy(tmp_path: Path) -> None:
     assert "--home" in lines["home"]
     assert "--port" in lines["port"]
     assert metadata.version("tensorflow") in lines["TensorFlow"]
+
+
+def test_the_doctor_examines_the_bucket(home: Path, command: Command, bucket: Bucket) -> None:
+    assert f"ok  remote      {bucket.url} can be read" in command("doctor").out
+    assert bucket.line
+    bucket.line.forbidden = ("PUT",)
+    answer = command("doctor")
+    assert answer.code == 1
+    assert re.search(r"!!  remote .* may not be written .* s3:PutObject", answer.out)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from cli_command import Command, assert_one_clear_line
+from buckets import Bucket
+from cli_command import Command, assert_one_clear_line, table
 
 from catdog.store.artifacts import TrainedModel
 from catdog.store.housekeeping import stored_items
@@ -47,3 +48,25 @@ def test_a_damaged_artifact_is_named_by_verify(
     assert answer.code == 1
     assert str(file) in answer.out
     assert "3 artifacts checked, 1 damaged." in answer.out
+
+
+def test_the_cache_in_a_bucket_is_listed_measured_verified_and_pruned(
+    used_home: Path,
+    command: Command,
+    trained: TrainedModel,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CATDOG_REMOTE")
+    there = ("--remote", bucket.url)
+    assert_one_clear_line(command("cache", "list", "--remote"), "No remote", "s3://")
+    assert table(command("cache", "size", *there).out)["all"][0] == "0"
+    monkeypatch.setenv("CATDOG_REMOTE", bucket.url)
+    Store(used_home).share("model", trained.key)
+    assert trained.key in command("cache", "list", "--remote").out
+    assert bucket.url in command("cache", "size", "--remote").out
+    assert command("cache", "verify", "--remote").out == "1 artifacts checked, 0 damaged.\n"
+    assert_one_clear_line(command("cache", "prune", "--remote", "--days", "0"), "at least 1")
+    assert f"Removed 0 entries of {bucket.url}" in command("cache", "prune", "--remote").out
+    assert "Removed 3" in command("cache", "prune").out, "of this home"
+    assert Store(used_home).find(TrainedModel, trained.key)
