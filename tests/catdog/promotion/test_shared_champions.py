@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from buckets import Bucket
 from entrants import PROMOTION, make, reign
+from killing import nursery
 
 from catdog.errors import StoreError
 from catdog.promotion import sharing
@@ -32,6 +34,16 @@ def test_a_home_that_never_decided_has_the_champion_and_its_files(homes: Homes) 
     assert champion
     assert other.model_of(champion).file("model.keras").read_text() == "first"
     assert other.decisions() == Registry(homes("a")).decisions()
+
+
+def test_a_home_that_may_only_read_has_the_champion(homes: Homes, bucket: Bucket) -> None:
+    Registry(homes("a")).challenge(make(Store(homes("a")), "first"), PROMOTION)
+    assert bucket.line
+    bucket.line.forbidden = ("PUT", "POST", "DELETE")
+    other = registry_of(homes("b"), None)
+    champion = other.champion()
+    assert champion
+    assert other.model_of(champion)
 
 
 def test_each_home_decides_after_all_that_the_others_have_decided(homes: Homes) -> None:
@@ -153,3 +165,28 @@ def test_pruning_a_home_takes_nothing_from_the_others(homes: Homes) -> None:
     champion = Registry(homes("b")).champion()
     assert champion
     assert Registry(homes("b")).model_of(champion)
+
+
+def decide(home: str) -> None:
+    Registry(Path(home)).challenge(make(Store(Path(home)), "first", right=(30, 30)), PROMOTION)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_it_decides_leaves_a_champion_or_none(
+    homes: Homes, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = decided = 0
+    with nursery(__name__, "decide", bucket) as processes:
+        for number in range(100):
+            folder = f"{bucket.url}/{number}"
+            monkeypatch.setenv("CATDOG_REMOTE", folder)
+            lost, other = homes(f"k{number}"), Registry(homes(f"b{number}"))
+            killed += processes.kill(lost, folder, Random(number), 40)
+            for decision in other.decisions():
+                decided += 1
+                assert other.model_of(decision.champion).file("model.keras").read_text() == "first"
+            other.challenge(make(other.origin, "better", right=(50, 50)), PROMOTION)
+            assert Registry(lost).decisions() == other.decisions()
+            assert reign(Registry(lost)) == "better"
+    assert killed > 50
+    assert 0 < decided < 100

@@ -3,16 +3,15 @@
 import errno
 import logging
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import ClassVar
 
 import pytest
 from buckets import Bucket
+from killing import nursery
 
 from catdog.errors import SettingsError, StoreError
 from catdog.store import files, remote
@@ -250,38 +249,23 @@ def test_no_secret_is_told(homes: Homes, bucket: Bucket, caplog: pytest.LogCaptu
     assert "Signature" not in caplog.text
 
 
-KILLED = """
-import sys
-sys.path[:0] = sys.argv[2:]
-from pathlib import Path
-from test_remote import Maker, obtained
-from catdog.store.store import Store
-store = Store(Path(sys.argv[1]))
-obtained(store, Maker())
-"""
+def work(home: str) -> None:
+    obtained(Store(Path(home)), Maker())
 
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_while_it_brings_leaves_nothing_half_made(
-    homes: Homes, bucket: Bucket
+    homes: Homes, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert bucket.line
-    killed = 0
-
-    def kill(method: str, path: str) -> None:
-        nonlocal killed
-        if method == "PUT" and process.poll() is None and killed % 3 != 2:
-            process.send_signal(signal.SIGKILL)
-
-    bucket.line.before = kill
-    for number in range(200):
-        words = [sys.executable, "-c", KILLED, str(homes(f"k{number}").home)]
-        words += [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-        process = subprocess.Popen(words, stderr=subprocess.DEVNULL)  # noqa: S603
-        process.wait()
-        killed += 1
-        found = homes(f"b{number}").find(Note, KEY)
-        if found:
-            assert content(homes(f"b{number}")) == (b"cat" * BYTES)[:BYTES]
-            Remote(bucket.url).discard(f"store/note/{KEY}")
-    assert killed == 200
+    killed = found = 0
+    with nursery(__name__, "work", bucket) as processes:
+        for number in range(200):
+            folder = f"{bucket.url}/{number}"
+            monkeypatch.setenv("CATDOG_REMOTE", folder)
+            killed += processes.kill(homes(f"k{number}").home, folder, Random(number), 6)
+            b, make = homes(f"b{number}"), Maker()
+            obtained(b, make)
+            found += not make.calls
+            assert content(b) == content(homes(f"c{number}")) == (b"cat" * BYTES)[:BYTES]
+    assert killed > 150
+    assert 0 < found < 200
