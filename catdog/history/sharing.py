@@ -82,8 +82,8 @@ def bring_report(folder: Path, store: Store) -> None:
                 (making / ENTRY).unlink()
         except DamagedError as error:
             raise StoreError(
-                f"The report of run {folder.name} is damaged in the remote ({error}).",
-                f"Where it was made, write it again: 'catdog report {folder.name}'.",
+                f"runs/{folder.name} is damaged in {store.remote.url} ({error}).",
+                f"Remove it there; then, where it was made, call 'catdog report {folder.name}'.",
             ) from error
 
 

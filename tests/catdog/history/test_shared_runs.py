@@ -114,8 +114,8 @@ def test_without_the_bucket_the_runs_of_this_home_are_listed(
     assert "may be missing" in caplog.text
 
 
-def test_a_damaged_report_is_one_line(homes: Homes, bucket: Bucket) -> None:
-    add_run(homes("a"))
+def test_a_damaged_report_is_one_line_whose_remedy_works(homes: Homes, bucket: Bucket) -> None:
+    run = add_run(homes("a"))
     there = Remote(bucket.url)
     found = there.entry(f"runs/{ID}")
     assert found
@@ -123,9 +123,12 @@ def test_a_damaged_report_is_one_line(homes: Homes, bucket: Bucket) -> None:
     size = next(each.bytes for each in there.objects(f"runs/{ID}") if each.path == part)
     there.remove([part])
     there.write(part, bytes(size))
-    with pytest.raises(StoreError, match="is damaged in the remote"):
+    with pytest.raises(StoreError, match=f"runs/{ID} is damaged in s3://.*'catdog report {ID}'"):
         load_run(ID, homes("b"))
     assert [run.id for run in load_runs(homes("b"))] == [ID]
+    there.discard(f"runs/{ID}")
+    save_run(run, homes("a").find(Report, "0" * 24), homes("a"))
+    assert load_run(ID, homes("b"))
 
 
 @pytest.mark.parametrize("name", ["..", "20260101-000000-../x", "monday"])
