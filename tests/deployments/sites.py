@@ -239,7 +239,7 @@ def open_site(**settings: str) -> Iterator[Site]:
         finally:
             for process in (site.worker, server):
                 if process:
-                    _end(process)
+                    end(process)
             site.api.close()
 
 
@@ -250,7 +250,8 @@ def _healthy(site: Site) -> bool:
         return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end; those below it are killed when it has."""
     below = family(process.pid)
     process.terminate()
     try:
