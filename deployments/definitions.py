@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib.resources import files
@@ -11,14 +12,14 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.callables import ParameterSchema
+from prefect.utilities.collections import deep_merge
 
+from deployments.pools import Wanted, find_pool, job_variables, worker_command
 from flows.catdog import catdog
-from flows.server.client import ServerError
 
 
 def definitions() -> list[dict[str, Any]]:
@@ -33,23 +34,20 @@ def served_deployments() -> list[RunnerDeployment]:
     return [_deployment(definition) for definition in definitions()]
 
 
-def register(pool: str) -> list[str]:
-    """Register the deployments for a work pool of the configured server, and give their names.
+def register(pool: str, wanted: Wanted) -> tuple[list[str], str]:
+    """Register the deployments for a work pool of the configured server.
 
-    Raises ServerError when there is no such pool.
+    Gives their names, and the command that starts a worker for them. Raises ServerError when there
+    is no such pool, and SettingsError when its runs cannot have what is wanted.
     """
-    try:
-        with get_client(sync_client=True) as client:
-            client.read_work_pool(pool)
-    except ObjectNotFound as error:
-        raise ServerError(
-            f"The server has no work pool '{pool}'.",
-            f"Create it: prefect work-pool create {pool} --type process",
-        ) from error
-    made = [_deployment(definition, pool) for definition in definitions()]
+    with get_client(sync_client=True) as client:
+        found = find_pool(client, pool)
+        variables = job_variables(client, found, wanted)
+    made = [_deployment(definition, pool, variables) for definition in definitions()]
     for deployment in made:
         deployment.apply()
-    return [f"{deployment.flow_name}/{deployment.name}" for deployment in made]
+    names = [f"{deployment.flow_name}/{deployment.name}" for deployment in made]
+    return names, worker_command(found)
 
 
 class _Stoppable(Runner):
@@ -92,7 +90,11 @@ class _Closed(ParameterSchema):
     additionalProperties: bool  # noqa: N815  JSON schema's name
 
 
-def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDeployment:
+def _deployment(
+    definition: dict[str, Any], pool: str | None = None, variables: Mapping[str, Any] = {}
+) -> RunnerDeployment:
+    """One of the definitions. variables: the job variables of the pool, on top of the file's."""
+    of_all = definition["work_pool"]["job_variables"]
     deployment = RunnerDeployment.from_flow(
         catdog,
         definition["name"],
@@ -102,7 +104,7 @@ def _deployment(definition: dict[str, Any], pool: str | None = None) -> RunnerDe
         schedules=[Schedule(**given) for given in definition.get("schedules", [])],
         concurrency_limit=ConcurrencyLimitConfig(**definition["concurrency_limit"]),
         work_pool_name=pool,
-        job_variables=definition["work_pool"]["job_variables"] if pool else None,
+        job_variables=deep_merge(of_all, dict(variables)) if pool else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     # Else the server takes a parameter that the flow has not, such as `home`, and the run crashes.

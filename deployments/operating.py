@@ -15,23 +15,49 @@ ZOMBIE_MINUTES = 10
 Keep it above PREFECT_FLOWS_HEARTBEAT_FREQUENCY, or runs that live are marked as crashed."""
 
 Duration = Annotated[float, Parameter(validator=Number(gt=0))]
+Pairs = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 
 
-def deploy(*, pool: str, home: Home = None) -> None:
+def deploy(
+    *,
+    pool: str,
+    image: str | None = None,
+    memory: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
+    gpus: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    env: Pairs = (),
+    secret: Pairs = (),
+    home: Home = None,
+) -> None:
     """Register the deployments 'full' and 'smoke' for the workers of a work pool.
+
+    The pool is there, and of type process, docker or kubernetes (see docs/production.md):
+    prefect work-pool create NAME --type process
 
     Parameters
     ----------
     pool
-        The work pool, which is there: prefect work-pool create NAME --type process
+        The work pool's name.
+    image
+        Of the containers of a docker or kubernetes pool, such as REGISTRY/catdog:0.1.0
+    memory
+        Of such a container, in GiB.
+    gpus
+        Of such a container: NVIDIA GPUs.
+    env
+        An environment variable of each run, as NAME=VALUE. Those who use the server can read it.
+    secret
+        An environment variable that is kept elsewhere: NAME=BLOCK, a block of the server of type
+        Secret; with a kubernetes pool NAME=SECRET, a Secret of its namespace with the key NAME.
     """
     url = standing_server(use(home))
     from deployments.definitions import register
+    from deployments.pools import Wanted, pairs
 
+    wanted = Wanted(image, memory, gpus, pairs("--env", env), pairs("--secret", secret))
     with understood(url):
-        names = register(pool)
+        names, start_worker = register(pool, wanted)
     say(f"Registered {' and '.join(names)} at {url}.")
-    say(f"A worker runs them: prefect worker start --pool {pool}")
+    say(f"A worker runs them: {start_worker}")
 
 
 def automations(
