@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 from sites import PATIENCE, ROOT, end, wait_for
 
@@ -206,8 +207,7 @@ def test_a_job_of_kubernetes_completes_a_run(
 
 async def _pod(client: Mapping[str, str], run: str) -> dict[str, Any]:
     """The pod that Prefect's worker asks the cluster for."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_API_URL", client["PREFECT_API_URL"])
+    with temporary_settings({PREFECT_API_URL: client["PREFECT_API_URL"]}):
         async with get_client() as prefect:
             made = await KubernetesWorkerJobConfiguration.resolve_for_flow_run(
                 await prefect.read_flow_run(run),  # type: ignore[arg-type]
