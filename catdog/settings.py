@@ -469,7 +469,7 @@ class Answering(Group):
 
 
 class Allowing(Group):
-    """Whose code may run here; set where the runs start, never by who asks for one."""
+    """What code may run here; set where the runs start, never by who asks for one."""
 
     model_paths: Annotated[
         tuple[Annotated[Path, BeforeValidator(_not_empty), AfterValidator(absolute_path)], ...],
@@ -481,6 +481,12 @@ class Allowing(Group):
     )
     """None: who may start a run may not thereby run any file of the worker. `catdog run` and the
     functions for Python are not bound by it: they are called on this machine, as its user."""
+    dask_cluster: str | None = Field(
+        None,
+        pattern=r"^\w+(\.\w+)+$",
+        description="With the runner 'dask' and no address, the class of a cluster that lives as "
+        "long as a run, such as dask_jobqueue.SLURMCluster. Default: one on this machine.",
+    )
 
 
 class Limits(Group):

@@ -22,12 +22,13 @@ def evaluate(model: TrainedModel, arrays: Arrays) -> Predictions:
     """
 
     def obtain(store: Store) -> Predictions:
-        predictions = store.obtain(recipe(model, arrays))
+        here = store.own(model)
+        predictions = store.obtain(recipe(here, store.own(arrays)))
         if predictions.path in store.made and not arrays.held_out:
             try:
-                store.obtain(flatbuffer.recipe(model))
+                store.obtain(flatbuffer.recipe(here))
             except TrainingError as error:  # the score still counts; who uses it is told why
                 log.warning("%s", error)
         return predictions
 
-    return obtained(obtain)
+    return obtained(obtain, given=model)

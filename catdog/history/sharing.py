@@ -40,7 +40,8 @@ def bring_records(store: Store) -> None:
         return
     try:
         for left in sorted(store.work("unshared").iterdir()):
-            share_run(left.name, store)
+            if (store.home / "runs" / left.name / RECORD).exists():
+                share_run(left.name, store)
         there = (name for name in remote.names("runs") if ID.fullmatch(name))
         missing = [name for name in there if not (store.home / "runs" / name).exists()]
         with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -128,7 +129,7 @@ def share_run(name: str, store: Store) -> str:
     except (RemoteError, DamagedError) as error:
         log.warning("Run %s is not shared yet. %s", name, error)
         return name
-    waiting.unlink()
+    waiting.unlink(missing_ok=True)  # another process may have been as far
     if there is None or there[0]["record"] == record:
         return name
     # Two containers may have the same clock and process number.

@@ -213,7 +213,7 @@ class Remote:
         self._send(f"{name}/{part}", [folder / file for file in entry["files"]])
         text = json.dumps({**entry, "part": part}, ensure_ascii=False, allow_nan=False)
         written = self.write(f"{name}/{ENTRY}", text.encode(), before and before[1])
-        left = before[0] if written and before else None if written else part
+        left = part if not written else before[0] if before else ""
         if left:
             self.remove([f"{name}/{left}"])
         return written

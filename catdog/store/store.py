@@ -37,9 +37,12 @@ from catdog.store.files import (
     write_text,
     writing,
 )
-from catdog.store.remote import DamagedError, Remote, RemoteError
+from catdog.store.remote import LATER, DamagedError, Remote, RemoteError
 
 log = logging.getLogger(__name__)
+
+ELSEWHERE = Path()
+"""Where an artifact is that was sent to another home."""
 
 
 class Record(BaseModel):
@@ -75,6 +78,10 @@ class Artifact(BaseModel):
     def file(self, name: str) -> Path:
         """The path of one of the artifact's files."""
         return self.path / name
+
+    def sent(self) -> Self:
+        """The same for another home, which takes the files from the remote: `Store.own`."""
+        return self.model_copy(update={"path": ELSEWHERE})
 
     @property
     def created(self) -> datetime:
@@ -159,6 +166,24 @@ class Store:
             return found
         with self.lock(lock_name(cls.kind, key)):
             return self._here(cls, key) or self._fetch(cls, key)
+
+    def own(self, artifact: A) -> A:
+        """An artifact as it is in this home, where another one has sent it."""
+        return self.bring(artifact) if artifact.path == ELSEWHERE else artifact
+
+    def bring(self, artifact: A, *, made: bool = False) -> A:
+        """This home's copy of an artifact of another one that shares the remote.
+
+        made: for this home, which counts it as its own. Raises RemoteError when it is not there.
+        """
+        found = self.find(type(artifact), artifact.key)
+        if found is None or found.content != artifact.content:
+            place = self.remote.url if self.remote else self.home
+            raise RemoteError(f"{artifact.kind} {artifact.key} is not in {place}.", LATER)
+        if made and not found.number:
+            entry = _entry(found.path) | {"number": self._next_number()}
+            write_json(found.path / ENTRY, entry)
+        return artifact.model_copy(update={"path": found.path})
 
     def _here(self, cls: type[A], key: str) -> A | None:
         self.hold(lock_name(cls.kind, key))
@@ -305,8 +330,7 @@ class Store:
         try:
             if not self.remote.entry(name):
                 return None
-            with writing(self.home, f"the {kind}"):
-                self._receive(self.remote, kind, key)
+            self._receive(self.remote, kind, key)
             if found := self._here(cls, key):
                 log.info("%s %s comes from %s", kind, key, self.remote.url)
                 return found
@@ -320,12 +344,13 @@ class Store:
 
     def _receive(self, remote: Remote, kind: str, key: str) -> None:
         final = self.folder(kind, key)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with appearing(final, self.work("making") / lock_name(kind, key)) as making:
-            entry = remote.fetch(f"store/{kind}/{key}", making)
-            if entry is None:
-                raise DamagedError(f"{remote.url}: {kind} {key} is gone")
-            write_json(making / ENTRY, entry)
+        with writing(self.home, f"the {kind}"):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with appearing(final, self.work("making") / lock_name(kind, key)) as making:
+                entry = remote.fetch(f"store/{kind}/{key}", making)
+                if entry is None:
+                    raise DamagedError(f"{remote.url}: {kind} {key} is gone")
+                write_json(making / ENTRY, entry)
 
     def share(self, kind: str, key: str) -> None:
         """Bring an artifact of this home to the remote. Raises RemoteError.
@@ -338,9 +363,8 @@ class Store:
 
     def _share(self, remote: Remote, kind: str, key: str) -> None:
         name, folder = f"store/{kind}/{key}", self.folder(kind, key)
-        read = read_entry(folder)
-        entry: dict[str, Any] = {n: value for n, value in read.items() if n != "number"}
-        entry["created"] = read["created"].isoformat()
+        entry = _entry(folder)
+        entry.pop("number", None)  # counts for this home alone
         if remote.publish(name, folder, entry, replace=name in self._replaced):
             self._replaced.discard(name)
             # No other home has to go on from there any more.
@@ -369,6 +393,12 @@ class Store:
             if found and found[0]["record"].get("content") != artifact.content:
                 return
         self.remote.discard(name)
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    """The entry of an artifact as JSON has it."""
+    read = read_entry(path)
+    return {**read, "created": read["created"].isoformat()}
 
 
 def _number(path: Path) -> int:

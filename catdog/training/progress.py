@@ -40,9 +40,9 @@ class Progress(Record, Trial):
         return self.finished_epochs >= self.epochs
 
 
-def progress_folder(home: Path) -> Path:
-    """Where the run of this process publishes its progress."""
-    return home / "work" / "progress" / f"{socket.gethostname()}-{os.getpid()}"
+def progress_folder(home: Path, name: Path | str = "") -> Path:
+    """Where the run of this process publishes its progress, or the one of this name."""
+    return home / "work" / "progress" / (name or f"{socket.gethostname()}-{os.getpid()}")
 
 
 def claim_progress(folder: Path) -> None:

@@ -89,6 +89,14 @@ def find_weights(
     return Weights("official", found.file(found.NAME), found.sha256, note, backbone)
 
 
+def own_weights(weights: Weights | None, *, home: Path) -> Weights | None:
+    """The same weights where this machine has them. Raises TrainingError when it has none."""
+    if weights is None or weights.file is None or weights.file.exists():
+        return weights
+    choice = str(weights.file) if weights.source == "path" else weights.source
+    return find_weights(choice, home=home, backbone=weights.backbone)
+
+
 def recipe(backbone: Backbone, url: str | None = None) -> Recipe[OfficialWeights]:
     """How the official weights of a backbone are fetched.
 

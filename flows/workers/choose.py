@@ -1,5 +1,6 @@
 """Where the models of a run are trained, as its settings ask."""
 
+from functools import partial
 from pathlib import Path
 
 from catdog.errors import SettingsError
@@ -20,17 +21,20 @@ def choose_workers(settings: Settings, store: Store, progress_folder: Path) -> W
     if settings.runner == "process":
         return ProcessWorkers(here, store)
     try:
-        from flows.workers.dask import local_workers, workers_at
+        from flows.workers.dask import local_workers, workers_at, workers_of
         from flows.workers.dask_plugin import own_models
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"runner: 'dask' needs packages that are not installed ({error.name}).",
             "Install them: pip install prefect-dask",
         ) from error
-    if not settings.dask_address:
+    if settings.dask_address:
+        found = partial(workers_at, settings.dask_address)
+    elif settings.dask_cluster:
+        found = partial(workers_of, settings.dask_cluster)
+    else:
         return local_workers(here, store)
-    return workers_at(
-        settings.dask_address,
+    return found(
         most=min(jobs, settings.parallel or jobs),
         store=store,
         progress_folder=progress_folder,

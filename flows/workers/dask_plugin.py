@@ -10,15 +10,22 @@ from typing import Any
 
 import cloudpickle
 from distributed import Worker, WorkerPlugin
+from tornado.ioloop import PeriodicCallback
 
 from catdog.addresses import without_secrets
 from catdog.errors import SettingsError
 from catdog.machine import tensorflow_environment
 from catdog.models import model_spec
 from catdog.references import absolute
+from catdog.settings import Settings
 from catdog.store.digest import make_key, value_digest
+from catdog.store.remote import Remote, RemoteError
+from catdog.store.rights import require_rights
+from catdog.store.store import Store
+from catdog.training.progress import claim_progress, progress_folder
 from flows.processes import start_training_process
 from flows.server.client import deliver, healthy
+from flows.workers.dask_apart import tell_progress
 
 PLACE = "training"
 """The resource of which each worker has one: trainings of several runs do not share its cores."""
@@ -31,23 +38,32 @@ class TrainingPlugin(WorkerPlugin):
     runs for it ends.
     """
 
-    def __init__(self, name: str, environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        """environment: without CATDOG_HOME, each worker has a home of its own."""
         self.name = name
         self.environment = environment
-        self.logs = logs
+        self._progress: dict[str, PeriodicCallback] = {}
 
     async def setup(self, worker: Worker) -> None:
         """Offer the place, and an executor under the name of the run."""
         multiprocessing.current_process().daemon = False  # a daemon must not have children
+        shared = self.environment.get("CATDOG_HOME")
+        store = Store(Path(shared) if shared else Settings.load().home)
         worker.executors[self.name] = OwnProcesses(
             tensorflow_environment(worker.state.nthreads) | dict(self.environment),
-            self.logs / f"{socket.gethostname()}-{os.getpid()}.log",
+            store.work("logs") / f"{socket.gethostname()}-{os.getpid()}.log",
         )
+        if not shared:
+            folder = progress_folder(store.home, self.name)
+            claim_progress(folder)
+            self._progress[worker.address] = tell_progress(worker, self.name, folder)
         await worker.set_resources(**{PLACE: 1})
 
     def teardown(self, worker: Worker) -> None:
         """End what still runs for the run."""
         worker.executors.pop(self.name).shutdown()
+        if telling := self._progress.pop(worker.address, None):
+            telling.stop()
 
 
 class OwnProcesses(Executor):
@@ -104,18 +120,15 @@ def own_models(models: Iterable[str]) -> dict[str, str]:
 
 
 def obstacle(
-    code: str, folder: Path, server: str, own: Mapping[str, str] = {}
+    code: str, place: Path | str, server: str, own: Mapping[str, str] = {}
 ) -> tuple[str, str] | None:
     """What keeps this worker from taking part in a run, and the remedy.
 
-    code: the `code_key` of the run. folder: one that this run has made below its home.
-    own: the `own_models` of the run.
+    code: the `code_key` of the run. place: a folder that this run has made below its home, or the
+    bucket that is its remote. own: the `own_models` of the run.
     """
-    if not folder.is_dir():
-        return (
-            f"does not see {folder}",
-            "Every machine needs the shared CATDOG_HOME at the same path.",
-        )
+    if out_of_reach := _out_of_reach(place):
+        return out_of_reach
     if code != code_key():
         return (
             "has other versions of Python, catdog or its libraries than this run",
@@ -131,6 +144,17 @@ def obstacle(
             f"does not reach the Prefect server at {without_secrets(server)}",
             "Set PREFECT_API_URL to a server that every machine reaches.",
         )
+    return None
+
+
+def _out_of_reach(place: Path | str) -> tuple[str, str] | None:
+    if isinstance(place, Path):
+        remedy = "Every machine needs the shared CATDOG_HOME at the same path, or --remote."
+        return None if place.is_dir() else (f"does not see {place}", remedy)
+    try:
+        require_rights(Remote(place))
+    except RemoteError as error:
+        return f"cannot use the bucket: {error.problem.rstrip('.')}", error.remedy
     return None
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from buckets import Bucket
 from prefect.transactions import transaction
 
+from catdog.store.remote import RemoteError
 from catdog.store.store import Artifact, Recipe, Store
 from tasks.caching import obtained
 
@@ -66,6 +68,19 @@ def test_what_another_run_makes_meanwhile_is_cached(
 
 def test_a_task_works_without_prefect(home: Path) -> None:
     assert obtained(note) == note(Store(home))
+
+
+def test_what_another_home_asks_for_is_brought_also_when_it_was_there(
+    home: Path, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert bucket.line
+    bucket.line.forbidden = ("PUT",)
+    asked = note(Store(tmp_path_factory.mktemp("other"))).sent()
+    with pytest.raises(RemoteError, match="may not be written"):
+        obtained(note, given=asked)
+    bucket.line.forbidden = ()
+    made = obtained(note, given=asked)
+    assert Store(tmp_path_factory.mktemp("other")).bring(made)
 
 
 def test_nothing_is_read_from_the_environment_at_import(tmp_path: Path) -> None:

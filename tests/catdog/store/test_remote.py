@@ -80,6 +80,22 @@ def test_find_looks_in_the_remote_too(homes: Homes) -> None:
     assert homes("b").find(Note, KEY)
 
 
+def test_what_one_home_sends_another_takes_from_the_remote(homes: Homes) -> None:
+    made = obtained(homes("a"), Maker())
+    b = homes("b")
+    assert b.own(made.sent()).path == b.folder("note", KEY)
+    assert b.own(made) is made, "it was not sent"
+    with pytest.raises(RemoteError, match=f"note {'f' * 24} is not in s3://"):
+        b.own(made.model_copy(update={"key": "f" * 24}).sent())
+
+
+def test_what_was_made_for_a_home_counts_as_made_there(homes: Homes) -> None:
+    made, a = obtained(homes("b"), Maker()), homes("a")
+    assert a.bring(made).number == 0
+    assert a.bring(made, made=True).number == a.count() == 1
+    assert obtained(homes("c"), never).number == 0
+
+
 def test_two_that_make_the_same_at_once_end_with_the_same(homes: Homes) -> None:
     stores, both = [homes("a"), homes("b")], threading.Barrier(2)
 

@@ -39,7 +39,7 @@ def test_help_shows_each_setting_of_a_run_below_what_it_decides(command: Command
     assert {"runner", "home", "remote"} <= set(shown["Running"])
     flags = {name for names in shown.values() for name in names}
     of_answers = {"threshold", "risk", "false_flags"}
-    assert flags == set(Settings.model_fields) - of_answers - {"model_paths"}
+    assert flags == set(Settings.model_fields) - of_answers - {"model_paths", "dask_cluster"}
 
 
 def test_what_the_deployments_ask_for_in_the_environment_stops_no_command(

@@ -8,19 +8,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from buckets import Bucket
 from distributed import Client, LocalCluster
 
 from catdog.machine import available_cores, tensorflow_environment
 from catdog.store.artifacts import TrainedModel
 from catdog.store.store import Store
-from catdog.training.progress import write_stage
+from catdog.training.progress import progress_folder, read_progress, write_stage
 from flows.server.private import free_port
-from flows.workers.dask import DaskError, workers_at
+from flows.workers.dask import DaskError, workers_at, workers_of
 from flows.workers.dask_plugin import code_key, obstacle
 from flows.workers.team import plan
 
@@ -91,6 +94,22 @@ def test_a_worker_with_other_code_or_no_way_to_the_server_cannot_take_part(
     assert "PREFECT_API_URL" in away[1]
 
 
+def test_a_worker_that_may_not_use_the_bucket_cannot_take_part(server: str, bucket: Bucket) -> None:
+    assert obstacle(code_key(), bucket.url, server) is None
+    assert bucket.line
+    bucket.line.forbidden = ("PUT",)
+    forbidden = obstacle(code_key(), bucket.url, server)
+    assert forbidden
+    assert "may not be written" in forbidden[0]
+    assert "s3:PutObject" in forbidden[1]
+
+
+def test_a_class_of_cluster_that_is_none_is_named(flow_store: Store, tmp_path: Path) -> None:
+    for kind in ("no_such_package.Cluster", "distributed.NoSuchCluster"):
+        with pytest.raises(DaskError, match=f"{kind} cannot be imported"):
+            workers_of(kind, most=1, store=flow_store, progress_folder=tmp_path)
+
+
 def test_without_the_extra_the_error_names_the_package(
     run_tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +135,13 @@ def test_without_the_runner_nothing_of_dask_is_imported() -> None:
 @pytest.fixture
 def cluster() -> Iterator[Client]:
     """A client of a scheduler and two workers, each a process started by hand."""
+    with started({}) as client:
+        yield client
+
+
+@contextmanager
+def started(environment: dict[str, str]) -> Iterator[Client]:
+    """The same, with this in the workers' environment."""
     address = f"tcp://127.0.0.1:{free_port()}"
     commands = [
         ["dask_scheduler", "--host", address, "--no-dashboard"],
@@ -125,6 +151,7 @@ def cluster() -> Iterator[Client]:
         subprocess.Popen(  # noqa: S603  Dask's own commands
             [sys.executable, "-m", f"distributed.cli.{name}", *options],
             stderr=subprocess.DEVNULL,
+            env=os.environ | environment,
         )
         for name, *options in commands
     ]
@@ -197,6 +224,51 @@ def test_the_trainings_of_a_killed_worker_go_on_at_another_one(
         before = [row["seconds"] for row in killer.kept[model.key]]
         assert 1 <= len(before) < len(seconds) == EPOCHS
         assert seconds[: len(before)] == before
+
+
+@pytest.mark.slow
+def test_workers_with_homes_of_their_own_take_and_give_through_a_bucket(
+    run_tiny: Callable[..., Any], flow_store: Store, bucket: Bucket, tmp_path: Path
+) -> None:
+    store, names = Store(flow_store.home), [f"model {name} {SEED + 1}" for name in BOTH]
+
+    def predictions(run: Any) -> list[bytes]:
+        keys = [run.artifacts[name.replace("model", "predictions")] for name in names]
+        folders = [store.folder("predictions", key) for key in keys]
+        return [(folder / "predictions.csv").read_bytes() for folder in folders]
+
+    other = Store(tmp_path / "worker")
+    with started({"CATDOG_HOME": str(other.home), "CATDOG_REMOTE": ""}) as client:
+        assert client.scheduler
+        address = client.scheduler.address
+        outcome = run_tiny(runner="dask", dask_address=address, seed=SEED + 1)
+    assert outcome.error is None
+    assert outcome.run
+    told = read_progress(progress_folder(store.home))
+    for name, title in zip(BOTH, names, strict=True):
+        assert told[name, SEED + 1].done
+        assert outcome.tasks[f"train-{name}"] == ["Completed"]
+        assert set(pairwise(("prefetch", f"train-{name}", f"evaluate-{name}", "report"))) <= set(
+            outcome.lines
+        )
+        for home in (store.home, other.home):
+            assert (home / "store" / "model" / outcome.run.artifacts[title]).is_dir()
+        assert title not in outcome.run.reused
+    assert not (other.home / "runs").exists()
+    again = run_tiny(seed=SEED + 1, force=True)
+    assert predictions(again.run) == predictions(outcome.run)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_made_for_a_run_ends_with_it(
+    run_tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATDOG_DASK_CLUSTER", "distributed.LocalCluster")
+    outcome = run_tiny(runner="dask", models=("baseline",), seed=SEED + 2)
+    assert outcome.error is None
+    assert outcome.tasks["train-baseline"] == ["Completed"]
+    left = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+    assert not [words for words in left if "spawn_main" in " ".join(words)]
 
 
 BUSY = """
