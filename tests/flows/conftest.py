@@ -100,11 +100,18 @@ def run_tiny(server: str, tiny_source: Path, flow_store: Store) -> Callable[...,
 
 def newest_flow_run() -> tuple[Any, dict[str, list[str]], list[tuple[str, str]]]:
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterId,
+        FlowRunFilterStartTime,
+    )
     from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 
     with get_client(sync_client=True) as client:
-        (flow_run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        begun = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
+        (flow_run,) = client.read_flow_runs(
+            flow_run_filter=begun, sort=FlowRunSort.START_TIME_DESC, limit=1
+        )
         found = client.read_task_runs(
             flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])),
             sort=TaskRunSort.EXPECTED_START_TIME_DESC,

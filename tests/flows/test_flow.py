@@ -15,7 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from catdog.errors import CatdogError
-from catdog.history.runs import Run
+from catdog.history.runs import Run, load_run
 from catdog.machine import available_cores
 from catdog.promotion.registry import Registry
 from catdog.store.artifacts import Arrays, Flatbuffer, Predictions, TrainedModel
@@ -73,7 +73,9 @@ def test_each_task_run_is_joined_to_those_whose_results_it_was_given(
     assert set(outcome.lines) - BY_CHANCE == expected
 
 
-def test_its_record_tells_what_was_asked_and_what_came_of_it(first: Any, tiny_source: Path) -> None:
+def test_its_record_tells_what_was_asked_and_what_came_of_it(
+    first: Any, tiny_source: Path, flow_store: Store
+) -> None:
     run = record(first)
     asked = {"source": str(tiny_source), "epochs": 1, "image_size": 64, "weights": "embedded"}
     assert run.settings.items() >= asked.items()
@@ -84,8 +86,7 @@ def test_its_record_tells_what_was_asked_and_what_came_of_it(first: Any, tiny_so
         for accuracy in (score.validation_accuracy, score.test_accuracy):
             assert accuracy is not None
             assert 0 <= accuracy <= 1
-    stored = Run.model_validate_json((run.folder / "run.json").read_text(encoding="utf-8"))
-    assert stored == run
+    assert load_run(run.id, flow_store) == run
 
 
 def test_each_of_its_models_is_ready_to_predict_without_tensorflow(

@@ -196,6 +196,7 @@ def test_a_server_of_another_kind_is_one_line_to_all_that_ask_it(
 def test_an_answer_that_is_not_prefects_is_one_line(answer: bytes, tmp_path: Path) -> None:
     from deployments.automations import create_automations
     from deployments.definitions import register
+    from deployments.pools import Wanted
 
     class Odd(_Anything):
         def do_GET(self) -> None:
@@ -211,7 +212,7 @@ def test_an_answer_that_is_not_prefects_is_one_line(answer: bytes, tmp_path: Pat
     with serving(Odd) as server, temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
         url = standing_server(tmp_path)
         for ask in (
-            lambda: register("pool"),
+            lambda: register("pool", Wanted()),
             lambda: create_automations(silence_days=8, zombie_minutes=10, replace=True),
         ):
             with (
