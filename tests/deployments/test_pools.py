@@ -12,6 +12,7 @@ from manifests import assert_restricted, assert_valid
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.context import refresh_global_settings_context
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessWorker
 from prefect_docker.worker import DockerWorker
@@ -41,19 +42,23 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A server with a pool of each type, and one of Kubernetes as Prefect makes it by itself."""
     home = tmp_path_factory.mktemp("home")
     private.START_SECONDS = 600  # a busy machine is no failed test
-    with pytest.MonkeyPatch.context() as patch, prefect_server(home) as url:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CATDOG_HOME", str(home))
-        patch.setenv("PREFECT_API_URL", url)
-        with get_client(sync_client=True) as client:
-            for name, (_, template) in TEMPLATES.items():
-                pool = WorkPoolCreate(name=name, type=name, base_job_template=template)
-                client.create_work_pool(pool)
-            plain = KubernetesWorker.get_default_base_job_template()
-            client.create_work_pool(
-                WorkPoolCreate(name="plain", type="kubernetes", base_job_template=plain)
-            )
-        Secret(value="hidden").save("mlflow-login")  # type: ignore[unused-coroutine]
-        yield
+        # Other tests of this process have a server, or will: neither is to use the other.
+        patch.setenv("PREFECT_API_URL", "")
+        refresh_global_settings_context()
+        with prefect_server(home):
+            with get_client(sync_client=True) as client:
+                for name, (_, template) in TEMPLATES.items():
+                    pool = WorkPoolCreate(name=name, type=name, base_job_template=template)
+                    client.create_work_pool(pool)
+                plain = KubernetesWorker.get_default_base_job_template()
+                client.create_work_pool(
+                    WorkPoolCreate(name="plain", type="kubernetes", base_job_template=plain)
+                )
+            Secret(value="hidden").save("mlflow-login")  # type: ignore[unused-coroutine]
+            yield
+    refresh_global_settings_context()
 
 
 def deployed(pool: str, **wanted: Any) -> tuple[Any, dict[str, Any]]:
