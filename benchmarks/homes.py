@@ -2,6 +2,7 @@
 
 A checks and decodes the photos; B trains and is killed; C goes on; A writes the report and decides;
 D, empty, predicts. Then one home does all of it, and its predictions must be the same bytes.
+Last, what the bucket costs a run: a home that brings there what it makes, and one that fetches it.
 
     python -m benchmarks.homes cats_and_dogs_filtered.zip
 
@@ -146,6 +147,8 @@ def main(source: str) -> None:
         print(f"\nThe bucket holds {held / 1e6:.0f} MB.", flush=True)
         alone.measured("one home alone: all of it", *RUN, source)
         same = alone.predictions() == homes["A"].predictions()
+        for what in ("the same, brought to a bucket", "an empty home: the same run"):
+            Home(Path(tempfile.mkdtemp(dir=folder)), URL + "-too").measured(what, *RUN, source)
     print(f"The predictions are {'' if same else 'NOT '}those of one home, byte for byte.")
     sys.exit(not same)
 
